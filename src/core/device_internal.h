@@ -1,0 +1,36 @@
+/* What the core keeps of a device, a stream and an event. */
+#ifndef TTM_CORE_DEVICE_INTERNAL_H
+#define TTM_CORE_DEVICE_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <ttm/device.h>
+
+struct ttm_device {
+    const ttm_backend *backend; /* Complete: members an older plugin lacks are NULL here (the loader
+                                   copies the table). */
+    ttm_backend_device *handle;
+    ttm_device_info info;
+    atomic_size_t memory_used;
+    atomic_size_t memory_peak;
+};
+
+struct ttm_stream {
+    ttm_device *device;
+    ttm_backend_stream *handle; /* NULL for a planning stream. */
+    bool profiling;
+    const char *label;
+    ttm_tensor workspace;    /* The allocation, f32 [capacity], absent at first. */
+    size_t workspace_used;   /* Bytes taken by the ops being decomposed now. */
+    size_t workspace_needed; /* Largest use so far. */
+    int depth;               /* > 0 inside a decomposed op. */
+    ttm_op_statistics statistics[TTM_OP_COUNT];
+};
+
+struct ttm_event {
+    ttm_device *device;
+    ttm_backend_event *handle; /* NULL where the plugin has no events. */
+    uint64_t host_time_ns;     /* Then: host time at which the stream had finished. */
+};
+
+#endif
