@@ -9,7 +9,7 @@
 #ifndef TTM_IO_ATOMIC_DIRECTORY_H
 #define TTM_IO_ATOMIC_DIRECTORY_H
 
-#include <stdbool.h>
+#include "io/directory_tree.h"
 #include <ttm/status.h>
 
 /** The empty file that marks a folder committed by libttm. */
@@ -50,10 +50,5 @@ TTM_CHECKED ttm_status ttm_atomic_directory_recover(const char *final_path);
  * `path` may exist only as a symbolic link; anything else there is TTM_ERROR_IO. `target` is stored
  * as given, relative to path's folder. */
 TTM_CHECKED ttm_status ttm_symlink_replace(const char *path, const char *target);
-
-/** Removes the folder `path` with everything in it, never following a symbolic link (`path` itself
- * may not be one). A folder that doesn't exist is TTM_OK. On failure what could be removed is gone.
- */
-TTM_CHECKED ttm_status ttm_directory_remove(const char *path);
 
 #endif

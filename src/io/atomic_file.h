@@ -30,7 +30,9 @@ TTM_CHECKED ttm_status ttm_atomic_file_write(ttm_atomic_file *file, const void *
 uint64_t ttm_atomic_file_size(const ttm_atomic_file *file);
 
 /** Syncs, renames to the final name and syncs the folder. Frees *file and sets it to NULL, after
- * success and failure; after failure the temporary file is gone and the old file is as it was. */
+ * success and failure. After failure the temporary file is gone and the old file is as it was,
+ * unless the message says that syncing the folder failed: then the new one is in place but may not
+ * outlive a power cut. */
 TTM_CHECKED ttm_status ttm_atomic_file_commit(ttm_atomic_file **file);
 
 /** Removes the temporary file, frees *file and sets it to NULL. Does nothing when *file is NULL, so
