@@ -106,43 +106,43 @@ typedef struct tool_option {
     {                                              \
         .kind = TOOL_KIND_GROUP, .name = (heading) \
     }
-#define TOOL_FLAG(long_name, short_letter, variable, text)                     \
+#define TOOL_FLAG(long_name, short_letter, variable, help_text, ...)           \
     {                                                                          \
         .kind = TOOL_KIND_FLAG, .name = (long_name), .letter = (short_letter), \
-        .value.flag = (variable), .help = (text)                               \
+        .value.flag = (variable), .help = (help_text), __VA_ARGS__             \
     }
-#define TOOL_STRING(long_name, short_letter, placeholder, variable, text, ...)           \
+#define TOOL_STRING(long_name, short_letter, placeholder, variable, help_text, ...)           \
+    {                                                                                         \
+        .kind = TOOL_KIND_STRING, .name = (long_name), .letter = (short_letter),              \
+        .argument = (placeholder), .value.text = (variable), .help = (help_text), __VA_ARGS__ \
+    }
+#define TOOL_CHOICE(long_name, short_letter, allowed, variable, help_text, ...)          \
     {                                                                                    \
-        .kind = TOOL_KIND_STRING, .name = (long_name), .letter = (short_letter),         \
-        .argument = (placeholder), .value.text = (variable), .help = (text), __VA_ARGS__ \
+        .kind = TOOL_KIND_CHOICE, .name = (long_name), .letter = (short_letter),         \
+        .choices = (allowed), .value.text = (variable), .help = (help_text), __VA_ARGS__ \
     }
-#define TOOL_CHOICE(long_name, short_letter, allowed, variable, text, ...)          \
-    {                                                                               \
-        .kind = TOOL_KIND_CHOICE, .name = (long_name), .letter = (short_letter),    \
-        .choices = (allowed), .value.text = (variable), .help = (text), __VA_ARGS__ \
+#define TOOL_LIST(long_name, short_letter, placeholder, variable, help_text, ...)             \
+    {                                                                                         \
+        .kind = TOOL_KIND_LIST, .name = (long_name), .letter = (short_letter),                \
+        .argument = (placeholder), .value.list = (variable), .help = (help_text), __VA_ARGS__ \
     }
-#define TOOL_LIST(long_name, short_letter, placeholder, variable, text, ...)             \
-    {                                                                                    \
-        .kind = TOOL_KIND_LIST, .name = (long_name), .letter = (short_letter),           \
-        .argument = (placeholder), .value.list = (variable), .help = (text), __VA_ARGS__ \
+#define TOOL_INT(long_name, short_letter, placeholder, variable, from, to, help_text, ...) \
+    {                                                                                      \
+        .kind = TOOL_KIND_INT, .name = (long_name), .letter = (short_letter),              \
+        .argument = (placeholder), .value.integer = (variable), .minimum = (from),         \
+        .maximum = (to), .help = (help_text), __VA_ARGS__                                  \
     }
-#define TOOL_INT(long_name, short_letter, placeholder, variable, from, to, text, ...) \
-    {                                                                                 \
-        .kind = TOOL_KIND_INT, .name = (long_name), .letter = (short_letter),         \
-        .argument = (placeholder), .value.integer = (variable), .minimum = (from),    \
-        .maximum = (to), .help = (text), __VA_ARGS__                                  \
-    }
-#define TOOL_DOUBLE(long_name, short_letter, placeholder, variable, from, to, text, ...)          \
+#define TOOL_DOUBLE(long_name, short_letter, placeholder, variable, from, to, help_text, ...)     \
     {                                                                                             \
         .kind = TOOL_KIND_DOUBLE, .name = (long_name), .letter = (short_letter),                  \
         .argument = (placeholder), .value.number = (variable), .lowest = (from), .highest = (to), \
-        .help = (text), __VA_ARGS__                                                               \
+        .help = (help_text), __VA_ARGS__                                                          \
     }
-#define TOOL_SIZE(long_name, short_letter, placeholder, variable, from, to, text, ...)            \
+#define TOOL_SIZE(long_name, short_letter, placeholder, variable, from, to, help_text, ...)       \
     {                                                                                             \
         .kind = TOOL_KIND_SIZE, .name = (long_name), .letter = (short_letter),                    \
         .argument = (placeholder), .value.size = (variable), .smallest = (from), .largest = (to), \
-        .help = (text), __VA_ARGS__                                                               \
+        .help = (help_text), __VA_ARGS__                                                          \
     }
 
 /** Further arguments of these macros: TOOL_STRING("out", 0, "DIR", &out, "…", TOOL_REQUIRED). */
