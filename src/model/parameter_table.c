@@ -1,0 +1,197 @@
+/* Where each parameter lies in the flat buffer.
+ *
+ * The order is: wte, wpe, the layers one behind the other, the final layer norm. Within a layer the
+ * four tensors of the two layer norms come first, so that their gradients are cleared in one go.
+ * Two layers with the same matrices have the same size: then a tensor of layer l + 1 lies at a
+ * constant distance behind that of layer l, and the cores of many layers are one strided tensor. */
+#include <ttm/model.h>
+
+#include "core/array.h"
+#include "core/error.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_BYTES        64
+#define DEFAULT_ALIGNMENT 64
+
+/* Tensors of a layer besides cores: two norms of two, four matrices and four biases. */
+#define LAYER_TENSORS 12
+#define OUTER_TENSORS 4
+
+/* A table being filled. */
+typedef struct table_builder {
+    ttm_parameter_table *table;
+    const ttm_gpt2_config *config;
+    int64_t alignment;
+    bool overflow;
+} table_builder;
+
+/* Appends an entry with the next free offset; its name is that of `parameter` and the format. */
+static void add(table_builder *builder, ttm_parameter parameter, const char *format, ...)
+    TTM_PRINTF(3, 4);
+static void add(table_builder *builder, ttm_parameter parameter, const char *format, ...)
+{
+    ttm_parameter_table *table = builder->table;
+    char *name = table->names + table->count * NAME_BYTES;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name, NAME_BYTES, format, arguments);
+    va_end(arguments);
+    parameter.name = name;
+    parameter.count = 1;
+    for (int32_t dim = 0; dim < parameter.rank; dim++) {
+        builder->overflow |=
+            __builtin_mul_overflow(parameter.count, parameter.shape[dim], &parameter.count);
+    }
+    parameter.offset = table->buffer_count;
+    parameter.weight_decay = parameter.rank >= 2;
+    parameter.learning_rate_scale = 1.0;
+    table->items[table->count++] = parameter;
+    table->parameter_count += parameter.count;
+    int64_t end = 0;
+    builder->overflow |= __builtin_add_overflow(table->buffer_count, parameter.count, &end) ||
+                         __builtin_add_overflow(end, builder->alignment - 1, &end);
+    table->buffer_count = end & ~(builder->alignment - 1);
+}
+
+static void add_norm(table_builder *builder, int32_t layer, const char *name)
+{
+    const ttm_parameter norm = {.kind = TTM_PARAMETER_NORM,
+                                .rank = 1,
+                                .shape = {builder->config->width},
+                                .layer = layer,
+                                .matrix = -1,
+                                .core = -1};
+    static const char *const parts[] = {"weight", "bias"};
+    for (int part = 0; part < 2; part++) {
+        if (layer >= 0) {
+            add(builder, norm, "transformer.h.%" PRId32 ".%s.%s", layer, name, parts[part]);
+        } else {
+            add(builder, norm, "transformer.%s.%s", name, parts[part]);
+        }
+    }
+}
+
+static void add_matrix(table_builder *builder, int32_t layer, ttm_gpt2_matrix matrix)
+{
+    const ttm_tt_shape *shape = ttm_gpt2_config_tt(builder->config, layer, matrix);
+    const char *name = ttm_gpt2_matrix_name(matrix);
+    int64_t in = 0;
+    int64_t out = 0;
+    ttm_gpt2_matrix_size(&in, &out, builder->config, matrix);
+    ttm_parameter parameter = {.layer = layer, .matrix = (int32_t)matrix, .core = -1};
+    if (shape == NULL) {
+        parameter.kind = TTM_PARAMETER_MATRIX;
+        parameter.rank = 2;
+        parameter.shape[0] = in;
+        parameter.shape[1] = out;
+        add(builder, parameter, "transformer.h.%" PRId32 ".%s.weight", layer, name);
+    } else {
+        parameter.kind = TTM_PARAMETER_CORE;
+        parameter.rank = 4;
+        parameter.cores = shape->core_count;
+        for (int32_t core = 0; core < shape->core_count; core++) {
+            parameter.core = core;
+            parameter.shape[0] = shape->ranks[core];
+            parameter.shape[1] = shape->in_modes[core];
+            parameter.shape[2] = shape->out_modes[core];
+            parameter.shape[3] = shape->ranks[core + 1];
+            add(builder, parameter, "transformer.h.%" PRId32 ".%s.cores.%" PRId32, layer, name,
+                core);
+        }
+    }
+    if (matrix < TTM_GPT2_MLP_C_FC || builder->config->mlp_bias) {
+        const ttm_parameter bias = {.kind = TTM_PARAMETER_BIAS,
+                                    .rank = 1,
+                                    .shape = {out},
+                                    .layer = layer,
+                                    .matrix = (int32_t)matrix,
+                                    .core = -1};
+        add(builder, bias, "transformer.h.%" PRId32 ".%s.bias", layer, name);
+    }
+}
+
+static void add_all(table_builder *builder)
+{
+    const ttm_gpt2_config *config = builder->config;
+    ttm_parameter embedding = {.kind = TTM_PARAMETER_EMBEDDING,
+                               .rank = 2,
+                               .shape = {config->vocab_size, config->width},
+                               .layer = -1,
+                               .matrix = -1,
+                               .core = -1};
+    add(builder, embedding, "transformer.wte.weight");
+    embedding.shape[0] = config->context;
+    add(builder, embedding, "transformer.wpe.weight");
+    for (int32_t layer = 0; layer < config->layers; layer++) {
+        add_norm(builder, layer, "ln_1");
+        add_norm(builder, layer, "ln_2");
+        for (int matrix = 0; matrix < TTM_GPT2_MATRIX_COUNT; matrix++) {
+            add_matrix(builder, layer, (ttm_gpt2_matrix)matrix);
+        }
+    }
+    add_norm(builder, -1, "ln_f");
+}
+
+static size_t most_tensors(const ttm_gpt2_config *config)
+{
+    size_t count = OUTER_TENSORS + (size_t)config->layers * LAYER_TENSORS;
+    for (int64_t index = 0; index < config->layers * TTM_GPT2_MATRIX_COUNT; index++) {
+        count += (size_t)config->tt[index].core_count;
+    }
+    return count;
+}
+
+ttm_status ttm_parameter_table_new(ttm_parameter_table *table, const ttm_gpt2_config *config,
+                                   int64_t alignment)
+{
+    memset(table, 0, sizeof *table);
+    if (alignment < 0 || (alignment & (alignment - 1)) != 0) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "an alignment must be a power of two, not %" PRId64,
+                        alignment);
+    }
+    TTM_TRY(ttm_gpt2_config_validate(config));
+    const size_t count = most_tensors(config);
+    table_builder builder = {table, config, alignment > 0 ? alignment : DEFAULT_ALIGNMENT, false};
+    ttm_status status =
+        ttm_array_new(&table->items, count, sizeof *table->items, "the parameter table");
+    if (status == TTM_OK) {
+        status = ttm_array_new(&table->names, count, NAME_BYTES, "the parameters' names");
+    }
+    if (status == TTM_OK) {
+        add_all(&builder);
+        if (builder.overflow || table->buffer_count > INT64_MAX / 8) {
+            status = ttm_fail(TTM_ERROR_SHAPE, "the model's parameters can't be addressed");
+        }
+    }
+    if (status != TTM_OK) {
+        ttm_parameter_table_free(table);
+    }
+    return status;
+}
+
+void ttm_parameter_table_free(ttm_parameter_table *table)
+{
+    free(table->items);
+    free(table->names);
+    memset(table, 0, sizeof *table);
+}
+
+const ttm_parameter *ttm_parameter_table_find(const ttm_parameter_table *table, const char *name)
+{
+    static const char prefix[] = "transformer.";
+    const size_t prefix_length = sizeof prefix - 1;
+    if (strncmp(name, prefix, prefix_length) == 0) {
+        name += prefix_length;
+    }
+    for (size_t index = 0; index < table->count; index++) {
+        if (strcmp(table->items[index].name + prefix_length, name) == 0) {
+            return &table->items[index];
+        }
+    }
+    return NULL;
+}
