@@ -27,14 +27,14 @@ typedef struct ttm_tt_join {
 
 /** How W is built. `joins` are in an order that can be run as it stands: parts come before what
  * uses them, and the last one (if there is any) is {0, split, core_count}. */
-typedef struct ttm_tt_build {
+typedef struct ttm_tt_build_order {
     int32_t core_count;
     int32_t
         split; /**< L = cores 0 … split − 1, R = the rest. 0 with a single core: nothing to join. */
     int32_t join_count; /**< core_count − 1. */
     ttm_tt_join joins[TTM_TT_MAX_CORES - 1];
     double macs; /**< Multiply-accumulates of all joins. */
-} ttm_tt_build;
+} ttm_tt_build_order;
 
 /** Returns the elements of the product of cores first … last − 1 without its two ranks: Π
  * in_modes·out_modes. */
@@ -52,7 +52,7 @@ static inline double ttm_tt_interval_size(const int64_t *in_modes, const int64_t
  * out_modes[k], ranks[k + 1]]. Needs 1 ≤ core_count ≤ TTM_TT_MAX_CORES and positive sizes, as
  * ttm_tt_shape_check ensures; with another core_count `build` is empty (core_count 0). Among equals
  * the leftmost split wins. Thread-safe. */
-static inline void ttm_tt_build_split(ttm_tt_build *build, int32_t core_count,
+static inline void ttm_tt_build_split(ttm_tt_build_order *build, int32_t core_count,
                                       const int64_t *in_modes, const int64_t *out_modes,
                                       const int64_t *ranks)
 {
