@@ -58,8 +58,7 @@ typedef enum ttm_tt_axis_kind {
     TTM_TT_AXIS_ROWS = 0, /**< rows of x and y; index 0. */
     TTM_TT_AXIS_IN = 1,   /**< in_modes[index]. */
     TTM_TT_AXIS_OUT = 2,  /**< out_modes[index]. */
-    TTM_TT_AXIS_RANK =
-        3 /**< ranks[index], 0 … core_count; the outer ones have size 1 but are listed. */
+    TTM_TT_AXIS_RANK = 3  /**< ranks[index]. */
 } ttm_tt_axis_kind;
 
 /** One axis. */
@@ -81,7 +80,7 @@ typedef enum ttm_tt_operand_kind {
 #define TTM_TT_MAX_STEPS    24
 #define TTM_TT_MAX_OPERANDS 36
 
-/** A tensor of a plan, dense, row-major in the order of its axes. */
+/** A tensor of a plan, dense, row-major in the order of its axes. Axes of size 1 aren't listed. */
 typedef struct ttm_tt_operand {
     int32_t kind; /**< ttm_tt_operand_kind. */
     int32_t core; /**< Core of a TTM_TT_OPERAND_CORE, else −1. */
@@ -90,10 +89,11 @@ typedef struct ttm_tt_operand {
     double elements;
 } ttm_tt_operand;
 
-/** One matrix product: result [M axes, N axes] = left as [M, K]·right as [K, N]. K are the axes
- * that left and right share; M the left's others, N the right's others, each in the operand's
- * order. An operand whose axes don't stand as [M, K] or [K, M] (left), [K, N] or [N, K] (right),
- * with the K axes in the left's order, is permuted first. */
+/** One matrix product: [M axes, N axes] = left as [M, K]·right as [K, N]. K are the axes that left
+ * and right share; M the left's others, N the right's others, each in their operand's order. An
+ * operand that stands as [M, K] or [K, M] (left), [K, N] or [N, K] (right), with K in one order on
+ * both sides, is used as it is; else it is permuted first. The K axes are in the left's order, or
+ * in the right's where the left is permuted. */
 typedef struct ttm_tt_step {
     int32_t left;           /**< Index in operands. */
     int32_t right;          /**< Index in operands. */
@@ -101,8 +101,7 @@ typedef struct ttm_tt_step {
     int32_t permute_left;   /**< 1: left must be copied to [M, K] first. */
     int32_t permute_right;  /**< 1: right must be copied to [K, N] first. */
     int32_t gradient_core;  /**< Core whose gradient the result is, else −1. */
-    int32_t permute_result; /**< 1: the result is final (y, dx or a gradient) and must be put into
-                               its standard order. */
+    int32_t permute_result; /**< 1: the product isn't in its result's order and must be permuted. */
     double m;
     double n;
     double k;
@@ -118,7 +117,7 @@ typedef struct ttm_tt_plan {
     int32_t step_count;
     ttm_tt_operand operands[TTM_TT_MAX_OPERANDS];
     ttm_tt_step steps[TTM_TT_MAX_STEPS];
-    char text[256]; /**< The tree, as ttm_tt_plan_parse reads it. */
+    char text[64]; /**< The tree, as ttm_tt_plan_parse reads it. */
 } ttm_tt_plan;
 
 /** What a plan costs. */
