@@ -1,0 +1,90 @@
+/* The memory plan of a run: the model's plan, and the trainer's own buffers on top. */
+#include "core/error.h"
+#include "train/buffers.h"
+#include "train/resolve.h"
+#include "train/segments.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <ttm/compute.h>
+
+/* What a process of the tools takes before it trains, measured on Linux with glibc: program,
+ * libraries (CBLAS and OpenMP the largest), their thread stacks and packing buffers. */
+#define PROCESS_BASE_BYTES ((uint64_t)48 << 20)
+
+/* Runs the optimiser on a planning stream, which then knows the scratch that it needs. */
+static ttm_status plan_optimiser(ttm_stream *stream, const ttm_gpt2_config *config,
+                                 const ttm_trainer_options *options, int64_t buffer_count)
+{
+    ttm_status status = TTM_OK;
+    ttm_parameter_table table = {0};
+    ttm_adamw_segment *segments = NULL;
+    size_t segment_count = 0;
+    const int64_t one = 1;
+    const ttm_tensor flat = ttm_tensor_describe(TTM_F32, 1, &buffer_count);
+    const ttm_tensor scalar = ttm_tensor_describe(TTM_F32, 1, &one);
+    TTM_TRY_OUT(ttm_parameter_table_new(&table, config, 0));
+    TTM_TRY_OUT(ttm_segments_new(&segments, &segment_count, &table, config, options));
+    const ttm_adamw_params params = {.learning_rate = options->learning_rate,
+                                     .beta1 = options->beta1,
+                                     .beta2 = options->beta2,
+                                     .epsilon = options->epsilon,
+                                     .max_norm = options->clip_norm,
+                                     .gradient_scale = 1.0,
+                                     .step = 1,
+                                     .segments = segments,
+                                     .segment_count = (int64_t)segment_count};
+    TTM_TRY_OUT(ttm_sum_of_squares(stream, &scalar, 0.0, &flat));
+    status = ttm_adamw(stream, &flat, &flat, &flat, &flat, &scalar, NULL, &params);
+out:
+    free(segments);
+    ttm_parameter_table_free(&table);
+    return status;
+}
+
+static void sum_up(ttm_trainer_memory *memory, const ttm_device *device,
+                   const ttm_trainer_options *options)
+{
+    memory->moment_bytes = 2 * memory->model.parameter_bytes;
+    memory->batch_bytes = ttm_train_buffers_batch_bytes(options->batch, options->seq);
+    memory->device_bytes = memory->model.total_bytes + memory->moment_bytes + memory->batch_bytes;
+    memory->host_bytes =
+        PROCESS_BASE_BYTES + ttm_train_buffers_host_bytes(options->batch, options->seq);
+    memory->memory_bytes = memory->device_bytes;
+    if (ttm_device_get_info(device)->kind == TTM_DEVICE_CPU) {
+        memory->memory_bytes += memory->host_bytes;
+    }
+}
+
+ttm_status ttm_trainer_plan_memory(ttm_trainer_memory *memory, ttm_device *device,
+                                   const ttm_gpt2_config *config,
+                                   const ttm_trainer_options *options)
+{
+    ttm_status status = TTM_OK;
+    ttm_stream *stream = NULL;
+    ttm_trainer_options resolved;
+    TTM_TRY(ttm_gpt2_config_validate(config));
+    TTM_TRY(ttm_trainer_options_resolve(&resolved, options, config));
+    const ttm_model_options model_options = ttm_trainer_model_options(&resolved);
+    ttm_memory_plan *model = &memory->model;
+    if (memory->struct_size != sizeof *memory) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "a memory plan of %zu bytes, %zu expected",
+                        memory->struct_size, sizeof *memory);
+    }
+    model->struct_size = sizeof *model;
+    TTM_TRY_OUT(ttm_stream_create_planning(&stream, device));
+    TTM_TRY_OUT(ttm_model_memory_plan(model, stream, config, &model_options));
+    TTM_TRY_OUT(plan_optimiser(stream, config, &resolved,
+                               (int64_t)(model->parameter_bytes / sizeof(float))));
+    /* The model's total counts its own scratch; the optimiser may have needed more. Streams take
+     * whole units of the device's alignment. */
+    const uint64_t unit = ttm_device_get_info(device)->alignment_bytes;
+    const uint64_t needed = ttm_stream_workspace_bytes(stream);
+    const uint64_t workspace = unit > 0 ? (needed + unit - 1) / unit * unit : needed;
+    model->total_bytes += workspace - model->workspace_bytes;
+    model->workspace_bytes = workspace;
+    sum_up(memory, device, &resolved);
+out:
+    ttm_stream_destroy(stream);
+    return status;
+}

@@ -1,0 +1,51 @@
+/* The table behind ttm_trainer_options: what the JSON reader, the resume check and the public
+ * functions of ttm/trainer.h walk. */
+#ifndef TTM_TRAIN_OPTIONS_H
+#define TTM_TRAIN_OPTIONS_H
+
+#include <ttm/trainer.h>
+
+/** What an option's value is. */
+typedef enum ttm_trainer_field_kind {
+    TTM_FIELD_INT,      /**< int64_t. */
+    TTM_FIELD_REAL,     /**< double. */
+    TTM_FIELD_BOOL,     /**< bool. */
+    TTM_FIELD_SEED,     /**< uint64_t, all 64 bits. */
+    TTM_FIELD_SCHEDULE, /**< ttm_schedule. */
+    TTM_FIELD_TEXT      /**< char [TTM_TRAINER_PROMPT_BYTES]. */
+} ttm_trainer_field_kind;
+
+/** One option. */
+typedef struct ttm_trainer_field {
+    const char *name;        /**< As on the command line, without dashes in front. */
+    const char *placeholder; /**< What --help shows for its value; NULL for a switch. */
+    const char *help;
+    ttm_trainer_field_kind kind;
+    size_t offset; /**< In ttm_trainer_options. */
+    double minimum;
+    double maximum;
+    int minimum_allowed; /**< 0 when a value must exceed the minimum. */
+    int changeable;      /**< A resumed run may have another value than the run it continues. */
+} ttm_trainer_field;
+
+/** Returns the table, *count fields long. */
+const ttm_trainer_field *ttm_trainer_fields(size_t *count);
+
+/** Returns the field called `name`, or NULL. */
+const ttm_trainer_field *ttm_trainer_field_find(const char *name);
+
+/** Return where a field's value lies. */
+void *ttm_trainer_field_at(ttm_trainer_options *options, const ttm_trainer_field *field);
+const void *ttm_trainer_field_in(const ttm_trainer_options *options,
+                                 const ttm_trainer_field *field);
+
+/** Returns a schedule's name as files and tools spell it. */
+const char *ttm_schedule_name(ttm_schedule schedule);
+
+/** *schedule = the one called `name`; TTM_ERROR_ARGUMENT lists the names. */
+TTM_CHECKED ttm_status ttm_schedule_parse(ttm_schedule *schedule, const char *name);
+
+/** Checks that every option is in its range; the message names option, value and range. */
+TTM_CHECKED ttm_status ttm_trainer_options_check(const ttm_trainer_options *options);
+
+#endif

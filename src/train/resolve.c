@@ -1,0 +1,54 @@
+/* Settling automatic options. */
+#include "train/resolve.h"
+
+#include "core/error.h"
+#include "train/options.h"
+
+#include <inttypes.h>
+
+enum { WARMUP_PARTS = 10, MAX_AUTOMATIC_WARMUP = 4000 };
+
+static ttm_status check_sizes(const ttm_trainer_options *options, const ttm_gpt2_config *config)
+{
+    if (options->seq > config->context) {
+        return ttm_fail(TTM_ERROR_SHAPE,
+                        "seq %" PRId64 " exceeds the model's context of %" PRId64
+                        " tokens: give at most %" PRId64,
+                        options->seq, config->context, config->context);
+    }
+    /* Rows of a batch are counted in 32 bits by some backends' kernels. */
+    if (options->batch > INT32_MAX / options->seq) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "batch %" PRId64 " × seq %" PRId64
+                        " is more than %d tokens: give a smaller "
+                        "batch and more accumulation",
+                        options->batch, options->seq, INT32_MAX);
+    }
+    return TTM_OK;
+}
+
+ttm_status ttm_trainer_options_resolve(ttm_trainer_options *resolved,
+                                       const ttm_trainer_options *options,
+                                       const ttm_gpt2_config *config)
+{
+    TTM_TRY(ttm_trainer_options_check(options));
+    *resolved = *options;
+    if (resolved->seq == 0) {
+        resolved->seq = config->context;
+    }
+    if (resolved->warmup_steps < 0) {
+        const int64_t part = resolved->steps / WARMUP_PARTS;
+        resolved->warmup_steps = part < MAX_AUTOMATIC_WARMUP ? part : MAX_AUTOMATIC_WARMUP;
+    }
+    return check_sizes(resolved, config);
+}
+
+ttm_model_options ttm_trainer_model_options(const ttm_trainer_options *options)
+{
+    ttm_model_options model = TTM_MODEL_OPTIONS_INIT;
+    model.training = true;
+    model.batch = options->batch;
+    model.seq = options->seq;
+    model.accumulation = options->accumulation;
+    return model;
+}

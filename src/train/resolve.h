@@ -1,0 +1,16 @@
+/* Options made definite for a model, and what they mean for it. */
+#ifndef TTM_TRAIN_RESOLVE_H
+#define TTM_TRAIN_RESOLVE_H
+
+#include <ttm/trainer.h>
+
+/** *resolved = `options`, checked, with the automatic ones (seq, warm-up) settled for `config`.
+ * TTM_ERROR_ARGUMENT, or TTM_ERROR_SHAPE when seq exceeds the context. */
+TTM_CHECKED ttm_status ttm_trainer_options_resolve(ttm_trainer_options *resolved,
+                                                   const ttm_trainer_options *options,
+                                                   const ttm_gpt2_config *config);
+
+/** Returns the options of the model that a run with resolved `options` trains. */
+ttm_model_options ttm_trainer_model_options(const ttm_trainer_options *options);
+
+#endif
