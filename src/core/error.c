@@ -1,4 +1,5 @@
-/* The thread-local error message. One fixed buffer per thread: reporting an error must not need memory. */
+/* The thread-local error message. One fixed buffer per thread: reporting an error must not need
+ * memory. */
 #include "core/error.h"
 
 #include <stdio.h>
@@ -33,19 +34,14 @@ ttm_status ttm_fail(ttm_status status, const char *format, ...)
 
 ttm_status ttm_fail_context(ttm_status status, const char *format, ...)
 {
-    char fresh[MESSAGE_BYTES];
+    char old[MESSAGE_BYTES];
+    char context[MESSAGE_BYTES];
     va_list arguments;
+    memcpy(old, message, sizeof old);
     va_start(arguments, format);
-    int used = vsnprintf(fresh, sizeof fresh, format, arguments);
+    vsnprintf(context, sizeof context, format, arguments);
     va_end(arguments);
-    if (used < 0) {
-        return status;
-    }
-    if ((size_t)used < sizeof fresh) {
-        snprintf(fresh + used, sizeof fresh - (size_t)used, ": %s", message);
-    }
-    memcpy(message, fresh, sizeof message);
-    return status;
+    return ttm_fail(status, "%s: %s", context, old);
 }
 
 const char *ttm_status_name(ttm_status status)
