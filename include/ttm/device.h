@@ -75,6 +75,9 @@ TTM_API const ttm_device_info *ttm_device_get_info(const ttm_device *device);
 /** Returns the name of the device's plugin; belongs to it. */
 TTM_API const char *ttm_device_backend_name(const ttm_device *device);
 
+/** Returns the device's number within its plugin, as in a ttm_device_entry. */
+TTM_API int32_t ttm_device_index(const ttm_device *device);
+
 /** Returns the bytes that are allocated on the device now through libttm. Thread-safe. */
 TTM_API size_t ttm_device_memory_used(const ttm_device *device);
 

@@ -33,6 +33,7 @@ static ttm_status open_entry(ttm_device **device, const ttm_device_catalogue *ca
     made->backend = backend;
     made->handle = handle;
     made->info = entry->info;
+    made->index = entry->index;
     atomic_init(&made->memory_used, 0);
     atomic_init(&made->memory_peak, 0);
     *device = made;
@@ -150,6 +151,11 @@ const ttm_device_info *ttm_device_get_info(const ttm_device *device)
 const char *ttm_device_backend_name(const ttm_device *device)
 {
     return device->backend->name;
+}
+
+int32_t ttm_device_index(const ttm_device *device)
+{
+    return device->index;
 }
 
 size_t ttm_device_memory_used(const ttm_device *device)

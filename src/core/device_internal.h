@@ -11,6 +11,7 @@ struct ttm_device {
                                    copies the table). */
     ttm_backend_device *handle;
     ttm_device_info info;
+    int32_t index; /* Number within the plugin. */
     atomic_size_t memory_used;
     atomic_size_t memory_peak;
 };

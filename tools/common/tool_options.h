@@ -61,9 +61,9 @@ typedef enum tool_option_kind {
     TOOL_KIND_FLAG,   /**< Nothing. bool: true when given. */
     TOOL_KIND_STRING, /**< Any text. const char *: points into argv. */
     TOOL_KIND_CHOICE, /**< One of `choices`. const char *: points into argv. */
-    TOOL_KIND_LIST,   /**< Texts; may be repeated, and takes what follows up to the next option. */
+    TOOL_KIND_LIST,   /**< Texts. May be repeated, and takes all arguments up to the next option. */
     TOOL_KIND_INT,    /**< A whole number. int64_t. 1e6 and 1_000_000 are understood. */
-    TOOL_KIND_DOUBLE, /**< A finite number. double. */
+    TOOL_KIND_DOUBLE, /**< A finite number. double. Range ends ±DBL_MAX aren't shown. */
     TOOL_KIND_SIZE    /**< Bytes, with a suffix K, M, G or T (powers of 1024). uint64_t. */
 } tool_option_kind;
 
@@ -213,8 +213,8 @@ int tool_fail(ttm_status status);
 /** Prints "ttm-x: error: …" (printf format) to stderr; returns TOOL_EXIT_FAILED. */
 int tool_fail_text(const char *format, ...) TTM_PRINTF(1, 2);
 
-/** Prints "ttm-x: …; see ttm-x --help" (printf format) to stderr; returns TOOL_EXIT_USAGE. For
- * wrong usage that the table can't express. */
+/** Prints "ttm-x: error: …; see ttm-x --help" (printf format) to stderr; returns TOOL_EXIT_USAGE.
+ * For wrong usage that the table can't express. */
 int tool_usage_error(const char *format, ...) TTM_PRINTF(1, 2);
 
 /** Flushes stdout. Returns TOOL_EXIT_DONE, or TOOL_EXIT_FAILED with a message when something
