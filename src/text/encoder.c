@@ -1,6 +1,7 @@
 /* From text to tokens: split into pieces, look each one up, merge those that are no token. */
 #include "text/encoder.h"
 
+#include "text/options.h"
 #include "text/text_scan.h"
 #include <stdbool.h>
 #include <stdlib.h>
@@ -120,6 +121,8 @@ ttm_status ttm_tokenizer_encode(int32_t **tokens, size_t *token_count,
 {
     *tokens = NULL;
     *token_count = 0;
+    TTM_TRY(ttm_options_check(options == NULL ? NULL : &options->struct_size, sizeof *options,
+                              "TTM_ENCODE_OPTIONS_INIT"));
     bool special_tokens = options != NULL && options->special_tokens;
     ttm_encoder encoder;
     ttm_token_buffer buffer = {0};
