@@ -1,0 +1,345 @@
+/* Generation with a key-value cache.
+ *
+ * The cache is one tensor [layers, 2, batch, heads, window, head_size]. Products run over all
+ * sequences at once; what depends on a sequence's length (positions, attention) runs over spans of
+ * neighbouring sequences of equal length. */
+#include "model/generator.h"
+
+#include "core/array.h"
+#include "core/error.h"
+#include "model/forward.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which sequences a pass is over: `count` from `first` on, each with `length` tokens in the cache
+ * already. */
+typedef struct span {
+    int64_t first;
+    int64_t count;
+    int64_t length;
+} span;
+
+static ttm_status allocate(ttm_generator *generator)
+{
+    const ttm_gpt2_config *config = &generator->model->config;
+    const size_t batch = (size_t)generator->batch;
+    const size_t vocab = (size_t)config->vocab_size;
+    const ttm_dtype dtype = generator->model->options.dtype;
+    const int64_t shape[6] = {config->layers,    2,
+                              generator->batch,  config->heads,
+                              generator->window, config->width / config->heads};
+    int64_t token_count = 0;
+    if (__builtin_mul_overflow(generator->batch, generator->window, &token_count) ||
+        token_count > INT32_MAX) {
+        return ttm_fail(TTM_ERROR_SHAPE,
+                        "%" PRId64 " sequences with a window of %" PRId64 " tokens are too many",
+                        generator->batch, generator->window);
+    }
+    TTM_TRY(ttm_tensor_alloc(&generator->cache, generator->model->device, dtype, 6, shape));
+    TTM_TRY(
+        ttm_tensor_alloc(&generator->tokens, generator->model->device, TTM_I32, 1, &token_count));
+    TTM_TRY(ttm_array_new(&generator->lengths, batch, sizeof(int64_t), "a generator"));
+    TTM_TRY(
+        ttm_array_new(&generator->history, (size_t)token_count, sizeof(int32_t), "a generator"));
+    TTM_TRY(ttm_array_new(&generator->next, batch, sizeof(int32_t), "a generator"));
+    TTM_TRY(ttm_array_new(&generator->logits, batch * vocab, sizeof(float), "a generator"));
+    return ttm_array_new(&generator->logits_read, batch * vocab, ttm_dtype_bytes(dtype),
+                         "a generator");
+}
+
+ttm_status ttm_generator_create(ttm_generator **generator, ttm_model *model, ttm_stream *stream,
+                                const ttm_generator_options *options)
+{
+    const ttm_generator_options defaults = TTM_GENERATOR_OPTIONS_INIT;
+    const int64_t context = model->config.context;
+    ttm_generator *made = NULL;
+    *generator = NULL;
+    options = options != NULL ? options : &defaults;
+    const int64_t window = options->window > 0 ? options->window : context;
+    if (options->batch < 1 || window < 2 || window > context) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "a generator needs at least 1 sequence, not %" PRId64
+                        ", and a window from 2 to the model's context of %" PRId64
+                        " tokens, not %" PRId64,
+                        options->batch, context, window);
+    }
+    TTM_TRY(ttm_array_new(&made, 1, sizeof *made, "a generator"));
+    made->model = model;
+    made->stream = stream;
+    made->batch = options->batch;
+    made->window = window;
+    const ttm_status status = allocate(made);
+    if (status != TTM_OK) {
+        ttm_generator_destroy(made);
+        return ttm_fail_context(status, "a generator");
+    }
+    *generator = made;
+    return TTM_OK;
+}
+
+void ttm_generator_destroy(ttm_generator *generator)
+{
+    if (generator == NULL) {
+        return;
+    }
+    ttm_tensor_free(&generator->cache, generator->model->device);
+    ttm_tensor_free(&generator->tokens, generator->model->device);
+    free(generator->lengths);
+    free(generator->history);
+    free(generator->next);
+    free(generator->logits);
+    free(generator->logits_read);
+    free(generator);
+}
+
+/* Returns keys (part 0) or values (part 1) of positions start … start + count − 1 in a layer's
+ * cache: [sequences, heads, count, head_size]. */
+static ttm_tensor cached(const ttm_generator *generator, int64_t layer, int part, span which,
+                         int64_t start, int64_t count)
+{
+    const ttm_tensor *cache = &generator->cache;
+    const int64_t *shape = cache->shape;
+    const int64_t plane = shape[2] * shape[3] * shape[4] * shape[5];
+    ttm_tensor view =
+        ttm_tensor_at4(cache, (2 * layer + part) * plane, shape[2], shape[3], shape[4], shape[5]);
+    view = ttm_tensor_slice(&view, 0, which.first, which.count);
+    return ttm_tensor_slice(&view, 2, start, count);
+}
+
+/* Puts the new keys and values of a span into the cache and lets its queries look at all that is
+ * cached. `row` is the first sequence's row in the pass. */
+static ttm_status attend(const ttm_generator *generator, const ttm_pass *pass, int64_t layer,
+                         span which, int64_t row)
+{
+    const ttm_layer_activations *buffers = &pass->layers[layer];
+    const ttm_attention_params params = ttm_pass_attention(pass, layer);
+    ttm_tensor parts[4];
+    for (int64_t part = 0; part < 4; part++) {
+        const ttm_tensor *tensor = part < 3 ? &buffers->qkv : &buffers->attention;
+        const ttm_tensor heads = ttm_pass_heads(pass, tensor, part < 3 ? part : 0);
+        parts[part] = ttm_tensor_slice(&heads, 0, row, which.count);
+    }
+    for (int part = 0; part < 2; part++) {
+        const ttm_tensor place = cached(generator, layer, part, which, which.length, pass->seq);
+        TTM_TRY(ttm_copy(pass->stream, &place, &parts[1 + part]));
+    }
+    const ttm_tensor keys = cached(generator, layer, 0, which, 0, which.length + pass->seq);
+    const ttm_tensor values = cached(generator, layer, 1, which, 0, which.length + pass->seq);
+    return ttm_attention(pass->stream, &parts[3], NULL, &parts[0], &keys, &values, &params);
+}
+
+static ttm_status embed(const ttm_generator *generator, const ttm_pass *pass, span which,
+                        int64_t row)
+{
+    const ttm_model *model = generator->model;
+    const int64_t count = which.count * pass->seq;
+    const ttm_tensor tokens = ttm_tensor_at1(&generator->tokens, row * pass->seq, count);
+    const ttm_tensor out = ttm_tensor_slice(&pass->first_input, 0, row * pass->seq, count);
+    return ttm_embedding(pass->stream, &out, &tokens, &model->token_embedding,
+                         &model->position_embedding, pass->seq, which.length);
+}
+
+/* Runs the model over spans[count], one behind the other in the rows of the pass, up to normed. */
+static ttm_status run_layers(const ttm_generator *generator, const ttm_pass *pass,
+                             const span *spans, int64_t count)
+{
+    ttm_stream_set_label(pass->stream, "embedding");
+    for (int64_t index = 0, row = 0; index < count; row += spans[index++].count) {
+        TTM_TRY(embed(generator, pass, spans[index], row));
+    }
+    for (int64_t layer = 0; layer < generator->model->config.layers; layer++) {
+        TTM_TRY(ttm_forward_qkv(pass, layer));
+        ttm_stream_set_label(pass->stream, "attention");
+        for (int64_t index = 0, row = 0; index < count; row += spans[index++].count) {
+            TTM_TRY(attend(generator, pass, layer, spans[index], row));
+        }
+        TTM_TRY(ttm_forward_attention_branch(pass, layer));
+        TTM_TRY(ttm_forward_mlp(pass, layer));
+    }
+    return ttm_forward_final_norm(pass);
+}
+
+/* Computes logits of the last `rows` rows of the pass into logits_read. */
+static ttm_status read_logits(ttm_generator *generator, const ttm_pass *pass, int64_t rows)
+{
+    const ttm_tensor hidden = ttm_tensor_slice(&pass->normed, 0, pass->rows - rows, rows);
+    const ttm_tensor logits = ttm_tensor_slice(&pass->logits, 0, 0, rows);
+    TTM_TRY(ttm_forward_logits(pass, &logits, &hidden));
+    ttm_stream_set_label(pass->stream, NULL);
+    return ttm_tensor_read(pass->stream, generator->logits_read, &logits);
+}
+
+/* Takes row `row` of logits_read as the logits of a sequence. */
+static void keep_logits(ttm_generator *generator, int64_t sequence, int64_t row)
+{
+    const int64_t vocab = generator->model->config.vocab_size;
+    float *kept = generator->logits + sequence * vocab;
+    if (generator->model->options.dtype == TTM_F32) {
+        memcpy(kept, (const float *)generator->logits_read + row * vocab,
+               (size_t)vocab * sizeof *kept);
+        return;
+    }
+    const double *read = (const double *)generator->logits_read + row * vocab;
+    for (int64_t token = 0; token < vocab; token++) {
+        kept[token] = (float)read[token];
+    }
+}
+
+static ttm_status check_sequence(const ttm_generator *generator, int64_t sequence)
+{
+    if (sequence < 0 || sequence >= generator->batch) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "there is no sequence %" PRId64 ": the generator has %" PRId64, sequence,
+                        generator->batch);
+    }
+    return TTM_OK;
+}
+
+static ttm_status check_token(const ttm_generator *generator, int32_t token)
+{
+    const int64_t vocab = generator->model->config.vocab_size;
+    if (token < 0 || token >= vocab) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "token %" PRId32 " is beyond the model's vocabulary of %" PRId64
+                        " tokens: does the tokenizer belong to the model?",
+                        token, vocab);
+    }
+    return TTM_OK;
+}
+
+/* Computes keys, values and logits of a sequence's history from the start. */
+static ttm_status refill(ttm_generator *generator, int64_t sequence, int64_t length)
+{
+    const span whole = {.first = sequence, .count = 1, .length = 0};
+    const ttm_tensor tokens = ttm_tensor_at1(&generator->tokens, 0, length);
+    ttm_pass pass;
+    generator->lengths[sequence] = 0;
+    TTM_TRY(ttm_tensor_write(generator->stream, &tokens,
+                             generator->history + sequence * generator->window));
+    TTM_TRY(ttm_pass_begin(&pass, generator->model, generator->stream, false, 1, length, 1));
+    TTM_TRY(run_layers(generator, &pass, &whole, 1));
+    TTM_TRY(read_logits(generator, &pass, 1));
+    keep_logits(generator, sequence, 0);
+    generator->lengths[sequence] = length;
+    return TTM_OK;
+}
+
+ttm_status ttm_generator_prefill(ttm_generator *generator, int64_t sequence, const int32_t *tokens,
+                                 size_t count)
+{
+    const size_t most = (size_t)generator->window - 1;
+    TTM_TRY(check_sequence(generator, sequence));
+    if (count == 0) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "a prompt needs at least one token");
+    }
+    for (size_t index = 0; index < count; index++) {
+        TTM_TRY(check_token(generator, tokens[index]));
+    }
+    const size_t kept = count < most ? count : most;
+    memcpy(generator->history + sequence * generator->window, tokens + (count - kept),
+           kept * sizeof *tokens);
+    return refill(generator, sequence, (int64_t)kept);
+}
+
+/* Makes room in a full window by keeping its last half. */
+static ttm_status slide(ttm_generator *generator, int64_t sequence)
+{
+    int32_t *history = generator->history + sequence * generator->window;
+    const int64_t kept = generator->window / 2;
+    memmove(history, history + generator->window - kept, (size_t)kept * sizeof *history);
+    return refill(generator, sequence, kept);
+}
+
+/* Gathers the sequences that move on: their tokens in generator->next, neighbours of one length in
+ * one span. Returns how many there are. */
+static int64_t gather(ttm_generator *generator, span *spans, int64_t *span_count,
+                      const int32_t *tokens)
+{
+    int64_t rows = 0;
+    *span_count = 0;
+    for (int64_t sequence = 0; sequence < generator->batch; sequence++) {
+        const int64_t length = generator->lengths[sequence];
+        span *last = *span_count > 0 ? &spans[*span_count - 1] : NULL;
+        if (tokens[sequence] < 0) {
+            continue;
+        }
+        generator->next[rows++] = tokens[sequence];
+        if (last != NULL && last->length == length && last->first + last->count == sequence) {
+            last->count++;
+        } else {
+            const span begun = {.first = sequence, .count = 1, .length = length};
+            spans[(*span_count)++] = begun;
+        }
+    }
+    return rows;
+}
+
+static ttm_status step_gathered(ttm_generator *generator, const span *spans, int64_t span_count,
+                                int64_t rows)
+{
+    const ttm_tensor tokens = ttm_tensor_at1(&generator->tokens, 0, rows);
+    ttm_pass pass;
+    TTM_TRY(ttm_tensor_write(generator->stream, &tokens, generator->next));
+    TTM_TRY(ttm_pass_begin(&pass, generator->model, generator->stream, false, rows, 1, rows));
+    TTM_TRY(run_layers(generator, &pass, spans, span_count));
+    return read_logits(generator, &pass, rows);
+}
+
+static ttm_status check_step(const ttm_generator *generator, const int32_t *tokens)
+{
+    for (int64_t sequence = 0; sequence < generator->batch; sequence++) {
+        if (tokens[sequence] < 0) {
+            continue;
+        }
+        TTM_TRY(check_token(generator, tokens[sequence]));
+        if (generator->lengths[sequence] == 0) {
+            return ttm_fail(TTM_ERROR_ARGUMENT,
+                            "sequence %" PRId64 " hasn't begun: give it a prompt first", sequence);
+        }
+    }
+    return TTM_OK;
+}
+
+ttm_status ttm_generator_step(ttm_generator *generator, const int32_t *tokens)
+{
+    span *spans = NULL;
+    int64_t span_count = 0;
+    ttm_status status = TTM_OK;
+    TTM_TRY(check_step(generator, tokens));
+    for (int64_t sequence = 0; sequence < generator->batch; sequence++) {
+        if (tokens[sequence] >= 0 && generator->lengths[sequence] == generator->window) {
+            TTM_TRY(slide(generator, sequence));
+        }
+    }
+    TTM_TRY(ttm_array_new(&spans, (size_t)generator->batch, sizeof *spans, "a generator's step"));
+    const int64_t rows = gather(generator, spans, &span_count, tokens);
+    if (rows > 0) {
+        TTM_TRY_OUT(step_gathered(generator, spans, span_count, rows));
+    }
+    for (int64_t sequence = 0, row = 0; sequence < generator->batch; sequence++) {
+        if (tokens[sequence] >= 0) {
+            int64_t *length = &generator->lengths[sequence];
+            generator->history[sequence * generator->window + *length] = tokens[sequence];
+            (*length)++;
+            keep_logits(generator, sequence, row++);
+        }
+    }
+out:
+    free(spans);
+    return status;
+}
+
+const float *ttm_generator_logits(const ttm_generator *generator, int64_t sequence)
+{
+    if (sequence < 0 || sequence >= generator->batch || generator->lengths[sequence] == 0) {
+        return NULL;
+    }
+    return generator->logits + sequence * generator->model->config.vocab_size;
+}
+
+int64_t ttm_generator_length(const ttm_generator *generator, int64_t sequence)
+{
+    return sequence < 0 || sequence >= generator->batch ? 0 : generator->lengths[sequence];
+}

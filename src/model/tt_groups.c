@@ -1,0 +1,148 @@
+/* W and dW of TT-matrices: where they are kept, and how they are built and reduced, all layers of
+ * one shape in one call. */
+#include "model/tt_groups.h"
+
+#include "core/error.h"
+
+/* Returns matrices [layers, in, out] in `storage` from element `start` on, each matrix at a
+ * multiple of the alignment. */
+static ttm_tensor place_matrices(const ttm_model *model, const ttm_tensor *storage, int64_t start,
+                                 const ttm_tt_shape *shape, int64_t layers)
+{
+    const int64_t in = ttm_tt_shape_in(shape);
+    const int64_t out = ttm_tt_shape_out(shape);
+    ttm_tensor view = ttm_tensor_at2(storage, start, layers, ttm_model_align(model, in * out));
+    view = ttm_tensor_slice(&view, 1, 0, in * out);
+    return ttm_tensor_split(&view, 1, in, out);
+}
+
+static int64_t matrix_elements(const ttm_model *model, const ttm_tt_group *group)
+{
+    return ttm_model_align(model, ttm_tt_shape_in(group->shape) * ttm_tt_shape_out(group->shape));
+}
+
+ttm_status ttm_tt_group_allocate(ttm_model *model, ttm_tt_group *group)
+{
+    if (ttm_tensor_present(&group->w)) {
+        return TTM_OK;
+    }
+    int64_t count = 0;
+    if (__builtin_mul_overflow(matrix_elements(model, group), group->layers, &count)) {
+        return ttm_fail(TTM_ERROR_SHAPE, "the matrices of TT layers can't be addressed");
+    }
+    const ttm_status status = ttm_model_allocate(&group->w_storage, model, count);
+    if (status != TTM_OK) {
+        return ttm_fail_context(status, "matrices built from TT cores");
+    }
+    group->w = place_matrices(model, &group->w_storage, 0, group->shape, group->layers);
+    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(model->options.dtype);
+    return TTM_OK;
+}
+
+ttm_status ttm_tt_groups_allocate_gradients(ttm_model *model)
+{
+    int64_t sum = 0;
+    int64_t largest = 0;
+    for (size_t index = 0; index < model->group_count; index++) {
+        const ttm_tt_group *group = &model->groups[index];
+        const int64_t elements = matrix_elements(model, group);
+        int64_t all = 0;
+        if (__builtin_mul_overflow(elements, group->layers, &all) ||
+            __builtin_add_overflow(sum, all, &sum)) {
+            return ttm_fail(TTM_ERROR_SHAPE, "the gradients of TT layers can't be addressed");
+        }
+        largest = elements > largest ? elements : largest;
+    }
+    const int64_t count = model->reduce_per_step ? sum : largest;
+    if (count == 0) {
+        return TTM_OK;
+    }
+    const ttm_status status = ttm_model_allocate(&model->matrix_gradients, model, count);
+    if (status != TTM_OK) {
+        return ttm_fail_context(status, "gradients of matrices built from TT cores");
+    }
+    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(model->options.dtype);
+    int64_t start = 0;
+    for (size_t index = 0; index < model->group_count; index++) {
+        ttm_tt_group *group = &model->groups[index];
+        const int64_t layers = model->reduce_per_step ? group->layers : 1;
+        group->w_gradient =
+            place_matrices(model, &model->matrix_gradients, start, group->shape, layers);
+        start += model->reduce_per_step ? matrix_elements(model, group) * layers : 0;
+    }
+    return TTM_OK;
+}
+
+ttm_status ttm_tt_group_build(ttm_model *model, ttm_tt_group *group, ttm_stream *stream)
+{
+    if (group->built) {
+        return TTM_OK;
+    }
+    TTM_TRY(ttm_tt_group_allocate(model, group));
+    TTM_TRY(ttm_tt_build(stream, &group->w, group->shape->core_count, group->cores));
+    group->built = true;
+    return TTM_OK;
+}
+
+ttm_status ttm_model_begin_step(ttm_model *model, ttm_stream *stream)
+{
+    ttm_stream_set_label(stream, "TT matrices");
+    for (size_t index = 0; index < model->group_count; index++) {
+        TTM_TRY(ttm_tt_group_build(model, &model->groups[index], stream));
+    }
+    ttm_stream_set_label(stream, NULL);
+    return TTM_OK;
+}
+
+ttm_status ttm_model_end_step(ttm_model *model, ttm_stream *stream)
+{
+    if (!model->options.training) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "this model wasn't made for training");
+    }
+    if (!model->reduce_per_step) {
+        return TTM_OK;
+    }
+    ttm_stream_set_label(stream, "TT core gradients");
+    for (size_t index = 0; index < model->group_count; index++) {
+        const ttm_tt_group *group = &model->groups[index];
+        TTM_TRY(ttm_tt_gradient(stream, group->shape->core_count, group->core_gradients, 0.0,
+                                &group->w_gradient, group->cores));
+    }
+    ttm_stream_set_label(stream, NULL);
+    return TTM_OK;
+}
+
+ttm_status ttm_tt_group_reduce_layer(ttm_tt_group *group, int64_t place, double keep,
+                                     ttm_stream *stream)
+{
+    ttm_tensor cores[TTM_TT_MAX_CORES];
+    ttm_tensor gradients[TTM_TT_MAX_CORES];
+    for (int32_t core = 0; core < group->shape->core_count; core++) {
+        cores[core] = ttm_tensor_slice(&group->cores[core], 0, place, 1);
+        gradients[core] = ttm_tensor_slice(&group->core_gradients[core], 0, place, 1);
+    }
+    return ttm_tt_gradient(stream, group->shape->core_count, gradients, keep, &group->w_gradient,
+                           cores);
+}
+
+/* Returns the matrix at `place` of [layers, in, out] as [in, out]. */
+static ttm_tensor layer_matrix(const ttm_tensor *matrices, int64_t place)
+{
+    ttm_tensor matrix = ttm_tensor_slice(matrices, 0, place, 1);
+    matrix.rank = 2;
+    for (int dim = 0; dim < 2; dim++) {
+        matrix.shape[dim] = matrix.shape[dim + 1];
+        matrix.stride[dim] = matrix.stride[dim + 1];
+    }
+    return matrix;
+}
+
+ttm_tensor ttm_tt_group_matrix(const ttm_tt_group *group, int64_t place)
+{
+    return layer_matrix(&group->w, place);
+}
+
+ttm_tensor ttm_tt_group_matrix_gradient(const ttm_tt_group *group, int64_t place)
+{
+    return layer_matrix(&group->w_gradient, group->w_gradient.shape[0] == 1 ? 0 : place);
+}
