@@ -126,19 +126,20 @@ static ttm_status clear_leftovers(const ttm_path_parts *parts)
 /** Creates and locks the temporary folder. The caller holds temporaries_lock. */
 static ttm_status create_temporary(ttm_atomic_directory *directory)
 {
+    char *temporary = NULL;
     int result = 0;
     do {
-        free(directory->temporary);
-        directory->temporary = NULL;
-        TTM_TRY(ttm_temporary_path(&directory->temporary, &directory->parts, "folder"));
-        result = mkdir(directory->temporary, 0777);
+        free(temporary);
+        temporary = NULL;
+        TTM_TRY(ttm_temporary_path(&temporary, &directory->parts, "folder"));
+        result = mkdir(temporary, 0777);
     } while (result != 0 && errno == EEXIST);
     if (result != 0) {
         int error_number = errno;
-        free(directory->temporary);
-        directory->temporary = NULL;
+        free(temporary);
         return ttm_io_fail("write the folder", directory->parts.path, error_number);
     }
+    directory->temporary = temporary;
     directory->descriptor = open(directory->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory->descriptor < 0) {
         return ttm_io_fail("open the folder", directory->temporary, errno);

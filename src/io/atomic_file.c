@@ -63,25 +63,27 @@ static void remove_leftovers(const ttm_path_parts *parts)
 /** Creates and locks the temporary file. */
 static ttm_status create_temporary(ttm_atomic_file *file)
 {
+    char *temporary = NULL;
     ttm_status status = TTM_OK;
     pthread_mutex_lock(&temporaries_lock);
     remove_leftovers(&file->parts);
     do {
-        free(file->temporary);
-        file->temporary = NULL;
-        TTM_TRY_OUT(ttm_temporary_path(&file->temporary, &file->parts, "file"));
-        file->descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        free(temporary);
+        temporary = NULL;
+        TTM_TRY_OUT(ttm_temporary_path(&temporary, &file->parts, "file"));
+        file->descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (file->descriptor < 0 && errno == EEXIST);
     if (file->descriptor < 0) {
         status = ttm_io_fail("write", file->parts.path, errno);
-        free(file->temporary);
-        file->temporary = NULL;
         goto out;
     }
+    file->temporary = temporary;
+    temporary = NULL;
     /* Without lock support the pid in the name still tells a leftover. */
     (void)flock(file->descriptor, LOCK_EX | LOCK_NB);
 out:
     pthread_mutex_unlock(&temporaries_lock);
+    free(temporary);
     return status;
 }
 
@@ -164,6 +166,9 @@ static ttm_status flush_buffer(ttm_atomic_file *file)
 
 ttm_status ttm_atomic_file_write(ttm_atomic_file *file, const void *data, size_t bytes)
 {
+    if (file == NULL) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "no file is being written (NULL)");
+    }
     if (file->error_number != 0) {
         return fail_write(file, "write");
     }

@@ -124,34 +124,40 @@ bool ttm_json_exists(ttm_json_value value)
     return value.node != NULL;
 }
 
+/** `types` are bits of cJSON's type masks. */
+static bool has_type(ttm_json_value value, int types)
+{
+    return value.node != NULL && (value.node->type & types) != 0;
+}
+
 bool ttm_json_is_object(ttm_json_value value)
 {
-    return cJSON_IsObject(value.node);
+    return has_type(value, cJSON_Object);
 }
 
 bool ttm_json_is_array(ttm_json_value value)
 {
-    return cJSON_IsArray(value.node);
+    return has_type(value, cJSON_Array);
 }
 
 bool ttm_json_is_string(ttm_json_value value)
 {
-    return cJSON_IsString(value.node);
+    return has_type(value, cJSON_String);
 }
 
 bool ttm_json_is_number(ttm_json_value value)
 {
-    return cJSON_IsNumber(value.node);
+    return has_type(value, cJSON_Number);
 }
 
 bool ttm_json_is_bool(ttm_json_value value)
 {
-    return cJSON_IsBool(value.node);
+    return has_type(value, cJSON_True | cJSON_False);
 }
 
 bool ttm_json_is_null(ttm_json_value value)
 {
-    return cJSON_IsNull(value.node);
+    return has_type(value, cJSON_NULL);
 }
 
 ttm_json_value ttm_json_first(ttm_json_value container)
@@ -227,7 +233,9 @@ ttm_status ttm_json_fail(ttm_json_value value, const char *format, ...)
 /** Prints what a value is, for messages. */
 static const char *describe(char *out, size_t bytes, const cJSON *node)
 {
-    if (cJSON_IsString(node)) {
+    if (node == NULL) {
+        snprintf(out, bytes, "missing");
+    } else if (cJSON_IsString(node)) {
         snprintf(out, bytes, "\"%.60s\"", node->valuestring);
     } else if (cJSON_IsNumber(node)) {
         snprintf(out, bytes, "%.17g", node->valuedouble);
@@ -340,21 +348,21 @@ ttm_status ttm_json_get_array(ttm_json_value *out, ttm_json_value object, const 
 
 ttm_status ttm_json_get_string(const char **out, ttm_json_value object, const char *key)
 {
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(ttm_json_get(&value, object, key));
     return ttm_json_as_string(out, value);
 }
 
 ttm_status ttm_json_get_bool(bool *out, ttm_json_value object, const char *key)
 {
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(ttm_json_get(&value, object, key));
     return ttm_json_as_bool(out, value);
 }
 
 ttm_status ttm_json_get_double(double *out, ttm_json_value object, const char *key)
 {
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(ttm_json_get(&value, object, key));
     return ttm_json_as_double(out, value);
 }
@@ -362,7 +370,7 @@ ttm_status ttm_json_get_double(double *out, ttm_json_value object, const char *k
 ttm_status ttm_json_get_int64(int64_t *out, ttm_json_value object, const char *key, int64_t minimum,
                               int64_t maximum)
 {
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(ttm_json_get(&value, object, key));
     return ttm_json_as_int64(out, value, minimum, maximum);
 }
@@ -380,7 +388,7 @@ static ttm_status find_optional(bool *present, ttm_json_value *out, ttm_json_val
 ttm_status ttm_json_optional_string(const char **out, ttm_json_value object, const char *key)
 {
     bool present = false;
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(find_optional(&present, &value, object, key));
     return present ? ttm_json_as_string(out, value) : TTM_OK;
 }
@@ -388,7 +396,7 @@ ttm_status ttm_json_optional_string(const char **out, ttm_json_value object, con
 ttm_status ttm_json_optional_bool(bool *out, ttm_json_value object, const char *key)
 {
     bool present = false;
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(find_optional(&present, &value, object, key));
     return present ? ttm_json_as_bool(out, value) : TTM_OK;
 }
@@ -396,7 +404,7 @@ ttm_status ttm_json_optional_bool(bool *out, ttm_json_value object, const char *
 ttm_status ttm_json_optional_double(double *out, ttm_json_value object, const char *key)
 {
     bool present = false;
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(find_optional(&present, &value, object, key));
     return present ? ttm_json_as_double(out, value) : TTM_OK;
 }
@@ -405,7 +413,7 @@ ttm_status ttm_json_optional_int64(int64_t *out, ttm_json_value object, const ch
                                    int64_t minimum, int64_t maximum)
 {
     bool present = false;
-    ttm_json_value value;
+    ttm_json_value value = {0};
     TTM_TRY(find_optional(&present, &value, object, key));
     return present ? ttm_json_as_int64(out, value, minimum, maximum) : TTM_OK;
 }

@@ -75,8 +75,8 @@ static ttm_status read_exactly(int descriptor, const char *path, void *out, uint
             return ttm_fail(TTM_ERROR_IO,
                             "cannot read '%s': it ended at byte %llu of the %llu wanted; it was "
                             "shortened while in use",
-                            path, (unsigned long long)(offset + done),
-                            (unsigned long long)(offset + bytes));
+                            path, (unsigned long long)offset + done,
+                            (unsigned long long)offset + bytes);
         }
         done += (size_t)got;
     }
@@ -98,13 +98,12 @@ ttm_status ttm_mapped_file_open(ttm_mapped_file *file, const char *path)
     }
     file->data = empty_file;
     if (file->size > 0) {
-        void *mapping = mmap(NULL, file->size, PROT_READ, MAP_SHARED, file->descriptor, 0);
-        if (mapping == MAP_FAILED) {
-            file->data = NULL;
+        file->mapping = mmap(NULL, file->size, PROT_READ, MAP_SHARED, file->descriptor, 0);
+        if (file->mapping == MAP_FAILED) {
             status = ttm_io_fail("map", path, errno);
             goto out;
         }
-        file->data = mapping;
+        file->data = file->mapping;
     }
 out:
     if (status != TTM_OK) {
@@ -117,7 +116,7 @@ out:
 
 void ttm_mapped_file_advise(const ttm_mapped_file *file, ttm_file_access access)
 {
-    if (file->size == 0) {
+    if (file->mapping == NULL) {
         return;
     }
     int advice = MADV_NORMAL;
@@ -126,7 +125,7 @@ void ttm_mapped_file_advise(const ttm_mapped_file *file, ttm_file_access access)
     } else if (access == TTM_FILE_ACCESS_RANDOM) {
         advice = MADV_RANDOM;
     }
-    (void)madvise((void *)(uintptr_t)file->data, file->size, advice);
+    (void)madvise(file->mapping, file->size, advice);
 }
 
 ttm_status ttm_mapped_file_read_at(const ttm_mapped_file *file, void *out, uint64_t offset,
@@ -146,8 +145,8 @@ void ttm_mapped_file_close(ttm_mapped_file *file)
     if (file->path == NULL) {
         return;
     }
-    if (file->size > 0) {
-        munmap((void *)(uintptr_t)file->data, file->size);
+    if (file->mapping != NULL) {
+        munmap(file->mapping, file->size);
     }
     close(file->descriptor);
     free(file->path);

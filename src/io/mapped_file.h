@@ -16,6 +16,7 @@
 typedef struct ttm_mapped_file {
     char *path;                /**< As given when opened; NULL when closed. */
     const unsigned char *data; /**< The bytes; never NULL while open, also for an empty file. */
+    void *mapping;             /**< What to unmap; NULL for an empty file. */
     size_t size;               /**< Length in bytes when it was opened. */
     int descriptor;            /**< Kept open for ttm_mapped_file_read_at. */
 } ttm_mapped_file;

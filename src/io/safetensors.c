@@ -38,12 +38,13 @@ static int compare_records(const void *left, const void *right)
  * it shows. */
 static ttm_status sort_by_name(ttm_safetensors *file)
 {
-    TTM_TRY(ttm_array_new(&file->by_name, file->record_count, sizeof *file->by_name,
-                          "the index of tensors"));
+    TTM_TRY(ttm_array_new(&file->by_name, file->record_count,
+                          sizeof(const ttm_safetensors_record *), "the index of tensors"));
     for (size_t index = 0; index < file->record_count; index++) {
         file->by_name[index] = &file->records[index];
     }
-    qsort(file->by_name, file->record_count, sizeof *file->by_name, compare_records);
+    qsort(file->by_name, file->record_count, sizeof(const ttm_safetensors_record *),
+          compare_records);
     for (size_t index = 1; index < file->record_count; index++) {
         const ttm_safetensors_tensor *tensor = &file->by_name[index]->tensor;
         const ttm_safetensors_tensor *before = &file->by_name[index - 1]->tensor;

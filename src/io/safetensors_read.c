@@ -28,7 +28,7 @@ static ttm_status read_converted(float *out, const ttm_safetensors *file,
     union {
         uint16_t halves[16384];
         double doubles[4096];
-    } piece;
+    } piece = {0};
     bool wide = tensor->dtype == TTM_SAFETENSORS_F64;
     size_t element_bytes = wide ? sizeof piece.doubles[0] : sizeof piece.halves[0];
     size_t most = sizeof piece / element_bytes;
