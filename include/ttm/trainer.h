@@ -129,6 +129,18 @@ TTM_API TTM_CHECKED ttm_status ttm_trainer_read_options(ttm_trainer_options *opt
  * frees with free(). Errors as ttm_trainer_read_options. */
 TTM_API TTM_CHECKED ttm_status ttm_trainer_latest_checkpoint(char **path, const char *directory);
 
+/** Something that the program around a run wants to find again when it resumes, such as where its
+ * data lies. */
+typedef struct ttm_trainer_note {
+    const char *key;   /**< UTF-8; may repeat. */
+    const char *value; /**< UTF-8. */
+} ttm_trainer_note;
+
+/** *notes [*count] = the notes of the run in `directory`, in one allocation that the caller frees
+ * with free(). Errors as ttm_trainer_read_options. */
+TTM_API TTM_CHECKED ttm_status ttm_trainer_read_notes(ttm_trainer_note **notes, size_t *count,
+                                                      const char *directory);
+
 /* ---- Memory ---- */
 
 /** What a run takes, in bytes. */
@@ -203,6 +215,8 @@ typedef struct ttm_trainer_setup {
     const ttm_tokenizer *tokenizer; /**< Stored in checkpoints and used for samples; may be NULL. */
     const ttm_dataset *training_data;
     const ttm_dataset *validation_data; /**< NULL: no validation. */
+    const ttm_trainer_note *notes;      /**< [note_count], stored in checkpoints; may be NULL. */
+    size_t note_count;
     ttm_trainer_events events;
 } ttm_trainer_setup;
 
@@ -210,7 +224,8 @@ typedef struct ttm_trainer_setup {
     {                                                                                            \
         .struct_size = sizeof(ttm_trainer_setup), .device = NULL, .directory = NULL,             \
         .config = NULL, .weights = NULL, .init = TTM_MODEL_INIT_OPTIONS_INIT, .tokenizer = NULL, \
-        .training_data = NULL, .validation_data = NULL, .events = {                              \
+        .training_data = NULL, .validation_data = NULL, .notes = NULL, .note_count = 0,          \
+        .events = {                                                                              \
             NULL,                                                                                \
             NULL,                                                                                \
             NULL,                                                                                \

@@ -39,7 +39,8 @@ static ttm_status write_files(ttm_trainer *trainer, const char *folder)
         TTM_TRY(ttm_optimizer_file_write(folder, ttm_model_parameter_table(trainer->model),
                                          &trainer->buffers, trainer->stream));
     }
-    return ttm_train_state_write(&trainer->state, folder);
+    return ttm_train_state_write(&trainer->state, trainer->setup.notes, trainer->setup.note_count,
+                                 folder);
 }
 
 static ttm_status write_folder(ttm_trainer *trainer, const char *path)

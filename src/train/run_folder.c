@@ -139,10 +139,11 @@ static ttm_status check_absent(const char *path, const char *name)
     const bool there = lstat(file, &information) == 0;
     free(file);
     if (there) {
-        return ttm_fail(TTM_ERROR_ARGUMENT,
-                        "'%s' already holds a run or a model (there is '%s'): resume it, or choose "
-                        "another folder",
-                        path, name);
+        return ttm_fail(
+            TTM_ERROR_ARGUMENT,
+            "'%s' already holds a run or a model (there is '%s'): resume it (--resume), or choose "
+            "another folder",
+            path, name);
     }
     return TTM_OK;
 }
@@ -156,10 +157,11 @@ static ttm_status check_unused(const char *path)
     ttm_status status = TTM_OK;
     if (count > 0) {
         ttm_checkpoint_name(name, steps[count - 1]);
-        status = ttm_fail(TTM_ERROR_ARGUMENT,
-                          "'%s' already holds a run (there is '%s'): resume it, or choose another "
-                          "folder",
-                          path, name);
+        status = ttm_fail(
+            TTM_ERROR_ARGUMENT,
+            "'%s' already holds a run (there is '%s'): resume it (--resume), or choose another "
+            "folder",
+            path, name);
     }
     free(steps);
     TTM_TRY(status);

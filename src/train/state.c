@@ -2,6 +2,7 @@
  * stored and compared without a change here. */
 #include "train/state.h"
 
+#include "core/array.h"
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "io/folder_sync.h"
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <ttm/json.h>
 
-enum { STATE_FORMAT = 1, MAX_STATE_BYTES = 1 << 20, KEY_BYTES = 64, VALUE_BYTES = 600 };
+enum { STATE_FORMAT = 1, MAX_STATE_BYTES = 1 << 26, KEY_BYTES = 64, VALUE_BYTES = 600 };
 
 static const char file_name[] = "trainer_state.json";
 
@@ -74,9 +75,22 @@ static void write_options(ttm_json_writer *writer, const ttm_trainer_options *op
     ttm_json_end_object(writer);
 }
 
+/* An array of [key, value] pairs: keys may repeat, their order counts. */
+static void write_notes(ttm_json_writer *writer, const ttm_trainer_note *notes, size_t count)
+{
+    ttm_json_key(writer, "notes");
+    ttm_json_begin_array(writer);
+    for (size_t i = 0; i < count; i++) {
+        ttm_json_begin_array(writer);
+        ttm_json_write_string(writer, notes[i].key);
+        ttm_json_write_string(writer, notes[i].value);
+        ttm_json_end_array(writer);
+    }
+    ttm_json_end_array(writer);
+}
+
 static void write_members(ttm_json_writer *writer, const ttm_train_state *state)
 {
-    ttm_json_begin_object(writer);
     ttm_json_member_int(writer, "format", STATE_FORMAT);
     ttm_json_member_int(writer, "step", state->step);
     ttm_json_member_uint(writer, "tokens", state->tokens);
@@ -89,10 +103,10 @@ static void write_members(ttm_json_writer *writer, const ttm_train_state *state)
     ttm_json_member_string(writer, "tokenizer_hash", state->tokenizer_hash);
     ttm_json_member_string(writer, "device", state->device);
     write_options(writer, &state->options);
-    ttm_json_end_object(writer);
 }
 
-ttm_status ttm_train_state_write(const ttm_train_state *state, const char *folder)
+ttm_status ttm_train_state_write(const ttm_train_state *state, const ttm_trainer_note *notes,
+                                 size_t note_count, const char *folder)
 {
     ttm_json_writer *writer = NULL;
     char *path = NULL;
@@ -101,7 +115,10 @@ ttm_status ttm_train_state_write(const ttm_train_state *state, const char *folde
     ttm_status status = TTM_OK;
     TTM_TRY_OUT(ttm_path_join(&path, folder, file_name));
     TTM_TRY_OUT(ttm_json_writer_new(&writer, TTM_JSON_INDENTED));
+    ttm_json_begin_object(writer);
     write_members(writer, state);
+    write_notes(writer, notes, note_count);
+    ttm_json_end_object(writer);
     TTM_TRY_OUT(ttm_json_writer_finish(&text, &bytes, writer));
     status = ttm_atomic_file_save(path, text, bytes);
 out:
@@ -203,18 +220,75 @@ static ttm_status read_members(ttm_train_state *state, ttm_json_value root)
     return read_options(&state->options, root);
 }
 
+static ttm_status open_document(ttm_json_document **document, const char *folder)
+{
+    char *path = NULL;
+    TTM_TRY(ttm_path_join(&path, folder, file_name));
+    const ttm_status status = ttm_json_read_file(document, path, MAX_STATE_BYTES);
+    free(path);
+    return status;
+}
+
 ttm_status ttm_train_state_read(ttm_train_state *state, const char *folder)
 {
     ttm_json_document *document = NULL;
-    char *path = NULL;
-    ttm_status status = TTM_OK;
     memset(state, 0, sizeof *state);
-    TTM_TRY_OUT(ttm_path_join(&path, folder, file_name));
-    TTM_TRY_OUT(ttm_json_read_file(&document, path, MAX_STATE_BYTES));
-    status = read_members(state, ttm_json_root(document));
-out:
+    TTM_TRY(open_document(&document, folder));
+    const ttm_status status = read_members(state, ttm_json_root(document));
     ttm_json_free(document);
-    free(path);
+    return status;
+}
+
+static ttm_status read_note(ttm_trainer_note *note, ttm_json_value pair)
+{
+    if (!ttm_json_is_array(pair) || ttm_json_count(pair) != 2) {
+        return ttm_json_fail(pair, "must be a key and a value");
+    }
+    const ttm_json_value key = ttm_json_first(pair);
+    TTM_TRY(ttm_json_as_string(&note->key, key));
+    return ttm_json_as_string(&note->value, ttm_json_next(key));
+}
+
+/* Moves the strings of notes behind the array, into one allocation that outlives the document. */
+static ttm_status pack_notes(ttm_trainer_note **packed, const ttm_trainer_note *notes, size_t count)
+{
+    size_t bytes = (count + 1) * sizeof **packed;
+    for (size_t i = 0; i < count; i++) {
+        bytes += strlen(notes[i].key) + strlen(notes[i].value) + 2;
+    }
+    TTM_TRY(ttm_array_new(packed, bytes, 1, "notes"));
+    char *place = (char *)(*packed + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        (*packed)[i].key = place;
+        place = stpcpy(place, notes[i].key) + 1;
+        (*packed)[i].value = place;
+        place = stpcpy(place, notes[i].value) + 1;
+    }
+    return TTM_OK;
+}
+
+ttm_status ttm_train_notes_read(ttm_trainer_note **notes, size_t *count, const char *folder)
+{
+    ttm_status status = TTM_OK;
+    ttm_json_document *document = NULL;
+    ttm_json_value array;
+    ttm_trainer_note *found = NULL;
+    size_t used = 0;
+    *notes = NULL;
+    *count = 0;
+    TTM_TRY_OUT(open_document(&document, folder));
+    TTM_TRY_OUT(ttm_json_get_array(&array, ttm_json_root(document), "notes"));
+    TTM_TRY_OUT(ttm_array_new(&found, ttm_json_count(array), sizeof *found, "notes"));
+    for (ttm_json_value pair = ttm_json_first(array); ttm_json_exists(pair);
+         pair = ttm_json_next(pair)) {
+        TTM_TRY_OUT(read_note(&found[used], pair));
+        used++;
+    }
+    TTM_TRY_OUT(pack_notes(notes, found, used));
+    *count = used;
+out:
+    free(found);
+    ttm_json_free(document);
     return status;
 }
 

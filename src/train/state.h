@@ -23,12 +23,20 @@ typedef struct ttm_train_state {
     ttm_trainer_options options; /**< With automatic ones resolved. */
 } ttm_train_state;
 
-/** Writes FOLDER/trainer_state.json. TTM_ERROR_IO, TTM_ERROR_OUT_OF_MEMORY. */
-TTM_CHECKED ttm_status ttm_train_state_write(const ttm_train_state *state, const char *folder);
+/** Writes FOLDER/trainer_state.json with `state` and notes [note_count]. TTM_ERROR_IO,
+ * TTM_ERROR_OUT_OF_MEMORY. */
+TTM_CHECKED ttm_status ttm_train_state_write(const ttm_train_state *state,
+                                             const ttm_trainer_note *notes, size_t note_count,
+                                             const char *folder);
 
 /** *state = what FOLDER/trainer_state.json says. TTM_ERROR_NOT_FOUND, _IO, _FORMAT with file and
  * key, _UNSUPPORTED for a newer format. */
 TTM_CHECKED ttm_status ttm_train_state_read(ttm_train_state *state, const char *folder);
+
+/** *notes [*count] = the notes in FOLDER/trainer_state.json, in one allocation that the caller
+ * frees with free(). Errors as ttm_train_state_read. */
+TTM_CHECKED ttm_status ttm_train_notes_read(ttm_trainer_note **notes, size_t *count,
+                                            const char *folder);
 
 /** Checks that a run with `saved` options may go on with `wanted` ones: equal, but for those that
  * are marked changeable. TTM_ERROR_ARGUMENT names the option and both values. */

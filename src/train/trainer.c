@@ -210,6 +210,17 @@ out:
     return status;
 }
 
+ttm_status ttm_trainer_read_notes(ttm_trainer_note **notes, size_t *count, const char *directory)
+{
+    char *checkpoint = NULL;
+    *notes = NULL;
+    *count = 0;
+    TTM_TRY(ttm_trainer_latest_checkpoint(&checkpoint, directory));
+    const ttm_status status = ttm_train_notes_read(notes, count, checkpoint);
+    free(checkpoint);
+    return status;
+}
+
 static ttm_status check_same(const char *what, const char *now, const char *before,
                              const char *directory)
 {

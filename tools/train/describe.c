@@ -1,0 +1,179 @@
+/* Plans and results. */
+#include "train/describe.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <ttm/json.h>
+
+static double mebibytes(uint64_t bytes)
+{
+    return (double)bytes / 1048576.0;
+}
+
+static void print_tt(FILE *stream, const ttm_gpt2_config *config)
+{
+    for (int matrix = 0; matrix < TTM_GPT2_MATRIX_COUNT; matrix++) {
+        const ttm_tt_shape *before = NULL;
+        for (int64_t layer = 0; layer < config->layers; layer++) {
+            char text[TTM_TT_SHAPE_TEXT_BYTES];
+            const ttm_tt_shape *shape = ttm_gpt2_config_tt(config, layer, (ttm_gpt2_matrix)matrix);
+            const bool repeated =
+                shape != NULL && before != NULL && ttm_tt_shape_equal(shape, before);
+            before = shape;
+            if (shape != NULL && !repeated &&
+                ttm_tt_shape_print(text, sizeof text, shape) == TTM_OK) {
+                fprintf(stream, "  %s from layer %" PRId64 ": %s, %" PRId64 " parameters\n",
+                        ttm_gpt2_matrix_name((ttm_gpt2_matrix)matrix), layer, text,
+                        ttm_tt_shape_elements(shape));
+            }
+        }
+    }
+}
+
+void train_plan_print(FILE *stream, const train_plan *plan)
+{
+    const ttm_gpt2_config *config = plan->config;
+    const ttm_trainer_options *options = plan->options;
+    const ttm_trainer_memory *memory = &plan->memory;
+    fprintf(stream,
+            "%s: %" PRId64 " parameters, %" PRId64 " layers, width %" PRId64 ", %" PRId64
+            " heads, context %" PRId64 ", vocabulary %" PRId64 "\n",
+            plan->name, ttm_gpt2_parameter_count(config), config->layers, config->width,
+            config->heads, config->context, config->vocab_size);
+    print_tt(stream, config);
+    fprintf(stream,
+            "%" PRId64 " steps of %" PRId64 " × %" PRId64 " sequences of %" PRId64
+            " tokens on %s: %s\n",
+            options->steps, options->accumulation, options->batch,
+            options->seq > 0 ? options->seq : config->context,
+            ttm_device_backend_name(plan->device), ttm_device_get_info(plan->device)->name);
+    fprintf(stream,
+            "memory %.1f MiB: parameters %.1f, gradients %.1f, moments %.1f, activations %.1f, "
+            "matrices %.1f, scratch %.1f, batches %.1f, process %.1f\n",
+            mebibytes(memory->memory_bytes), mebibytes(memory->model.parameter_bytes),
+            mebibytes(memory->model.gradient_bytes), mebibytes(memory->moment_bytes),
+            mebibytes(memory->model.activation_bytes), mebibytes(memory->model.matrix_bytes),
+            mebibytes(memory->model.workspace_bytes), mebibytes(memory->batch_bytes),
+            mebibytes(memory->host_bytes));
+}
+
+static void write_memory(ttm_json_writer *writer, const ttm_trainer_memory *memory)
+{
+    ttm_json_member_uint(writer, "memory_bytes", memory->memory_bytes);
+    ttm_json_key(writer, "memory");
+    ttm_json_begin_object(writer);
+    ttm_json_member_uint(writer, "parameter_bytes", memory->model.parameter_bytes);
+    ttm_json_member_uint(writer, "gradient_bytes", memory->model.gradient_bytes);
+    ttm_json_member_uint(writer, "moment_bytes", memory->moment_bytes);
+    ttm_json_member_uint(writer, "activation_bytes", memory->model.activation_bytes);
+    ttm_json_member_uint(writer, "matrix_bytes", memory->model.matrix_bytes);
+    ttm_json_member_uint(writer, "workspace_bytes", memory->model.workspace_bytes);
+    ttm_json_member_uint(writer, "batch_bytes", memory->batch_bytes);
+    ttm_json_member_uint(writer, "device_bytes", memory->device_bytes);
+    ttm_json_member_uint(writer, "host_bytes", memory->host_bytes);
+    ttm_json_end_object(writer);
+}
+
+/* Ends the document and prints it. */
+static ttm_status print_document(ttm_json_writer *writer)
+{
+    const char *text = NULL;
+    const ttm_status status = ttm_json_writer_finish(&text, NULL, writer);
+    if (status == TTM_OK) {
+        fputs(text, stdout);
+    }
+    return status;
+}
+
+ttm_status train_plan_print_json(const train_plan *plan)
+{
+    ttm_json_writer *writer = NULL;
+    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
+    if (status != TTM_OK) {
+        return status;
+    }
+    const ttm_trainer_options *options = plan->options;
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "model", plan->name);
+    ttm_json_member_int(writer, "parameters", ttm_gpt2_parameter_count(plan->config));
+    write_memory(writer, &plan->memory);
+    ttm_json_key(writer, "tt");
+    ttm_gpt2_config_write_tt(writer, plan->config);
+    ttm_json_member_int(writer, "steps", options->steps);
+    ttm_json_member_int(writer, "batch", options->batch);
+    ttm_json_member_int(writer, "seq", options->seq > 0 ? options->seq : plan->config->context);
+    ttm_json_member_int(writer, "accumulation", options->accumulation);
+    ttm_json_member_string(writer, "backend", ttm_device_backend_name(plan->device));
+    ttm_json_member_string(writer, "device", ttm_device_get_info(plan->device)->name);
+    ttm_json_key(writer, "config");
+    ttm_json_begin_object(writer);
+    ttm_gpt2_config_write_members(writer, plan->config);
+    ttm_json_end_object(writer);
+    ttm_json_end_object(writer);
+    status = print_document(writer);
+    ttm_json_writer_free(writer);
+    return status;
+}
+
+static void print_result(const ttm_trainer_summary *summary, const char *directory)
+{
+    printf("%" PRId64 " of %" PRId64 " steps, %" PRIu64 " tokens in %.1f s (%.0f tokens/s)",
+           summary->step, summary->steps, summary->tokens, summary->seconds,
+           (double)summary->tokens / fmax(summary->seconds, 1e-9));
+    if (isfinite(summary->loss)) {
+        printf(", loss %.4f", (double)summary->loss);
+    }
+    if (isfinite(summary->validation_loss)) {
+        printf(", validation loss %.4f (perplexity %.4g)", summary->validation_loss,
+               exp(summary->validation_loss));
+    }
+    if (summary->best_step > 0) {
+        printf(", best %.4f after step %" PRId64, summary->best_validation_loss,
+               summary->best_step);
+    }
+    printf("; model in %s\n", directory);
+}
+
+static void write_result(ttm_json_writer *writer, const ttm_trainer_summary *summary,
+                         const train_plan *plan, const char *directory, bool interrupted)
+{
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "out", directory);
+    ttm_json_member_bool(writer, "interrupted", interrupted);
+    ttm_json_member_int(writer, "step", summary->step);
+    ttm_json_member_int(writer, "steps", summary->steps);
+    ttm_json_member_uint(writer, "tokens", summary->tokens);
+    ttm_json_member_double(writer, "seconds", summary->seconds);
+    ttm_json_member_double(writer, "tokens_per_second",
+                           (double)summary->tokens / fmax(summary->seconds, 1e-9));
+    ttm_json_member_float(writer, "loss", summary->loss);
+    ttm_json_member_double(writer, "validation_loss", summary->validation_loss);
+    ttm_json_member_double(writer, "perplexity", exp(summary->validation_loss));
+    ttm_json_member_double(writer, "bits_per_byte", summary->bits_per_byte);
+    ttm_json_member_double(writer, "best_validation_loss", summary->best_validation_loss);
+    ttm_json_member_int(writer, "best_step", summary->best_step);
+    ttm_json_member_int(writer, "parameters", ttm_gpt2_parameter_count(plan->config));
+    ttm_json_member_uint(writer, "memory_bytes", plan->memory.memory_bytes);
+    ttm_json_member_uint(writer, "device_memory_bytes", plan->memory.device_bytes);
+    ttm_json_member_uint(writer, "device_memory_peak_bytes", summary->device_memory_bytes);
+    ttm_json_member_string(writer, "backend", ttm_device_backend_name(plan->device));
+    ttm_json_member_string(writer, "device", ttm_device_get_info(plan->device)->name);
+    ttm_json_end_object(writer);
+}
+
+ttm_status train_result_print(const ttm_trainer_summary *summary, const train_plan *plan,
+                              const char *directory, bool interrupted, bool json)
+{
+    if (!json) {
+        print_result(summary, directory);
+        return TTM_OK;
+    }
+    ttm_json_writer *writer = NULL;
+    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_COMPACT);
+    if (status == TTM_OK) {
+        write_result(writer, summary, plan, directory, interrupted);
+        status = print_document(writer);
+        ttm_json_writer_free(writer);
+    }
+    return status;
+}

@@ -1,0 +1,29 @@
+/* What ttm-train says about a run before and after it: the plan and the result, for people and as
+ * JSON. */
+#ifndef TTM_TOOLS_TRAIN_DESCRIBE_H
+#define TTM_TOOLS_TRAIN_DESCRIBE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <ttm/trainer.h>
+
+/** A planned run. */
+typedef struct train_plan {
+    const char *name; /**< The preset, or the folder that the model comes from. */
+    const ttm_gpt2_config *config;
+    const ttm_trainer_options *options;
+    const ttm_device *device;
+    ttm_trainer_memory memory;
+} train_plan;
+
+/** Writes the plan in a few lines to `stream`. */
+void train_plan_print(FILE *stream, const train_plan *plan);
+
+/** Writes the plan as one JSON object to stdout. */
+ttm_status train_plan_print_json(const train_plan *plan);
+
+/** Writes the result of a run to stdout, in one line for people or as one JSON object. */
+ttm_status train_result_print(const ttm_trainer_summary *summary, const train_plan *plan,
+                              const char *directory, bool interrupted, bool json);
+
+#endif
