@@ -12,7 +12,9 @@
 
 static bool exchange_works = true;
 
-/** Stands in for the C library's, so that tests can play a file system without RENAME_EXCHANGE. */
+/** Stands in for the C library's, so that tests can play a file system without RENAME_EXCHANGE. The
+ * names of glibc's parameters are reserved. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path,
               unsigned int flags)
 {

@@ -98,9 +98,10 @@ static void headers_that_are_no_json_object_are_refused(void **state)
     assert_refused("{\"a\\u0000b\":{}}", 0, TTM_ERROR_FORMAT, "U+0000");
     assert_open_fails(write_file("{}\0", 3, 0), TTM_ERROR_FORMAT, "follows the outermost");
     assert_open_fails(write_file("{\"a\0b\":{}}", 10, 0), TTM_ERROR_FORMAT, "control character");
+    static const char start[5] = {'{', '"', 'a', '"', ':'};
     char deep[5000];
     memset(deep, '[', sizeof deep);
-    memcpy(deep, "{\"a\":", 5);
+    memcpy(deep, start, sizeof start);
     assert_open_fails(write_file(deep, sizeof deep, 0), TTM_ERROR_FORMAT, "64 deep");
     assert_refused("{\"__metadata__\":{\"a\":1}}", 0, TTM_ERROR_FORMAT,
                    "__metadata__.a must be a string");
