@@ -84,7 +84,6 @@ static ttm_status append_line(ttm_metrics *metrics)
     const char *text = NULL;
     size_t bytes = 0;
     TTM_TRY(ttm_json_writer_finish(&text, &bytes, metrics->writer));
-    ttm_json_writer_reset(metrics->writer);
     while (bytes > 0) {
         const ssize_t written = write(metrics->descriptor, text, bytes);
         if (written < 0 && errno == EINTR) {
@@ -102,6 +101,7 @@ static ttm_status append_line(ttm_metrics *metrics)
 ttm_status ttm_metrics_step(ttm_metrics *metrics, const ttm_trainer_step *step)
 {
     ttm_json_writer *writer = metrics->writer;
+    ttm_json_writer_reset(writer);
     ttm_json_begin_object(writer);
     ttm_json_member_int(writer, "step", step->step);
     ttm_json_member_float(writer, "loss", step->loss);
@@ -117,6 +117,7 @@ ttm_status ttm_metrics_step(ttm_metrics *metrics, const ttm_trainer_step *step)
 ttm_status ttm_metrics_validation(ttm_metrics *metrics, const ttm_trainer_validation *validation)
 {
     ttm_json_writer *writer = metrics->writer;
+    ttm_json_writer_reset(writer);
     ttm_json_begin_object(writer);
     ttm_json_member_int(writer, "step", validation->step);
     ttm_json_member_double(writer, "validation_loss", validation->loss);
