@@ -220,9 +220,12 @@ void ttm_plan_steps_build(ttm_tt_plan *plan, const ttm_plan_tree *tree)
     }
     plan->operand_count = plan->shape.core_count + 1;
     if (core_gradients) {
+        /* What is contracted with x itself (W, where it is built first) is nobody's factor, as x's
+         * gradient isn't wanted; it is the node before the root. */
+        const bool whole_unused = tree->nodes[tree->node_count - 1].left == 0;
         const int32_t dy = plan->operand_count++;
         plan->operands[dy] = rows_operand(plan, TTM_TT_OPERAND_DY, true);
-        add_forward(plan, operand_of, tree, tree->node_count - 1, NULL);
+        add_forward(plan, operand_of, tree, tree->node_count - (whole_unused ? 2 : 1), NULL);
         add_backward(plan, operand_of, tree, dy);
     } else {
         const ttm_tt_operand wanted = rows_operand(plan, TTM_TT_OPERAND_RESULT, !input_gradient);

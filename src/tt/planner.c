@@ -1,11 +1,11 @@
 /* The planner: enumerates contraction trees, prices them, takes the cheapest.
  *
  * A tree is a sequence of chunks of neighbouring cores that x absorbs, each next to what is
- * absorbed already, left or right of it; 3^(d−1) sequences for d cores. Inside a chunk the order of
- * joining is free of permutations in all directions and independent of the rest, so that the
- * cheapest (ttm/tt_split.h) is always right. Chunks are enumerated rather than solved by dynamic
- * programming because a permutation's price depends on the order of axes that the chunks before
- * have left. */
+ * absorbed already, left or right of it; 3^(d−1) sequences for d cores. Inside a chunk joining
+ * needs no permutation in any direction, and each join costs the same multiple in all of them, so
+ * that the cheapest order of building (ttm/tt_split.h) is right; one exception is W as a whole when
+ * only gradients are wanted. Chunks are enumerated rather than solved by dynamic programming
+ * because a permutation's price depends on the order of axes that the chunks before have left. */
 #include "tt/planner.h"
 
 #include <inttypes.h>
@@ -93,6 +93,43 @@ static ttm_status check_question(const ttm_tt_shape *shape, int64_t rows, int di
     return TTM_OK;
 }
 
+static void append_joins(ttm_tt_build_order *whole, const ttm_tt_build_order *part, int32_t first)
+{
+    for (int32_t i = 0; i < part->join_count; i++) {
+        const ttm_tt_join join = part->joins[i];
+        whole->joins[whole->join_count++] =
+            (ttm_tt_join){join.first + first, join.middle + first, join.last + first};
+    }
+}
+
+/* The order of joining all cores for their gradients. W itself isn't computed then, so that its
+ * last join counts two products (its two gradients), all others three. */
+static void order_for_gradients(enumeration *all)
+{
+    const ttm_tt_shape *shape = &all->plan->shape;
+    const int32_t cores = shape->core_count;
+    const double matrix = ttm_tt_interval_size(shape->in_modes, shape->out_modes, 0, cores);
+    ttm_tt_build_order *whole = &all->builds[0][cores];
+    double best = HUGE_VAL;
+    for (int32_t middle = 1; middle < cores; middle++) {
+        const ttm_tt_build_order *left = &all->builds[0][middle];
+        const ttm_tt_build_order *right = &all->builds[middle][cores];
+        const double last_join = matrix * (double)shape->ranks[middle];
+        const double macs = 2.0 * last_join + 3.0 * (left->macs + right->macs);
+        if (macs < best) {
+            best = macs;
+            whole->split = middle;
+            whole->macs = last_join + left->macs + right->macs;
+        }
+    }
+    if (cores > 1) {
+        whole->join_count = 0;
+        append_joins(whole, &all->builds[0][whole->split], 0);
+        append_joins(whole, &all->builds[whole->split][cores], whole->split);
+        whole->joins[whole->join_count++] = (ttm_tt_join){0, whole->split, cores};
+    }
+}
+
 ttm_status ttm_planner_enumerate(const ttm_tt_shape *shape, int64_t rows,
                                  ttm_tt_direction direction, ttm_planner_visitor visit, void *user)
 {
@@ -105,6 +142,9 @@ ttm_status ttm_planner_enumerate(const ttm_tt_shape *shape, int64_t rows,
             ttm_tt_build_split(&all.builds[first][last], last - first, shape->in_modes + first,
                                shape->out_modes + first, shape->ranks + first);
         }
+    }
+    if (direction == TTM_TT_CORE_GRADIENTS) {
+        order_for_gradients(&all);
     }
     for (int32_t first = 0; first < core_count; first++) {
         for (int32_t last = core_count; last > first; last--) {
