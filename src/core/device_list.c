@@ -98,7 +98,7 @@ static ttm_status add_devices(ttm_device_catalogue *catalogue, const ttm_plugin 
     }
     for (int32_t index = 0; index < count; index++) {
         ttm_device_entry entry = {
-            .backend = plugin->name, .plugin_path = plugin->path, .index = index};
+            .backend = plugin->file.name, .plugin_path = plugin->path, .index = index};
         if (ttm_plugin_device_info(&entry.info, &plugin->backend, index) == TTM_OK) {
             TTM_TRY(add_device(catalogue, plugin, &entry));
         } else {
@@ -113,7 +113,7 @@ static ttm_status add_devices(ttm_device_catalogue *catalogue, const ttm_plugin 
 static const ttm_plugin *find_winner(const ttm_plugin **winners, size_t count, const char *name)
 {
     for (size_t k = 0; k < count; k++) {
-        if (strcmp(winners[k]->name, name) == 0) {
+        if (strcmp(winners[k]->file.name, name) == 0) {
             return winners[k];
         }
     }
@@ -123,7 +123,7 @@ static const ttm_plugin *find_winner(const ttm_plugin **winners, size_t count, c
 static ttm_status note_shadowed(ttm_device_catalogue *catalogue, const ttm_plugin_file *file,
                                 const ttm_plugin *winner)
 {
-    if (winner->device == file->device && winner->inode == file->inode) {
+    if (winner->file.device == file->device && winner->file.inode == file->inode) {
         return TTM_OK; /* the same file by another path: nothing is lost */
     }
     char message[MESSAGE_BYTES];

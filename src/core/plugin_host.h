@@ -12,7 +12,7 @@
 
 /** Plugins that one process may load. Each has its own pair of callbacks, since these carry no
  * argument that would say whose they are. */
-#define TTM_MAX_PLUGINS 32
+#define TTM_MAX_PLUGINS 64
 
 /** Returns the callbacks for the plugin number `slot` < TTM_MAX_PLUGINS, whose log lines begin with
  * `name` (not copied, must live until the process ends). One call per slot. */

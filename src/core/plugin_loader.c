@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,11 +31,23 @@ void ttm_plugins_unlock(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* An opened file keeps its inode number; of one that couldn't be opened the number may belong to
+ * another file by now, or the file may have been repaired. */
+static bool is_same_file(const ttm_plugin *plugin, const ttm_plugin_file *file)
+{
+    const ttm_plugin_file *known = &plugin->file;
+    const bool same_content = known->size == file->size &&
+                              known->changed.tv_sec == file->changed.tv_sec &&
+                              known->changed.tv_nsec == file->changed.tv_nsec;
+    return known->device == file->device && known->inode == file->inode &&
+           (plugin->library != NULL || same_content);
+}
+
 static const ttm_plugin *find(const ttm_plugin_file *file, bool any_name)
 {
     for (size_t k = 0; k < plugin_count; k++) {
-        if (plugins[k]->device == file->device && plugins[k]->inode == file->inode &&
-            (any_name || strcmp(plugins[k]->name, file->name) == 0)) {
+        if (is_same_file(plugins[k], file) &&
+            (any_name || strcmp(plugins[k]->file.name, file->name) == 0)) {
             return plugins[k];
         }
     }
@@ -56,18 +69,18 @@ static const char *linker_message(const char *path)
 }
 
 /* Opens the file and calls its entry function. */
-static ttm_status open_plugin(const ttm_backend **table, const ttm_plugin *plugin)
+static ttm_status open_plugin(ttm_plugin *plugin)
 {
     TTM_TRY(ttm_plugin_image_check(plugin->path));
     if (slots_used == TTM_MAX_PLUGINS) {
         return ttm_fail(TTM_ERROR_PLUGIN, "%d plugins are loaded already, more aren't possible",
                         TTM_MAX_PLUGINS);
     }
-    void *library = dlopen(plugin->path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL) {
+    plugin->library = dlopen(plugin->path, RTLD_NOW | RTLD_LOCAL);
+    if (plugin->library == NULL) {
         return ttm_fail(TTM_ERROR_PLUGIN, "%s", linker_message(plugin->path));
     }
-    void *symbol = dlsym(library, TTM_BACKEND_ENTRY_NAME);
+    void *symbol = dlsym(plugin->library, TTM_BACKEND_ENTRY_NAME);
     if (symbol == NULL) {
         return ttm_fail(TTM_ERROR_PLUGIN, "it doesn't export %s: it isn't a libttm backend",
                         TTM_BACKEND_ENTRY_NAME);
@@ -77,8 +90,8 @@ static ttm_status open_plugin(const ttm_backend **table, const ttm_plugin *plugi
     memcpy(&entry, &symbol, sizeof entry);
     const char *reason = "its entry function returned no table and gave no reason";
     (void)ttm_fail(TTM_ERROR_PLUGIN, "%s", reason);
-    *table = entry(ttm_plugin_host(slots_used++, plugin->name));
-    return *table != NULL ? TTM_OK : TTM_ERROR_PLUGIN;
+    plugin->table = entry(ttm_plugin_host(slots_used++, plugin->file.name));
+    return plugin->table != NULL ? TTM_OK : TTM_ERROR_PLUGIN;
 }
 
 static ttm_status try_plugin(ttm_plugin *plugin, const ttm_plugin *same_file)
@@ -87,11 +100,12 @@ static ttm_status try_plugin(ttm_plugin *plugin, const ttm_plugin *same_file)
         return ttm_fail(TTM_ERROR_PLUGIN, "%s", same_file->failure);
     }
     if (same_file != NULL) {
+        plugin->library = same_file->library;
         plugin->table = same_file->table;
     } else {
-        TTM_TRY(open_plugin(&plugin->table, plugin));
+        TTM_TRY(open_plugin(plugin));
     }
-    return ttm_plugin_table_check(&plugin->backend, plugin->table, plugin->name);
+    return ttm_plugin_table_check(&plugin->backend, plugin->table, plugin->file.name);
 }
 
 ttm_status ttm_plugin_load(const ttm_plugin **plugin, const ttm_plugin_file *file)
@@ -105,9 +119,9 @@ ttm_status ttm_plugin_load(const ttm_plugin **plugin, const ttm_plugin_file *fil
     TTM_TRY(ttm_array_reserve(&plugins, &plugin_capacity, plugin_count + 1, sizeof *plugins,
                               "the list of plugins"));
     TTM_TRY(ttm_array_new(&made, 1, sizeof *made, "a plugin"));
-    made->device = file->device;
-    made->inode = file->inode;
-    memcpy(made->name, file->name, sizeof made->name);
+    made->file = *file;
+    made->file.path = NULL;
+    made->file.problem = NULL;
     made->path = strdup(file->path);
     if (made->path == NULL) {
         free(made);

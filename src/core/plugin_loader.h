@@ -7,15 +7,14 @@
 
 #include <ttm/backend.h>
 
-/** A plugin file that was opened. Lives until the process ends and doesn't change. */
+/** A plugin file that was tried. Lives until the process ends and doesn't change. */
 typedef struct ttm_plugin {
     char *path;
-    char name[TTM_PLUGIN_NAME_BYTES];
     const char *failure;      /**< Why it can't be used, in one line, or NULL. */
     ttm_backend backend;      /**< Its table, checked and complete, where `failure` is NULL. */
     const ttm_backend *table; /**< Its own table, where the entry function gave one. */
-    dev_t device;             /**< Identity of the file. */
-    ino_t inode;
+    void *library;            /**< The dynamic linker's handle, where it could be opened. */
+    ttm_plugin_file file;     /**< As the search found it; path and problem are NULL here. */
 } ttm_plugin;
 
 /** Serialises loading, enumeration, and opening and closing of devices, as the plugin ABI promises.

@@ -158,6 +158,8 @@ static ttm_status add_file(search *state, const char *folder, const char *file_n
     memcpy(file->name, name, sizeof name);
     file->device = information.st_dev;
     file->inode = information.st_ino;
+    file->size = information.st_size;
+    file->changed = information.st_ctim;
     return TTM_OK;
 }
 

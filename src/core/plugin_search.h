@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <ttm/status.h>
 
 /** The longest NAME in libttm-backend-NAME.so, with its NUL. */
@@ -17,6 +18,8 @@ typedef struct ttm_plugin_file {
     char *problem;                    /**< Why it isn't even opened, or NULL. */
     dev_t device;                     /**< Identity of the file, where there is no problem. */
     ino_t inode;
+    off_t size;              /**< With `changed`, identity of its content. */
+    struct timespec changed; /**< When its content, owner or mode last changed. */
 } ttm_plugin_file;
 
 /** What a search found, in the order of the search. Zero-initialised before. */
