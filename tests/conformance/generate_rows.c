@@ -1,0 +1,233 @@
+/* Cases of MATMUL, REDUCE_ROWS, SUM_OF_SQUARES, SOFTMAX, LAYER_NORM, LAYER_NORM_BACKWARD. */
+#include "conformance/generate.h"
+#include "core/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { PRODUCT_TERMS = 1 << 20, ELEMENTS = 40000 };
+
+/* Draws batch…, M, K, N so that the product stays small enough for the oracle. */
+static int32_t draw_product(conformance_case *made, int64_t *batch, int64_t *m, int64_t *k,
+                            int64_t *n)
+{
+    const int32_t batch_rank = case_batch(made, batch);
+    int64_t terms = PRODUCT_TERMS;
+    for (int32_t dim = 0; dim < batch_rank; dim++) {
+        terms /= batch[dim];
+    }
+    int64_t *extents[3] = {m, k, n};
+    const int64_t first = draw_below(&made->random, 3);
+    for (int64_t i = 0; i < 3; i++) {
+        int64_t *extent = extents[(first + i) % 3];
+        *extent = case_extent(made, i == 2 ? (terms < 3000 ? terms : 3000) : 300);
+        terms /= *extent > 0 ? *extent : 1;
+    }
+    return batch_rank;
+}
+
+/* The matrix [batch…, rows, cols]. */
+static const int64_t *matrix(int64_t *shape, int32_t batch_rank, int64_t rows, int64_t cols)
+{
+    shape[batch_rank] = rows;
+    shape[batch_rank + 1] = cols;
+    return shape;
+}
+
+ttm_status generate_matmul(conformance_case *made, const struct target *oracle)
+{
+    (void)oracle;
+    static const double alphas[] = {1.0, 1.0, -0.5, 0.125};
+    int64_t shape[TTM_MAX_RANK];
+    int64_t m = 0;
+    int64_t k = 0;
+    int64_t n = 0;
+    const int32_t batch_rank = draw_product(made, shape, &m, &k, &n);
+    const int32_t rank = batch_rank + 2;
+    const ttm_dtype type = case_result_type(made);
+    const unsigned factor = LAYOUT_TRANSPOSE | LAYOUT_BATCH_BROADCAST;
+    ttm_matmul_params *params = &made->params.matmul;
+    params->alpha = alphas[draw_below(&made->random, 4)];
+    params->beta = case_once_in(made, 3) ? 1.0 : 0.0;
+    params->activation = (ttm_activation)draw_below(&made->random, 3);
+    TTM_TRY(slot_random(made, TTM_MATMUL_A, made->dtype, factor, 0.0, 1.0, rank,
+                        matrix(shape, batch_rank, m, k)));
+    TTM_TRY(slot_random(made, TTM_MATMUL_B, made->dtype, factor, 0.0,
+                        1.0 / sqrt((double)(k > 0 ? k : 1)), rank,
+                        matrix(shape, batch_rank, k, n)));
+    matrix(shape, batch_rank, m, n);
+    if (case_once_in(made, 2)) {
+        TTM_TRY(slot_random(made, TTM_MATMUL_BIAS, type, LAYOUT_ANY, 0.0, 1.0, 1, &n));
+    }
+    const bool with_residual = case_once_in(made, 3);
+    const bool share = with_residual && params->beta == 0.0 && case_once_in(made, 2);
+    if (with_residual) {
+        TTM_TRY(slot_random(made, TTM_MATMUL_RESIDUAL, type, share ? 0 : LAYOUT_BATCH_BROADCAST,
+                            0.0, 1.0, rank, shape));
+    }
+    if (params->activation == TTM_ACTIVATION_GELU_BACKWARD) {
+        TTM_TRY(slot_random(made, TTM_MATMUL_PRE, type, LAYOUT_ANY, 0.0, 1.5, rank, shape));
+    } else if (params->activation == TTM_ACTIVATION_GELU && case_once_in(made, 2)) {
+        slot_shape(made, TTM_MATMUL_PRE, type, LAYOUT_ANY, rank, shape);
+    }
+    if (share) {
+        slot_share(made, TTM_MATMUL_OUT, TTM_MATMUL_RESIDUAL);
+        return TTM_OK;
+    }
+    return slot_output(made, TTM_MATMUL_OUT, type, LAYOUT_ANY, params->beta != 0.0, rank, shape);
+}
+
+ttm_status generate_reduce_rows(conformance_case *made, const struct target *oracle)
+{
+    (void)oracle;
+    const int64_t cols = case_extent(made, 5000);
+    const int64_t rows = case_extent(made, ELEMENTS / (cols > 0 ? cols : 1));
+    made->params.reduce_rows.alpha = case_once_in(made, 2) ? 1.0 : draw_value(&made->random);
+    made->params.reduce_rows.beta = case_once_in(made, 2) ? 1.0 : 0.0;
+    TTM_TRY(slot_random(made, TTM_REDUCE_ROWS_X, made->dtype, LAYOUT_BROADCAST, 0.0, 1.0, 2,
+                        (const int64_t[]){rows, cols}));
+    return slot_output(made, TTM_REDUCE_ROWS_OUT, case_result_type(made), LAYOUT_ANY,
+                       made->params.reduce_rows.beta != 0.0, 1, &cols);
+}
+
+ttm_status generate_sum_of_squares(conformance_case *made, const struct target *oracle)
+{
+    static const int64_t one = 1;
+    (void)oracle;
+    /* Long enough that a running sum in f32 shows. */
+    const int64_t count = case_once_in(made, 4) ? draw_between(&made->random, 100000, 1000000)
+                                                : case_extent(made, 60000);
+    made->params.sum_of_squares.beta = case_once_in(made, 2) ? 1.0 : 0.0;
+    TTM_TRY(slot_random(made, TTM_SUM_OF_SQUARES_X, made->dtype, LAYOUT_LAST_UNIT | LAYOUT_DENSE,
+                        0.0, 1.0, 1, &count));
+    TTM_TRY(slot_output(made, TTM_SUM_OF_SQUARES_OUT, case_sum_type(made), LAYOUT_ANY,
+                        made->params.sum_of_squares.beta != 0.0, 1, &one));
+    struct operand *out = &made->slots[TTM_SUM_OF_SQUARES_OUT];
+    if (out->values != NULL) {
+        out->values[0] = fabs(out->values[0]);
+    }
+    return TTM_OK;
+}
+
+ttm_status generate_softmax(conformance_case *made, const struct target *oracle)
+{
+    (void)oracle;
+    int64_t shape[TTM_MAX_RANK];
+    const int32_t batch_rank = case_batch(made, shape);
+    const int64_t cols = draw_extent(&made->random, 3000);
+    const int64_t rows = case_extent(made, ELEMENTS / 4 / cols > 1 ? ELEMENTS / 4 / cols : 1);
+    const int32_t rank = batch_rank + 2;
+    const bool share = case_once_in(made, 3);
+    matrix(shape, batch_rank, rows, cols);
+    made->params.softmax.scale = case_once_in(made, 2) ? 1.0 : 0.125;
+    made->params.softmax.causal = case_once_in(made, 2);
+    TTM_TRY(slot_random(made, TTM_SOFTMAX_X, made->dtype, share ? LAYOUT_ANY : LAYOUT_BROADCAST,
+                        0.0, 3.0, rank, shape));
+    if (share) {
+        slot_share(made, TTM_SOFTMAX_OUT, TTM_SOFTMAX_X);
+    } else {
+        slot_shape(made, TTM_SOFTMAX_OUT, made->dtype, LAYOUT_ANY, rank, shape);
+    }
+    return TTM_OK;
+}
+
+/* The extents of a layer norm: at least two columns, or the variance is 0 and nothing is left. */
+static void draw_norm_shape(conformance_case *made, int64_t shape[2])
+{
+    do {
+        shape[1] = draw_extent(&made->random, 4097);
+    } while (shape[1] < 2);
+    shape[0] = case_extent(made, ELEMENTS / shape[1]);
+}
+
+ttm_status generate_layer_norm(conformance_case *made, const struct target *oracle)
+{
+    (void)oracle;
+    int64_t shape[2];
+    draw_norm_shape(made, shape);
+    const double shift = case_once_in(made, 2) ? 0.0 : 4.0;
+    const bool with_residual = case_once_in(made, 2);
+    const bool with_sum = with_residual || case_once_in(made, 4);
+    const bool share = with_sum && case_once_in(made, 2);
+    const uint32_t shared =
+        with_residual && case_once_in(made, 2) ? TTM_LAYER_NORM_RESIDUAL : TTM_LAYER_NORM_X;
+    made->params.layer_norm.epsilon = 1e-5;
+    TTM_TRY(slot_random(made, TTM_LAYER_NORM_X, made->dtype, LAYOUT_ANY, shift, 1.0, 2, shape));
+    TTM_TRY(
+        slot_random(made, TTM_LAYER_NORM_GAMMA, made->dtype, LAYOUT_ANY, 0.0, 1.0, 1, &shape[1]));
+    TTM_TRY(
+        slot_random(made, TTM_LAYER_NORM_BETA, made->dtype, LAYOUT_ANY, 0.0, 1.0, 1, &shape[1]));
+    if (with_residual) {
+        TTM_TRY(slot_random(made, TTM_LAYER_NORM_RESIDUAL, made->dtype, LAYOUT_ANY, shift, 1.0, 2,
+                            shape));
+    }
+    if (share) {
+        slot_share(made, TTM_LAYER_NORM_SUM, shared);
+    } else if (with_sum) {
+        slot_shape(made, TTM_LAYER_NORM_SUM, made->dtype, LAYOUT_ANY, 2, shape);
+    }
+    if (!case_once_in(made, 3)) {
+        slot_shape(made, TTM_LAYER_NORM_MEAN, case_sum_type(made), LAYOUT_ANY, 1, &shape[0]);
+        slot_shape(made, TTM_LAYER_NORM_RSTD, case_sum_type(made), LAYOUT_ANY, 1, &shape[0]);
+    }
+    slot_shape(made, TTM_LAYER_NORM_OUT, made->dtype, LAYOUT_ANY, 2, shape);
+    return TTM_OK;
+}
+
+/* Fills mean and rstd from x, as the forward pass would have stored them. */
+static ttm_status fill_moments(conformance_case *made, const int64_t shape[2])
+{
+    const double *x = made->slots[TTM_LAYER_NORM_BACKWARD_X].values;
+    double *moments = calloc(2 * (size_t)shape[0] + 1, sizeof *moments);
+    if (moments == NULL) {
+        return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a case");
+    }
+    for (int64_t i = 0; i < shape[0]; i++) {
+        double sum = 0.0;
+        double squares = 0.0;
+        for (int64_t j = 0; j < shape[1]; j++) {
+            sum += x[i * shape[1] + j];
+        }
+        const double mean = sum / (double)shape[1];
+        for (int64_t j = 0; j < shape[1]; j++) {
+            const double centred = x[i * shape[1] + j] - mean;
+            squares += centred * centred;
+        }
+        moments[i] = mean;
+        moments[shape[0] + i] = 1.0 / sqrt(squares / (double)shape[1] + 1e-5);
+    }
+    ttm_status status = slot_fill(made, TTM_LAYER_NORM_BACKWARD_MEAN, moments);
+    if (status == TTM_OK) {
+        status = slot_fill(made, TTM_LAYER_NORM_BACKWARD_RSTD, moments + shape[0]);
+    }
+    free(moments);
+    return status;
+}
+
+ttm_status generate_layer_norm_backward(conformance_case *made, const struct target *oracle)
+{
+    (void)oracle;
+    int64_t shape[2];
+    draw_norm_shape(made, shape);
+    const ttm_dtype sums = case_result_type(made);
+    const double shift = case_once_in(made, 2) ? 0.0 : 4.0;
+    const bool add = case_once_in(made, 2);
+    made->params.layer_norm_backward.dx_beta = add ? 1.0 : 0.0;
+    TTM_TRY(
+        slot_random(made, TTM_LAYER_NORM_BACKWARD_DY, made->dtype, LAYOUT_ANY, 0.0, 1.0, 2, shape));
+    TTM_TRY(slot_random(made, TTM_LAYER_NORM_BACKWARD_X, made->dtype, LAYOUT_ANY, shift, 1.0, 2,
+                        shape));
+    TTM_TRY(slot_random(made, TTM_LAYER_NORM_BACKWARD_GAMMA, made->dtype, LAYOUT_ANY, 0.0, 1.0, 1,
+                        &shape[1]));
+    slot_shape(made, TTM_LAYER_NORM_BACKWARD_MEAN, case_sum_type(made), LAYOUT_ANY, 1, &shape[0]);
+    slot_shape(made, TTM_LAYER_NORM_BACKWARD_RSTD, case_sum_type(made), LAYOUT_ANY, 1, &shape[0]);
+    TTM_TRY(fill_moments(made, shape));
+    TTM_TRY(
+        slot_output(made, TTM_LAYER_NORM_BACKWARD_DGAMMA, sums, LAYOUT_ANY, true, 1, &shape[1]));
+    TTM_TRY(slot_output(made, TTM_LAYER_NORM_BACKWARD_DBETA, sums, LAYOUT_ANY, true, 1, &shape[1]));
+    if (!add && case_once_in(made, 2)) {
+        slot_share(made, TTM_LAYER_NORM_BACKWARD_DX, TTM_LAYER_NORM_BACKWARD_DY);
+        return TTM_OK;
+    }
+    return slot_output(made, TTM_LAYER_NORM_BACKWARD_DX, made->dtype, LAYOUT_ANY, add, 2, shape);
+}

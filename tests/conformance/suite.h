@@ -1,0 +1,48 @@
+/* Going through cases, each so that a plugin that crashes or hangs costs one failed case. */
+#ifndef TTM_CONFORMANCE_SUITE_H
+#define TTM_CONFORMANCE_SUITE_H
+
+#include "conformance/check.h"
+
+/** What to run, on what. */
+typedef struct suite_options {
+    const char *plugin_path; /**< The plugin that is tested. */
+    int32_t device;          /**< Which of its devices. */
+    const char *oracle_path; /**< The reference plugin. */
+    const char *filter;      /**< "op", "op/index" or a shell pattern of these; NULL for all. */
+    uint64_t seed;
+    uint64_t cases;         /**< Cases of each op. */
+    int64_t time_limit_s;   /**< A case that takes longer is failed and its process killed. */
+    bool verbose;           /**< Print a line for every case. */
+    const char *repeat_how; /**< Start of the command that repeats a case, "ttm-conformance --…". */
+} suite_options;
+
+/** Counts of one op or of all. */
+typedef struct suite_counts {
+    uint64_t passed;
+    uint64_t failed;
+    uint64_t skipped;
+    double worst; /**< Largest error in parts of its bound. */
+} suite_counts;
+
+/** Everything that a run found. */
+typedef struct suite_report {
+    suite_counts ops[TTM_OP_COUNT];
+    suite_counts total;
+} suite_report;
+
+/** Whether the case `index` of an op is among those that `filter` selects. */
+bool suite_selects(const char *filter, ttm_opcode opcode, uint64_t index);
+
+/** Runs all selected cases in worker processes, printing failures (and with `verbose` all cases) to
+ * stdout. An error means that the suite itself couldn't run, for instance for lack of the
+ * reference plugin. */
+TTM_CHECKED ttm_status suite_run(suite_report *report, const suite_options *options);
+
+/** Runs all selected cases in this process: for debuggers and sanitizers. */
+TTM_CHECKED ttm_status suite_run_here(suite_report *report, const suite_options *options);
+
+/** Prints the selected cases, one a line. */
+TTM_CHECKED ttm_status suite_list(const suite_options *options);
+
+#endif

@@ -1,0 +1,238 @@
+/* Opening a plugin's device, moving images to and from it, and running one op. */
+#include "conformance/target.h"
+
+#include "conformance/operand.h"
+#include "core/error.h"
+#include "core/plugin_host.h"
+#include "core/plugin_loader.h"
+#include "core/plugin_search.h"
+#include "core/plugin_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+ttm_status target_check(const struct target *target, const char *function, ttm_status status)
+{
+    return ttm_plugin_end(target->backend, function, status);
+}
+
+/* The NAME of a file …/libttm-backend-NAME.so, as the loader wants it. */
+static ttm_status describe_file(ttm_plugin_file *file, const char *path)
+{
+    static const char prefix[] = "libttm-backend-";
+    static const char suffix[] = ".so";
+    const char *slash = strrchr(path, '/');
+    const char *base = slash != NULL ? slash + 1 : path;
+    const size_t length = strlen(base);
+    const size_t frame = sizeof prefix - 1 + sizeof suffix - 1;
+    struct stat information;
+    if (length <= frame || length - frame >= sizeof file->name ||
+        strncmp(base, prefix, sizeof prefix - 1) != 0 ||
+        strcmp(base + length - (sizeof suffix - 1), suffix) != 0) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "%s: a plugin's file is called libttm-backend-NAME.so; rename it", path);
+    }
+    file->path = realpath(path, NULL);
+    if (file->path == NULL || stat(file->path, &information) != 0) {
+        free(file->path);
+        file->path = NULL;
+        return ttm_fail(TTM_ERROR_NOT_FOUND, "%s: there is no such plugin file", path);
+    }
+    memcpy(file->name, base + sizeof prefix - 1, length - frame);
+    file->name[length - frame] = '\0';
+    file->device = information.st_dev;
+    file->inode = information.st_ino;
+    return TTM_OK;
+}
+
+static ttm_status load(const ttm_backend **backend, const char **loaded_path, const char *path)
+{
+    ttm_plugin_file file = {0};
+    const ttm_plugin *plugin = NULL;
+    TTM_TRY(describe_file(&file, path));
+    ttm_plugins_lock();
+    ttm_status status = ttm_plugin_load(&plugin, &file);
+    ttm_plugins_unlock();
+    free(file.path);
+    if (status == TTM_OK && plugin->failure != NULL) {
+        status = ttm_fail(TTM_ERROR_PLUGIN, "%s: %s", path, plugin->failure);
+    }
+    if (status == TTM_OK) {
+        *backend = &plugin->backend;
+        *loaded_path = plugin->path;
+    }
+    return status;
+}
+
+ttm_status target_open(struct target *target, const char *path, int32_t index)
+{
+    int32_t count = 0;
+    memset(target, 0, sizeof *target);
+    TTM_TRY(load(&target->backend, &target->path, path));
+    TTM_TRY(ttm_plugin_device_count(&count, target->backend));
+    if (index >= count) {
+        return ttm_fail(TTM_ERROR_NOT_FOUND, "%s has %d devices, there is no number %d",
+                        target->backend->name, (int)count, (int)index);
+    }
+    TTM_TRY(ttm_plugin_device_info(&target->info, target->backend, index));
+    ttm_plugin_begin();
+    TTM_TRY(
+        target_check(target, "device_open", target->backend->device_open(&target->device, index)));
+    ttm_plugin_begin();
+    const ttm_status status = target_check(
+        target, "stream_create", target->backend->stream_create(&target->stream, target->device));
+    if (status != TTM_OK) {
+        target->stream = NULL;
+        target_close(target);
+    }
+    return status;
+}
+
+void target_close(struct target *target)
+{
+    if (target->stream != NULL) {
+        target->backend->stream_destroy(target->stream);
+    }
+    if (target->device != NULL) {
+        target->backend->device_close(target->device);
+    }
+    memset(target, 0, sizeof *target);
+}
+
+/* *path = the file of the plugin `name` in some places, or NULL. */
+static ttm_status find_in(char **path, const char *name, const ttm_plugin_places *places)
+{
+    ttm_plugin_files files = {0};
+    const ttm_status status = ttm_plugin_search(&files, places);
+    for (size_t i = 0; status == TTM_OK && i < files.count && *path == NULL; i++) {
+        if (strcmp(files.items[i].name, name) == 0 && files.items[i].problem == NULL) {
+            *path = strdup(files.items[i].path);
+        }
+    }
+    ttm_plugin_files_free(&files);
+    return status;
+}
+
+ttm_status target_find(char **path, const char *name)
+{
+    ttm_plugin_places places = ttm_plugin_default_places();
+    *path = NULL;
+    TTM_TRY(find_in(path, name, &places));
+    if (*path == NULL && places.library_folder != NULL && !places.secure) {
+        /* This program links libttm statically, so that "the folder of libttm" is its own. In a
+         * build folder plugins lie one level higher. */
+        char *folder = strdup(places.library_folder);
+        char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+        ttm_status status = TTM_OK;
+        if (slash != NULL && slash != folder) {
+            *slash = '\0';
+            const ttm_plugin_places above = {.library_folder = folder};
+            status = find_in(path, name, &above);
+        }
+        free(folder);
+        TTM_TRY(status);
+    }
+    if (*path == NULL) {
+        return ttm_fail(TTM_ERROR_NOT_FOUND,
+                        "there is no backend \"%s\"; set TTM_BACKEND_PATH to the folder of "
+                        "libttm-backend-%s.so or give its file with --plugin",
+                        name, name);
+    }
+    return TTM_OK;
+}
+
+ttm_status target_upload(ttm_memory **memory, const struct target *target, const void *image,
+                         size_t bytes)
+{
+    ttm_memory *made = NULL;
+    ttm_plugin_begin();
+    TTM_TRY(target_check(target, "memory_alloc",
+                         target->backend->memory_alloc(&made, target->device, bytes)));
+    ttm_plugin_begin();
+    const ttm_status status =
+        target_check(target, "memory_write",
+                     target->backend->memory_write(target->stream, made, 0, image, bytes));
+    if (status != TTM_OK) {
+        target_free(target, made);
+        return status;
+    }
+    *memory = made;
+    return TTM_OK;
+}
+
+ttm_status target_download(void *image, const struct target *target, ttm_memory *memory,
+                           size_t bytes)
+{
+    ttm_plugin_begin();
+    return target_check(target, "memory_read",
+                        target->backend->memory_read(target->stream, image, memory, 0, bytes));
+}
+
+void target_free(const struct target *target, ttm_memory *memory)
+{
+    if (memory != NULL) {
+        target->backend->memory_free(target->device, memory);
+    }
+}
+
+int target_supports(const struct target *target, const ttm_op *op)
+{
+    return target->backend->op_supported != NULL && target->backend->op_run != NULL &&
+           target->backend->op_supported(target->device, op);
+}
+
+/* The scratch of an op, between guards and full of NaN: it holds nothing that an op may rely on. */
+static struct operand workspace_operand(const struct target *target, const ttm_op *op)
+{
+    const size_t bytes = target->backend->op_workspace_bytes != NULL
+                             ? target->backend->op_workspace_bytes(target->device, op)
+                             : 0;
+    const int64_t elements = (int64_t)((bytes + sizeof(float) - 1) / sizeof(float));
+    return (struct operand){.dtype = elements > 0 ? TTM_F32 : TTM_DTYPE_NONE,
+                            .rank = 1,
+                            .shape = {elements},
+                            .stride = {1},
+                            .elements = elements,
+                            .count = elements};
+}
+
+ttm_status target_run(const struct target *target, const ttm_op *op)
+{
+    ttm_op with_workspace = *op;
+    const struct operand workspace = workspace_operand(target, op);
+    const size_t bytes = operand_bytes(&workspace);
+    unsigned char *before = malloc(bytes);
+    unsigned char *after = malloc(bytes);
+    ttm_memory *memory = NULL;
+    ttm_status status = TTM_OK;
+    if (before == NULL || after == NULL) {
+        status = ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a workspace of %zu bytes", bytes);
+        goto out;
+    }
+    operand_write_image(before, &workspace, false);
+    if (workspace.dtype != TTM_DTYPE_NONE) {
+        TTM_TRY_OUT(target_upload(&memory, target, before, bytes));
+        with_workspace.workspace = operand_tensor(&workspace, memory);
+    }
+    ttm_plugin_begin();
+    TTM_TRY_OUT(
+        target_check(target, "op_run", target->backend->op_run(target->stream, &with_workspace)));
+    ttm_plugin_begin();
+    TTM_TRY_OUT(target_check(target, "stream_synchronize",
+                             target->backend->stream_synchronize(target->stream)));
+    if (memory != NULL) {
+        TTM_TRY_OUT(target_download(after, target, memory, bytes));
+        const int64_t outside = operand_first_difference(before, after, &workspace, false);
+        if (outside >= 0) {
+            status = ttm_fail(TTM_ERROR_PLUGIN,
+                              "wrote outside its workspace of %zu bytes, at byte %lld of it",
+                              bytes - 2 * (size_t)GUARD_BYTES, (long long)(outside - GUARD_BYTES));
+        }
+    }
+out:
+    target_free(target, memory);
+    free(after);
+    free(before);
+    return status;
+}

@@ -1,0 +1,141 @@
+/* ttm-conformance: tests a backend plugin against the contracts of ttm/ops.h. */
+#include "common/tool_options.h"
+#include "conformance/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ttm/compute.h>
+
+static void print_counts(const suite_report *report)
+{
+    for (int opcode = 0; opcode < TTM_OP_COUNT; opcode++) {
+        const suite_counts *counts = &report->ops[opcode];
+        if (counts->passed + counts->failed + counts->skipped > 0) {
+            printf(
+                "%-20s %5llu passed %5llu failed %5llu skipped   largest error %.2g of its bound\n",
+                ttm_op_name((ttm_opcode)opcode), (unsigned long long)counts->passed,
+                (unsigned long long)counts->failed, (unsigned long long)counts->skipped,
+                counts->worst);
+        }
+    }
+    if (report->total.skipped > 0) {
+        printf("%llu skipped (not supported by the device)\n",
+               (unsigned long long)report->total.skipped);
+    }
+    printf("%llu passed, %llu failed\n", (unsigned long long)report->total.passed,
+           (unsigned long long)report->total.failed);
+}
+
+/* "NAME", or "NAME:INDEX" with the index in *device. */
+static ttm_status find_backend(char **path, int64_t *device, const char *backend)
+{
+    char name[64];
+    const char *colon = strchr(backend, ':');
+    const size_t length = colon != NULL ? (size_t)(colon - backend) : strlen(backend);
+    snprintf(name, sizeof name, "%.*s", (int)length, backend);
+    if (colon != NULL) {
+        *device = strtol(colon + 1, NULL, 10);
+    }
+    return target_find(path, name);
+}
+
+int main(int argc, char **argv)
+{
+    const char *plugin = NULL;
+    const char *filter = NULL;
+    int64_t seed = 1;
+    int64_t cases = 60;
+    int64_t device = 0;
+    int64_t time_limit = 120;
+    bool list = false;
+    bool verbose = false;
+    bool in_process = false;
+    tool_option options[] = {
+        TOOL_GROUP("What is tested"),
+        TOOL_STRING("plugin", 'p', "FILE.so", &plugin, "plugin file to test"),
+        TOOL_INT("device-index", 'd', "N", &device, 0, INT32_MAX, "device of the plugin"),
+        TOOL_STRING("filter", 'f', "OP[/CASE]", &filter,
+                    "only these cases; a shell pattern such as 'tt_*' is understood"),
+        TOOL_GROUP("How"),
+        TOOL_INT("seed", 's', "N", &seed, 0, INT64_MAX, "seed of the random cases"),
+        TOOL_INT("cases", 'n', "N", &cases, 1, 1000000, "cases of each op"),
+        TOOL_INT("time-limit", 0, "SECONDS", &time_limit, 1, 86400,
+                 "a case that takes longer has failed"),
+        TOOL_FLAG("in-process", 0, &in_process,
+                  "run the plugin in this process, for a debugger; a crash then ends the run"),
+        TOOL_GROUP("Output"),
+        TOOL_FLAG("list", 'l', &list, "print the cases instead of running them"),
+        TOOL_FLAG("verbose", 'v', &verbose, "print a line for every case"),
+    };
+    const tool_example examples[] = {
+        {"ttm-conformance --backend cpu", "test the backend called cpu"},
+        {"ttm-conformance --plugin ./libttm-backend-mine.so --filter matmul",
+         "test one op of a plugin that isn't installed"},
+    };
+    tool_program program = {
+        .name = "ttm-conformance",
+        .summary = "test a backend plugin against the contracts of its ops",
+        .usage = "(--backend NAME[:INDEX] | --plugin FILE.so) [option…]",
+        .description =
+            "Runs random cases of every op on the device and compares the results with those of "
+            "the reference backend in double precision, within the error bound of each op's "
+            "contract. Guards around every tensor show writes outside; every case runs twice and "
+            "must give the same bits.\n\nA case is a function of the op, its number and the "
+            "seed: a failure prints the command that repeats it. Ends with the line \"N passed, N "
+            "failed\"; the exit status is 1 when a case failed.",
+        .offers = TOOL_OFFERS_DEVICE,
+        TOOL_TABLE(options, examples),
+    };
+    char *plugin_path = NULL;
+    char *oracle_path = NULL;
+    char repeat_how[1024];
+    suite_report report = {0};
+    int code = tool_parse(&program, argc, argv);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
+    if ((plugin == NULL) == (program.backend == NULL)) {
+        code = tool_usage_error("give either --backend NAME or --plugin FILE.so");
+        goto out;
+    }
+    if (program.device != NULL) {
+        device = strtol(program.device, NULL, 10);
+    }
+    ttm_status status = target_find(&oracle_path, "reference");
+    if (status == TTM_OK && plugin == NULL) {
+        status = find_backend(&plugin_path, &device, program.backend);
+    }
+    if (status != TTM_OK) {
+        code = tool_fail(status);
+        goto out;
+    }
+    snprintf(repeat_how, sizeof repeat_how, "ttm-conformance --%s %s",
+             plugin != NULL ? "plugin" : "backend", plugin != NULL ? plugin : program.backend);
+    const suite_options suite = {.plugin_path = plugin != NULL ? plugin : plugin_path,
+                                 .device = (int32_t)device,
+                                 .oracle_path = oracle_path,
+                                 .filter = filter,
+                                 .seed = (uint64_t)seed,
+                                 .cases = (uint64_t)cases,
+                                 .time_limit_s = time_limit,
+                                 .verbose = verbose,
+                                 .repeat_how = repeat_how};
+    if (list) {
+        status = suite_list(&suite);
+    } else {
+        status = in_process ? suite_run_here(&report, &suite) : suite_run(&report, &suite);
+    }
+    if (status == TTM_OK && !list) {
+        print_counts(&report);
+    }
+    code = status != TTM_OK ? tool_fail(status) : tool_done();
+    if (code == TOOL_EXIT_DONE && report.total.failed > 0) {
+        code = TOOL_EXIT_FAILED;
+    }
+out:
+    free(plugin_path);
+    free(oracle_path);
+    tool_free(&program);
+    return code;
+}
