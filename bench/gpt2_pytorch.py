@@ -1,0 +1,140 @@
+"""Whole training steps (forward, backward, clipping, AdamW) of GPT-2 small in PyTorch on the CPU: what libttm is compared with.
+
+    python3 bench/gpt2_pytorch.py --model dense|ttm64|ttm64-autograd [--compile] [--batch 4] [--seq 512] [--steps 4]
+
+ttm64 computes y = x·W through a function with its own backward, which saves only x and the cores and rebuilds W, as the authors of
+TTM layers do; ttm64-autograd leaves everything to autograd. Prints one line of JSON: tokens per second of every step and their
+median, and the peak memory of the process. Random tokens; needs torch only.
+"""
+import argparse
+import json
+import resource
+import statistics
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+FC_MODES = [(8, 8), (8, 8), (12, 8), (1, 6)]
+
+
+def build(cores):
+    """W [in, out] of cores [r, n, m, r'], as a balanced pair of products."""
+    def join(a, b):
+        r, n, m, _ = a.shape
+        _, p, q, s = b.shape
+        product = a.reshape(r * n * m, -1) @ b.reshape(b.shape[0], p * q * s)
+        return product.reshape(r, n, m, p, q, s).permute(0, 1, 3, 2, 4, 5).reshape(r, n * p, m * q, s)
+
+    parts = list(cores)
+    while len(parts) > 1:
+        parts = [join(parts[i], parts[i + 1]) if i + 1 < len(parts) else parts[i] for i in range(0, len(parts), 2)]
+    return parts[0][0, :, :, 0]
+
+
+class FullMatrix(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, *cores):
+        ctx.save_for_backward(x, *cores)
+        return x @ build(cores)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, *cores = ctx.saved_tensors
+        with torch.enable_grad():
+            leaves = [core.detach().requires_grad_() for core in cores]
+            w = build(leaves)
+        dx = dy @ w.detach().T
+        dw = x.reshape(-1, x.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
+        return (dx, *torch.autograd.grad(w, leaves, dw))
+
+
+class TTLinear(nn.Module):
+    def __init__(self, modes, rank, custom):
+        super().__init__()
+        ranks = [1] + [rank] * (len(modes) - 1) + [1]
+        deviation = (0.02**2 / rank ** (len(modes) - 1)) ** (0.5 / len(modes))
+        self.cores = nn.ParameterList(
+            nn.Parameter(torch.randn(ranks[k], n, m, ranks[k + 1]) * deviation) for k, (n, m) in enumerate(modes))
+        self.custom = custom
+
+    def forward(self, x):
+        return FullMatrix.apply(x, *self.cores) if self.custom else x @ build(list(self.cores))
+
+
+def mlp_linear(kind, rows, cols):
+    if kind == "dense":
+        return nn.Linear(rows, cols)
+    modes = FC_MODES if rows < cols else [(m, n) for n, m in FC_MODES]
+    return TTLinear(modes, 64, kind == "ttm64")
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads, kind):
+        super().__init__()
+        self.heads = heads
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.c_attn, self.c_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.fc, self.proj = mlp_linear(kind, width, 4 * width), mlp_linear(kind, 4 * width, width)
+
+    def forward(self, x):
+        batch, seq, width = x.shape
+        q, k, v = (part.view(batch, seq, self.heads, -1).transpose(1, 2)
+                   for part in self.c_attn(self.ln_1(x)).split(width, dim=2))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.c_proj(y.transpose(1, 2).reshape(batch, seq, width))
+        return x + self.proj(F.gelu(self.fc(self.ln_2(x)), approximate="tanh"))
+
+
+class GPT2(nn.Module):
+    def __init__(self, kind, layers=12, heads=12, width=768, vocab=50257, context=1024):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocab, width), nn.Embedding(context, width)
+        self.blocks = nn.ModuleList(Block(width, heads, kind) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+        nn.init.normal_(self.wte.weight, std=0.02)
+
+    def forward(self, tokens, targets):
+        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        logits = self.ln_f(x) @ self.wte.weight.T
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=["dense", "ttm64", "ttm64-autograd"], default="dense")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--seq", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=4)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    model = GPT2(options.model)
+    parameters = sum(p.numel() for p in model.parameters())
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    run = torch.compile(model) if options.compile else model
+    speeds = []
+    for step in range(options.steps + 1):
+        tokens = torch.randint(0, 50257, (options.batch, options.seq + 1))
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+            loss = run(tokens[:, :-1], tokens[:, 1:])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        loss.item()
+        if step > 0:  # the first step warms up
+            speeds.append(options.batch * options.seq / (time.perf_counter() - start))
+    print(json.dumps({"program": "pytorch " + torch.__version__, "model": options.model, "compile": options.compile,
+                      "bf16": options.bf16, "parameters": parameters, "tokens_per_second": statistics.median(speeds),
+                      "steps": [round(s, 2) for s in speeds],
+                      "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+if __name__ == "__main__":
+    main()

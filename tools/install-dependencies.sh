@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs what libttm needs on a Debian machine:  sh tools/install-dependencies.sh [build] [text] [test]
+#   build  compiler, meson and the libraries (always)
+#   text   an English text to train on: the King James Bible
+#   test   what the tests use besides
+# Asks for nothing that is installed already, so a second run needs no network.
+set -eu
+
+packages="gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libpcre2-dev libcjson-dev"
+for group in "$@"; do
+    case $group in
+    build) ;;
+    text) packages="$packages bible-kjv bible-kjv-text" ;;
+    test) packages="$packages g++ libcmocka-dev clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
+    *) echo "install-dependencies.sh: unknown group '$group'; use build, text or test" >&2; exit 2 ;;
+    esac
+done
+
+missing=
+for package in $packages; do
+    case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in
+    *" installed") ;;
+    *) missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "install-dependencies.sh: these packages are missing, and there is no sudo to install them:$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+echo "Installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086  # one word a package
+if ! { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "install-dependencies.sh: apt-get failed; its last lines stand above" >&2
+    exit 1
+fi

@@ -1,0 +1,134 @@
+#!/bin/sh
+# Installs what is needed, builds and runs every test:  sh tools/run-tests.sh [STAGE…]
+#
+# Stages, by default all of them in this order:
+#   release     the build that users get, all tests
+#   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer, all tests but the long ones
+#   threads     ThreadSanitizer on what uses threads
+#   install     an installed prefix works without environment variables
+#   lint        clang-format, clang-tidy, public headers as C11 and C++17
+#   fuzz        each fuzz target for a few seconds
+# The last line is `N passed, N failed`; the exit status is 0 when nothing failed.
+set -u
+cd "$(dirname "$0")/.."
+sh tools/install-dependencies.sh build text test || exit 1
+
+stages=${*:-release sanitize threads install lint fuzz}
+logs=build/test-logs
+passed=0
+failed=0
+mkdir -p "$logs"
+
+# check NAME COMMAND…: one test by itself.
+check() {
+    name=$1
+    shift
+    if "$@" >"$logs/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok      $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $name: the end of $logs/$name.log:"
+        tail -n 30 "$logs/$name.log" | sed 's/^/        /'
+    fi
+}
+
+# configure FOLDER OPTION…: a build folder, made once and kept up to date.
+configure() {
+    folder=$1
+    shift
+    if [ ! -f "$folder/build.ninja" ]; then
+        meson setup "$folder" -Dwerror=true "$@" >"$logs/$(basename "$folder")-setup.log" 2>&1 || {
+            cat "$logs/$(basename "$folder")-setup.log"
+            return 1
+        }
+    fi
+    ninja -C "$folder" >"$logs/$(basename "$folder")-build.log" 2>&1 || {
+        tail -n 40 "$logs/$(basename "$folder")-build.log"
+        return 1
+    }
+}
+
+# suite FOLDER ARGUMENT…: the tests of a build folder, each counted.
+suite() {
+    folder=$1
+    shift
+    log=$logs/$(basename "$folder")-tests.log
+    meson test -C "$folder" --print-errorlogs "$@" >"$log" 2>&1
+    status=$?
+    grep -E '^ *[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)' "$log"
+    ok=$(sed -n 's/^Ok: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
+    bad=$(sed -n 's/^\(Fail\|Timeout\|Unexpected Pass\): *\([0-9]*\).*/\2/p' "$log" | awk '{ sum += $1 } END { print sum + 0 }')
+    if [ -z "$ok" ] || { [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; }; then
+        bad=$((bad + 1))
+        tail -n 40 "$log"
+    elif [ "$bad" -gt 0 ]; then
+        sed -n '/^Summary of Failures/,$p' "$log"
+        tail -n 100 "$log" | head -n 80
+    fi
+    passed=$((passed + ${ok:-0}))
+    failed=$((failed + bad))
+    echo "$(basename "$folder"): ${ok:-0} ok, $bad failed"
+}
+
+# stage_build FOLDER OPTION…: configure, or one failure.
+stage_build() {
+    if configure "$@"; then
+        return 0
+    fi
+    failed=$((failed + 1))
+    echo "FAILED  building $1"
+    return 1
+}
+
+stage_release() {
+    stage_build build-release --buildtype=release && suite build-release --num-processes 1
+}
+
+stage_sanitize() {
+    stage_build build-sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
+        ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+            suite build-sanitize --no-suite long --timeout-multiplier 6 --num-processes 2
+}
+
+stage_threads() {
+    stage_build build-threads --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false &&
+        TSAN_OPTIONS=halt_on_error=1 suite build-threads --suite threads --timeout-multiplier 6
+}
+
+stage_install() {
+    stage_build build-release --buildtype=release || return
+    check install sh tests/integration/install.sh build-release
+}
+
+stage_lint() {
+    stage_build build-release --buildtype=release || return
+    check format sh tools/lint.sh format
+    check headers sh tools/lint.sh headers
+    check tidy sh tools/lint.sh tidy build-release
+}
+
+stage_fuzz() {
+    [ -f build-fuzz/build.ninja ] || export CC=clang
+    stage_build build-fuzz --buildtype=debugoptimized -Dfuzz=true -Dcpu=disabled -Db_sanitize=address,undefined -Db_lundef=false
+    unset CC
+    for target in build-fuzz/tests/fuzz/fuzz_*; do
+        if [ -x "$target" ] && [ -f "$target" ]; then
+            check "$(basename "$target")" "$target" -max_total_time=15 -rss_limit_mb=2048 -artifact_prefix="$logs/"
+        fi
+    done
+}
+
+for stage in $stages; do
+    echo "== $stage"
+    case $stage in
+    release | sanitize | threads | install | lint | fuzz) "stage_$stage" ;;
+    *)
+        echo "run-tests.sh: there is no stage '$stage'; see the top of this file" >&2
+        exit 2
+        ;;
+    esac
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
