@@ -27,17 +27,24 @@ static void print_counts(const suite_report *report)
            (unsigned long long)report->total.failed);
 }
 
-/* "NAME", or "NAME:INDEX" with the index in *device. */
-static ttm_status find_backend(char **path, int64_t *device, const char *backend)
+/* *path = the file of a backend given as NAME or NAME:DEVICE; *device = what follows the colon. */
+static ttm_status find_backend(char **path, const char **device, const char *backend)
 {
     char name[64];
     const char *colon = strchr(backend, ':');
     const size_t length = colon != NULL ? (size_t)(colon - backend) : strlen(backend);
     snprintf(name, sizeof name, "%.*s", (int)length, backend);
-    if (colon != NULL) {
-        *device = strtol(colon + 1, NULL, 10);
+    if (colon != NULL && *device == NULL) {
+        *device = colon + 1;
     }
     return target_find(path, name);
+}
+
+/* The backend to test when none is named. */
+static const char *default_backend(void)
+{
+    const char *backend = getenv("TTM_BACKEND");
+    return backend != NULL && strcmp(backend, "auto") != 0 ? backend : "cpu";
 }
 
 int main(int argc, char **argv)
@@ -46,7 +53,6 @@ int main(int argc, char **argv)
     const char *filter = NULL;
     int64_t seed = 1;
     int64_t cases = 60;
-    int64_t device = 0;
     int64_t time_limit = 120;
     bool list = false;
     bool verbose = false;
@@ -54,7 +60,6 @@ int main(int argc, char **argv)
     tool_option options[] = {
         TOOL_GROUP("What is tested"),
         TOOL_STRING("plugin", 'p', "FILE.so", &plugin, "plugin file to test"),
-        TOOL_INT("device-index", 'd', "N", &device, 0, INT32_MAX, "device of the plugin"),
         TOOL_STRING("filter", 'f', "OP[/CASE]", &filter,
                     "only these cases; a shell pattern such as 'tt_*' is understood"),
         TOOL_GROUP("How"),
@@ -76,14 +81,15 @@ int main(int argc, char **argv)
     tool_program program = {
         .name = "ttm-conformance",
         .summary = "test a backend plugin against the contracts of its ops",
-        .usage = "(--backend NAME[:INDEX] | --plugin FILE.so) [option…]",
+        .usage = "[--backend NAME[:DEVICE] | --plugin FILE.so [--device DEVICE]] [option…]",
         .description =
             "Runs random cases of every op on the device and compares the results with those of "
             "the reference backend in double precision, within the error bound of each op's "
             "contract. Guards around every tensor show writes outside; every case runs twice and "
             "must give the same bits.\n\nA case is a function of the op, its number and the "
             "seed: a failure prints the command that repeats it. Ends with the line \"N passed, N "
-            "failed\"; the exit status is 1 when a case failed.",
+            "failed\"; the exit status is 1 when a case failed. Without --backend and --plugin the "
+            "backend of TTM_BACKEND is tested, else cpu.",
         .offers = TOOL_OFFERS_DEVICE,
         TOOL_TABLE(options, examples),
     };
@@ -95,25 +101,24 @@ int main(int argc, char **argv)
     if (code != TOOL_GO_ON) {
         return code;
     }
-    if ((plugin == NULL) == (program.backend == NULL)) {
+    if (plugin != NULL && program.backend != NULL) {
         code = tool_usage_error("give either --backend NAME or --plugin FILE.so");
         goto out;
     }
-    if (program.device != NULL) {
-        device = strtol(program.device, NULL, 10);
-    }
+    const char *backend = program.backend != NULL ? program.backend : default_backend();
+    const char *device = program.device;
     ttm_status status = target_find(&oracle_path, "reference");
     if (status == TTM_OK && plugin == NULL) {
-        status = find_backend(&plugin_path, &device, program.backend);
+        status = find_backend(&plugin_path, &device, backend);
     }
     if (status != TTM_OK) {
         code = tool_fail(status);
         goto out;
     }
     snprintf(repeat_how, sizeof repeat_how, "ttm-conformance --%s %s",
-             plugin != NULL ? "plugin" : "backend", plugin != NULL ? plugin : program.backend);
+             plugin != NULL ? "plugin" : "backend", plugin != NULL ? plugin : backend);
     const suite_options suite = {.plugin_path = plugin != NULL ? plugin : plugin_path,
-                                 .device = (int32_t)device,
+                                 .device = device,
                                  .oracle_path = oracle_path,
                                  .filter = filter,
                                  .seed = (uint64_t)seed,

@@ -60,7 +60,7 @@ struct pair {
 
 static ttm_status open_pair(struct pair *pair, const suite_options *options)
 {
-    TTM_TRY(target_open(&pair->oracle, options->oracle_path, 0));
+    TTM_TRY(target_open(&pair->oracle, options->oracle_path, NULL));
     const ttm_status status = target_open(&pair->tested, options->plugin_path, options->device);
     if (status != TTM_OK) {
         target_close(&pair->oracle);
@@ -316,7 +316,7 @@ ttm_status suite_list(const suite_options *options)
 {
     struct target oracle;
     struct position position = {0};
-    TTM_TRY(target_open(&oracle, options->oracle_path, 0));
+    TTM_TRY(target_open(&oracle, options->oracle_path, NULL));
     while (find_selected(&position, options)) {
         conformance_case made;
         char description[1500];

@@ -7,7 +7,7 @@
 /** What to run, on what. */
 typedef struct suite_options {
     const char *plugin_path; /**< The plugin that is tested. */
-    int32_t device;          /**< Which of its devices. */
+    const char *device;      /**< Which of its devices, as target_open takes it. */
     const char *oracle_path; /**< The reference plugin. */
     const char *filter;      /**< "op", "op/index" or a shell pattern of these; NULL for all. */
     uint64_t seed;

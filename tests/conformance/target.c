@@ -8,6 +8,7 @@
 #include "core/plugin_search.h"
 #include "core/plugin_table.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,17 +66,30 @@ static ttm_status load(const ttm_backend **backend, const char **loaded_path, co
     return status;
 }
 
-ttm_status target_open(struct target *target, const char *path, int32_t index)
+/* *index = the device that a number or a part of a name stands for, and target->info what it is. */
+static ttm_status choose_device(int32_t *index, struct target *target, const char *device)
 {
     int32_t count = 0;
+    char *end = NULL;
+    const long number = device != NULL ? strtol(device, &end, 10) : 0;
+    const bool numbered = device == NULL || (*end == '\0' && end != device);
+    TTM_TRY(ttm_plugin_device_count(&count, target->backend));
+    for (*index = 0; *index < count; (*index)++) {
+        TTM_TRY(ttm_plugin_device_info(&target->info, target->backend, *index));
+        if (numbered ? number == *index : strcasestr(target->info.name, device) != NULL) {
+            return TTM_OK;
+        }
+    }
+    return ttm_fail(TTM_ERROR_NOT_FOUND, "%s has %d devices, none of them is \"%s\"",
+                    target->backend->name, (int)count, device != NULL ? device : "0");
+}
+
+ttm_status target_open(struct target *target, const char *path, const char *device)
+{
+    int32_t index = 0;
     memset(target, 0, sizeof *target);
     TTM_TRY(load(&target->backend, &target->path, path));
-    TTM_TRY(ttm_plugin_device_count(&count, target->backend));
-    if (index >= count) {
-        return ttm_fail(TTM_ERROR_NOT_FOUND, "%s has %d devices, there is no number %d",
-                        target->backend->name, (int)count, (int)index);
-    }
-    TTM_TRY(ttm_plugin_device_info(&target->info, target->backend, index));
+    TTM_TRY(choose_device(&index, target, device));
     ttm_plugin_begin();
     TTM_TRY(
         target_check(target, "device_open", target->backend->device_open(&target->device, index)));
