@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 sh tools/install-dependencies.sh build text test || exit 1
 
 stages=${*:-release sanitize threads install lint fuzz}
-logs=build/test-logs
+logs=build-logs
 passed=0
 failed=0
 mkdir -p "$logs"
