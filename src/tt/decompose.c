@@ -6,7 +6,6 @@
  * orthogonal to what was thrown away before, the squares of the discarded singular values of all
  * bonds add up to the squared error exactly. */
 #include <float.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,25 +295,25 @@ ttm_status ttm_tt_round(ttm_tt *rounded, const ttm_tt *source, const ttm_tt_shap
     ttm_status status = TTM_OK;
     assembly made = {0};
     ttm_tt work = {0};
-    double scales[TTM_TT_MAX_CORES];
+    double scales[TTM_TT_MAX_CORES] = {0.0};
     *rounded = (ttm_tt){0};
     TTM_TRY(check_tolerance(relative_error));
     TTM_TRY(limit_ranks(&made.shape, &source->shape, limits));
     TTM_TRY_OUT(ttm_tt_new(&work, &source->shape));
-    for (int32_t core = 0; core < work.shape.core_count; core++) {
+    const int32_t last = source->shape.core_count - 1;
+    for (int32_t core = 0; core <= last; core++) {
         const size_t elements = (size_t)ttm_tt_shape_core_elements(&work.shape, core);
         TTM_TRY_OUT(find_scale(&scales[core], source->cores[core], elements));
         memcpy(work.cores[core], source->cores[core], elements * sizeof(double));
         scale_values(work.cores[core], elements, 1.0 / scales[core]);
     }
-    for (int32_t core = work.shape.core_count - 1; core > 0; core--) {
+    for (int32_t core = last; core > 0; core--) {
         TTM_TRY_OUT(orthogonalise_right(work.cores, &work.shape, core));
     }
     set_tolerance(
         &made, relative_error,
         sum_of_squares(work.cores[0], (size_t)ttm_tt_shape_core_elements(&work.shape, 0)));
     TTM_TRY_OUT(truncate_left_to_right(&made, &work));
-    const int32_t last = made.shape.core_count - 1;
     for (int32_t core = 0; core <= last; core++) {
         scale_values(made.cores[last], (size_t)ttm_tt_shape_core_elements(&made.shape, last),
                      scales[core]);

@@ -24,15 +24,21 @@ static void pack(double *packed, ttm_dense_view matrix, size_t first, size_t lin
     }
 }
 
+/* Two doubles side by side, spelt out because compilers find them in the loop below at some
+ * optimisation levels only. */
+typedef double pair __attribute__((vector_size(16)));
+
 static void multiply_tile(double tile[TILE][TILE], const double *restrict a,
                           const double *restrict b, size_t k_count)
 {
-    double sum[TILE][TILE] = {{0.0}};
+    pair sum[TILE][TILE / 2] = {{{0.0, 0.0}}};
     for (size_t k = 0; k < k_count; k++) {
+        pair values[TILE / 2];
+        memcpy(values, b, sizeof values);
         for (int i = 0; i < TILE; i++) {
-            for (int j = 0; j < TILE; j++) {
-                sum[i][j] += a[i] * b[j];
-            }
+            const pair factor = {a[i], a[i]};
+            sum[i][0] += factor * values[0];
+            sum[i][1] += factor * values[1];
         }
         a += TILE;
         b += TILE;
@@ -110,9 +116,9 @@ void ttm_dense_transpose(double *b, const double *a, size_t rows, size_t columns
 void ttm_dense_permute(double *to, const double *from, int axis_count, const int64_t *sizes,
                        const int *order)
 {
-    size_t from_strides[TTM_DENSE_MAX_AXES];
-    size_t steps[TTM_DENSE_MAX_AXES];
-    size_t counts[TTM_DENSE_MAX_AXES];
+    size_t from_strides[TTM_DENSE_MAX_AXES] = {0};
+    size_t steps[TTM_DENSE_MAX_AXES] = {0};
+    size_t counts[TTM_DENSE_MAX_AXES] = {0};
     size_t place[TTM_DENSE_MAX_AXES] = {0};
     size_t total = 1;
     for (int axis = axis_count - 1; axis >= 0; axis--) {

@@ -17,8 +17,8 @@
  * Scale: W's elements are exchangeable, so that dividing W by ‖W‖_F/√(in·out) gives each of them
  * E[W_ij²] = 1 exactly, and makes each draw's mean square 1, too, where the plain product of a few
  * small cores can be far off. */
-#include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ttm/tt.h>
@@ -84,7 +84,8 @@ out:
     return status;
 }
 
-static ttm_status sweep(ttm_tt *tt, int32_t core)
+/* Sweeps core `core`; *orthonormal becomes false when its columns can't be orthonormal. */
+static ttm_status sweep(bool *orthonormal, ttm_tt *tt, int32_t core)
 {
     ttm_status status = TTM_OK;
     const ttm_tt_shape *shape = &tt->shape;
@@ -97,6 +98,7 @@ static ttm_status sweep(ttm_tt *tt, int32_t core)
     TTM_TRY_OUT(ttm_array_new(&factors, p < r ? p : r, sizeof(double), "the factors of a QR"));
     TTM_TRY_OUT((r <= p ? sweep_tall : sweep_wide)(tt->cores[core], tt->cores[core + 1], work,
                                                    factors, p, r, columns));
+    *orthonormal = *orthonormal && r <= p;
 out:
     free(work);
     free(factors);
@@ -115,16 +117,24 @@ ttm_status ttm_tt_init(ttm_tt *tt, double standard_deviation, ttm_random *random
         ttm_random_fill_normal(tt->cores[core], (size_t)ttm_tt_shape_core_elements(shape, core),
                                1.0 / sqrt((double)shape->ranks[core]), random);
     }
+    bool orthonormal = true;
     for (int32_t core = 0; core + 1 < shape->core_count; core++) {
-        TTM_TRY(sweep(tt, core));
+        TTM_TRY(sweep(&orthonormal, tt, core));
     }
+    const int32_t last = shape->core_count - 1;
+    const int64_t last_elements = ttm_tt_shape_core_elements(shape, last);
     double norm = 0.0;
-    TTM_TRY(ttm_tt_norm(&norm, tt));
+    if (orthonormal) { /* then the last core has W's norm */
+        for (int64_t i = 0; i < last_elements; i++) {
+            norm += tt->cores[last][i] * tt->cores[last][i];
+        }
+        norm = sqrt(norm);
+    } else {
+        TTM_TRY(ttm_tt_norm(&norm, tt));
+    }
     const double wanted = standard_deviation * sqrt((double)ttm_tt_shape_in(shape)) *
                           sqrt((double)ttm_tt_shape_out(shape));
     const double factor = norm > 0.0 ? wanted / norm : 0.0;
-    const int32_t last = shape->core_count - 1;
-    const int64_t last_elements = ttm_tt_shape_core_elements(shape, last);
     for (int64_t i = 0; i < last_elements; i++) {
         tt->cores[last][i] *= factor;
     }

@@ -1,11 +1,10 @@
 /* The textual form of a shape, `8x8,8x8,12x8,1x6:64`: read and written. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <ttm/tt.h>
 
 #include "core/error.h"
+#include "tt/text_writer.h"
 
 typedef struct reader {
     const char *text;
@@ -108,47 +107,20 @@ ttm_status ttm_tt_shape_parse(ttm_tt_shape *shape, const char *text)
     return TTM_OK;
 }
 
-typedef struct writer {
-    char *text;
-    size_t bytes;
-    size_t used;
-    bool full;
-} writer;
-
-static void put(writer *out, const char *format, ...) TTM_PRINTF(2, 3);
-
-static void put(writer *out, const char *format, ...)
-{
-    if (out->full) {
-        return;
-    }
-    va_list arguments;
-    va_start(arguments, format);
-    const int length = vsnprintf(out->text + out->used, out->bytes - out->used, format, arguments);
-    va_end(arguments);
-    if (length < 0 || (size_t)length >= out->bytes - out->used) {
-        out->full = true;
-    } else {
-        out->used += (size_t)length;
-    }
-}
-
 ttm_status ttm_tt_shape_print(char *text, size_t text_bytes, const ttm_tt_shape *shape)
 {
-    writer out = {text, text_bytes, 0, text_bytes == 0};
+    ttm_text_writer out = {text, text_bytes, 0, false};
     bool uniform = true;
     for (int32_t core = 0; core < shape->core_count; core++) {
-        put(&out, "%s%" PRId64 "x%" PRId64, core == 0 ? "" : ",", shape->in_modes[core],
-            shape->out_modes[core]);
+        ttm_text_put(&out, "%s%" PRId64 "x%" PRId64, core == 0 ? "" : ",", shape->in_modes[core],
+                     shape->out_modes[core]);
     }
     for (int32_t bond = 2; bond < shape->core_count; bond++) {
         uniform = uniform && shape->ranks[bond] == shape->ranks[1];
     }
     for (int32_t bond = 1; bond < (uniform && shape->core_count > 1 ? 2 : shape->core_count);
          bond++) {
-        put(&out, "%c%" PRId64, bond == 1 ? ':' : ',', shape->ranks[bond]);
+        ttm_text_put(&out, "%c%" PRId64, bond == 1 ? ':' : ',', shape->ranks[bond]);
     }
-    return out.full ? ttm_fail(TTM_ERROR_ARGUMENT, "%zu bytes are too few for the text of a shape",
-                               text_bytes)
-                    : TTM_OK;
+    return ttm_text_finish(&out, "the text of a shape");
 }

@@ -52,8 +52,9 @@ static double chain_macs(const ttm_tt_shape *shape, bool backwards)
     for (int32_t i = 0; i < shape->core_count; i++) {
         char longer[64];
         const int32_t core = backwards ? shape->core_count - i : i + 1;
-        const char *format = i + 1 < shape->core_count ? "(%.48s G%d)" : "%.48s G%d";
-        (void)snprintf(longer, sizeof longer, format, text, (int)core);
+        const bool inner = i + 1 < shape->core_count;
+        (void)snprintf(longer, sizeof longer, "%s%.48s G%d%s", inner ? "(" : "", text, (int)core,
+                       inner ? ")" : "");
         memcpy(text, longer, sizeof text);
     }
     assert_int_equal(ttm_tt_plan_parse(&plan, text, shape, 64, TTM_TT_FORWARD), TTM_OK);
