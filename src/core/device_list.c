@@ -68,7 +68,7 @@ static ttm_status add_device(ttm_device_catalogue *catalogue, const ttm_plugin *
                               sizeof *catalogue->entries, "the list of devices"));
     catalogue->list.devices = catalogue->entries;
     TTM_TRY(ttm_array_reserve(&catalogue->owners, &catalogue->owner_capacity, count + 1,
-                              sizeof *catalogue->owners, "the list of devices"));
+                              sizeof(const ttm_plugin *), "the list of devices"));
     size_t place = count;
     while (place > 0 && is_better(entry, &catalogue->entries[place - 1])) {
         catalogue->entries[place] = catalogue->entries[place - 1];
@@ -160,8 +160,8 @@ ttm_status ttm_device_catalogue_make(ttm_device_catalogue *catalogue, const char
     ttm_status status = TTM_OK;
     const ttm_plugin_places places = ttm_plugin_default_places();
     TTM_TRY_OUT(ttm_plugin_search(&catalogue->files, &places));
-    TTM_TRY_OUT(
-        ttm_array_new(&winners, catalogue->files.count, sizeof *winners, "the list of plugins"));
+    TTM_TRY_OUT(ttm_array_new(&winners, catalogue->files.count, sizeof(const ttm_plugin *),
+                              "the list of plugins"));
     for (size_t k = 0; k < catalogue->files.count; k++) {
         const ttm_plugin_file *file = &catalogue->files.items[k];
         if (backend == NULL || strcmp(backend, file->name) == 0) {
@@ -179,8 +179,8 @@ out:
 void ttm_device_catalogue_free(ttm_device_catalogue *catalogue)
 {
     for (size_t k = 0; k < catalogue->list.failure_count; k++) {
-        free((char *)(uintptr_t)catalogue->failures[k].plugin_path);
-        free((char *)(uintptr_t)catalogue->failures[k].message);
+        free((void *)catalogue->failures[k].plugin_path);
+        free((void *)catalogue->failures[k].message);
     }
     free(catalogue->failures);
     free(catalogue->entries);

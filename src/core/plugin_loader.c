@@ -116,7 +116,7 @@ ttm_status ttm_plugin_load(const ttm_plugin **plugin, const ttm_plugin_file *fil
         return TTM_OK;
     }
     ttm_plugin *made = NULL;
-    TTM_TRY(ttm_array_reserve(&plugins, &plugin_capacity, plugin_count + 1, sizeof *plugins,
+    TTM_TRY(ttm_array_reserve(&plugins, &plugin_capacity, plugin_count + 1, sizeof(ttm_plugin *),
                               "the list of plugins"));
     TTM_TRY(ttm_array_new(&made, 1, sizeof *made, "a plugin"));
     made->file = *file;
