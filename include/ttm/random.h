@@ -75,8 +75,8 @@ static inline double ttm_uniform_f64(uint32_t high, uint32_t low)
     return ((double)(high >> 5) * 67108864.0 + (double)(low >> 6)) * (1.0 / 9007199254740992.0);
 }
 
-/** Returns uniform float `index` in [0, 1) of the stream of `seed`. (Dropout masks compare all 32 bits of a word: see
- * ttm/ops.h.) */
+/** Returns uniform float `index` in [0, 1) of the stream of `seed`. (Dropout masks compare all 32
+ * bits of a word: see ttm/ops.h.) */
 static inline float ttm_philox_uniform(uint64_t seed, uint64_t index)
 {
     return ttm_uniform_f32(ttm_philox_u32(seed, index));

@@ -120,13 +120,13 @@ typedef struct ttm_tt_plan {
     char text[64]; /**< The tree, as ttm_tt_plan_parse reads it. */
 } ttm_tt_plan;
 
-/** What a plan costs. */
+/** What a plan costs. seconds = 2·macs/product_flops + copied_bytes/copy_bytes +
+ * launches·launch_seconds. */
 typedef struct ttm_tt_plan_price {
     double macs;         /**< Multiply-accumulates. */
     double copied_bytes; /**< Bytes that permutations read and write. */
     int32_t launches;    /**< Products and permutations. */
-    double
-        seconds; /**< 2·macs/product_flops + copied_bytes/copy_bytes + launches·launch_seconds. */
+    double seconds;
 } ttm_tt_plan_price;
 
 /** *plan = the cheapest plan for `rows` rows. model NULL: TTM_TT_COST_MODEL_INIT.

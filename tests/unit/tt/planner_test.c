@@ -405,7 +405,7 @@ static void the_build_order_is_the_cheapest_and_can_be_run(void **state)
         const int32_t cores = (int32_t)random_between(&random, 1, TTM_TT_MAX_CORES);
         const ttm_tt_shape shape = random_shape(&random, cores, 6, 50);
         ttm_tt_build_order build;
-        int32_t end_of[TTM_TT_MAX_CORES];
+        int32_t end_of[TTM_TT_MAX_CORES] = {0};
         double macs = 0.0;
         ttm_tt_build_split(&build, cores, shape.in_modes, shape.out_modes, shape.ranks);
         assert_int_equal(build.core_count, cores);
