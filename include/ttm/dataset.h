@@ -27,12 +27,13 @@ typedef struct ttm_dataset_options {
     unsigned threads; /**< For tokenising text. 0 (default): as many as there are cores. */
     ttm_text_progress progress; /**< May be NULL. Told of stage "encoding", in bytes. */
     void *progress_user;        /**< Handed to `progress`. */
+    bool special_tokens; /**< Text: `<|endoftext|>` becomes the end-of-text token. Default false. */
 } ttm_dataset_options;
 
 #define TTM_DATASET_OPTIONS_INIT                                                    \
     {                                                                               \
         .struct_size = sizeof(ttm_dataset_options), .threads = 0, .progress = NULL, \
-        .progress_user = NULL                                                       \
+        .progress_user = NULL, .special_tokens = false                              \
     }
 
 /** Opens files (`paths` [path_count]) as one dataset, one after the other; `*out` is the caller's,

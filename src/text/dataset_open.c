@@ -46,7 +46,9 @@ static ttm_status reader_begin(text_reader *reader, const ttm_tokenizer *tokeniz
     TTM_TRY(
         ttm_array_new(&reader->encoders, threads, sizeof *reader->encoders, "encoding threads"));
     for (; reader->threads < threads; reader->threads++) {
-        TTM_TRY(ttm_encoder_begin(&reader->encoders[reader->threads], tokenizer));
+        ttm_encoder *encoder = &reader->encoders[reader->threads];
+        TTM_TRY(ttm_encoder_begin(encoder, tokenizer));
+        encoder->special_tokens = options->special_tokens;
     }
     return TTM_OK;
 }

@@ -76,8 +76,9 @@ static ttm_status encode_broken_end(ttm_token_buffer *out, ttm_encoder *encoder,
     return encode_piece(out, encoder, text + start, bytes - start);
 }
 
-ttm_status ttm_encoder_text(ttm_token_buffer *out, ttm_encoder *encoder, const char *text,
-                            size_t bytes)
+/** Encodes text in which nothing is special. */
+static ttm_status encode_ordinary(ttm_token_buffer *out, ttm_encoder *encoder, const char *text,
+                                  size_t bytes)
 {
     if (encoder->split.match == NULL) {
         return encode_bytes(out, encoder->vocabulary, text, bytes);
@@ -95,24 +96,23 @@ ttm_status ttm_encoder_text(ttm_token_buffer *out, ttm_encoder *encoder, const c
                           : encode_broken_end(out, encoder, text, bytes, valid, first, last_piece);
 }
 
-/** Encodes text in which `<|endoftext|>` stands for the token of that name. */
-static ttm_status encode_with_special(ttm_token_buffer *out, ttm_encoder *encoder, const char *text,
-                                      size_t bytes)
+ttm_status ttm_encoder_text(ttm_token_buffer *out, ttm_encoder *encoder, const char *text,
+                            size_t bytes)
 {
     const size_t mark_bytes = strlen(TTM_END_OF_TEXT);
     int32_t end_of_text = encoder->vocabulary->end_of_text;
-    while (end_of_text >= 0 && bytes > 0) {
+    while (encoder->special_tokens && end_of_text >= 0 && bytes > 0) {
         const char *mark = memmem(text, bytes, TTM_END_OF_TEXT, mark_bytes);
         if (mark == NULL) {
             break;
         }
         size_t before = (size_t)(mark - text);
-        TTM_TRY(ttm_encoder_text(out, encoder, text, before));
+        TTM_TRY(encode_ordinary(out, encoder, text, before));
         TTM_TRY(ttm_token_buffer_add(out, end_of_text));
         text = mark + mark_bytes;
         bytes -= before + mark_bytes;
     }
-    return ttm_encoder_text(out, encoder, text, bytes);
+    return encode_ordinary(out, encoder, text, bytes);
 }
 
 ttm_status ttm_tokenizer_encode(int32_t **tokens, size_t *token_count,
@@ -123,15 +123,14 @@ ttm_status ttm_tokenizer_encode(int32_t **tokens, size_t *token_count,
     *token_count = 0;
     TTM_TRY(ttm_options_check(options == NULL ? NULL : &options->struct_size, sizeof *options,
                               "TTM_ENCODE_OPTIONS_INIT"));
-    bool special_tokens = options != NULL && options->special_tokens;
     ttm_encoder encoder;
     ttm_token_buffer buffer = {0};
     ttm_status status = TTM_OK;
     TTM_TRY_OUT(ttm_encoder_begin(&encoder, tokenizer));
     /* English takes a token for some four bytes; growing covers the rest. */
     TTM_TRY_OUT(ttm_token_buffer_reserve(&buffer, text_bytes / 4 + 1));
-    TTM_TRY_OUT(special_tokens ? encode_with_special(&buffer, &encoder, text, text_bytes)
-                               : ttm_encoder_text(&buffer, &encoder, text, text_bytes));
+    encoder.special_tokens = options != NULL && options->special_tokens;
+    TTM_TRY_OUT(ttm_encoder_text(&buffer, &encoder, text, text_bytes));
     *tokens = buffer.tokens;
     *token_count = buffer.count;
     buffer.tokens = NULL;

@@ -6,12 +6,14 @@
 #include "text/splitter.h"
 #include "text/token_buffer.h"
 #include "text/tokenizer.h"
+#include <stdbool.h>
 
 /** One thread's use of a tokenizer, which must outlive it. */
 typedef struct ttm_encoder {
     const ttm_vocabulary *vocabulary;
     ttm_split split; /* unused without merges */
     ttm_merge_space space;
+    bool special_tokens; /* off at first */
 } ttm_encoder;
 
 TTM_CHECKED ttm_status ttm_encoder_begin(ttm_encoder *encoder, const ttm_tokenizer *tokenizer);

@@ -1,0 +1,442 @@
+/* ttm-tokenize: learns vocabularies, and turns text into tokens and back. */
+#include "common/tool_options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <ttm/dataset.h>
+#include <ttm/json.h>
+#include <ttm/tokenizer.h>
+#include <unistd.h>
+
+enum { BLOCK_TOKENS = 1 << 16, DIGITS = 12 };
+
+/* The command line. */
+typedef struct arguments {
+    tool_program *program;
+    const char *command;
+    const char *const *files; /* what follows the command */
+    size_t file_count;
+    const char *tokenizer;
+    const char *out;
+    const char *format;
+    int64_t vocab_size;
+    int64_t min_frequency;
+    int64_t threads;
+    bool special;
+} arguments;
+
+/** Shows progress on a terminal, in one line that is written over. */
+static bool show_progress(void *user, const char *stage, uint64_t done, uint64_t total)
+{
+    (void)user;
+    double percent = total > 0 ? 100.0 * (double)done / (double)total : 100.0;
+    fprintf(stderr, "\r%s %3.0f %% ", stage, percent);
+    return true;
+}
+
+static ttm_text_progress progress_for_terminal(void)
+{
+    return isatty(STDERR_FILENO) ? show_progress : NULL;
+}
+
+/** Clears the progress line. */
+static void end_progress(void)
+{
+    if (isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r%30s\r", "");
+    }
+}
+
+/* ---- train ---- */
+
+static int describe(const arguments *given, const ttm_tokenizer *tokenizer);
+
+static int run_train(const arguments *given)
+{
+    if (given->out == NULL || given->file_count == 0) {
+        return tool_usage_error("train needs --out DIR and at least one FILE of text");
+    }
+    if (mkdir(given->out, 0777) != 0 && errno != EEXIST) {
+        return tool_fail_text("cannot create the folder '%s': %s", given->out, strerror(errno));
+    }
+    ttm_tokenizer_train_options options = TTM_TOKENIZER_TRAIN_OPTIONS_INIT;
+    options.vocab_size = (size_t)given->vocab_size;
+    options.min_frequency = (size_t)given->min_frequency;
+    options.threads = (unsigned)given->threads;
+    options.progress = progress_for_terminal();
+    ttm_tokenizer *tokenizer = NULL;
+    ttm_status status = ttm_tokenizer_train(&tokenizer, given->files, given->file_count, &options);
+    end_progress();
+    if (status == TTM_OK) {
+        status = ttm_tokenizer_save(tokenizer, given->out);
+    }
+    int code = status == TTM_OK ? describe(given, tokenizer) : tool_fail(status);
+    ttm_tokenizer_close(tokenizer);
+    return code;
+}
+
+/* ---- encode ---- */
+
+/** Reads all of a stream. *text is the caller's, to be freed with free(). */
+static int read_stream(char **text, size_t *bytes, FILE *stream, const char *name)
+{
+    size_t capacity = 1 << 16;
+    *text = malloc(capacity);
+    *bytes = 0;
+    while (*text != NULL) {
+        *bytes += fread(*text + *bytes, 1, capacity - *bytes, stream);
+        if (*bytes < capacity) {
+            break;
+        }
+        char *larger = capacity > SIZE_MAX / 2 ? NULL : realloc(*text, 2 * capacity);
+        capacity *= 2;
+        if (larger == NULL) {
+            free(*text);
+        }
+        *text = larger;
+    }
+    if (*text == NULL) {
+        return tool_fail_text("no memory to read %s", name);
+    }
+    if (ferror(stream)) {
+        free(*text);
+        *text = NULL;
+        return tool_fail_text("cannot read %s: %s", name, strerror(errno));
+    }
+    return TOOL_EXIT_DONE;
+}
+
+/** Encodes standard input. */
+static int encode_input(ttm_dataset **out, const arguments *given, const ttm_tokenizer *tokenizer)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    int code = read_stream(&text, &bytes, stdin, "the standard input");
+    if (code != TOOL_EXIT_DONE) {
+        return code;
+    }
+    ttm_encode_options options = TTM_ENCODE_OPTIONS_INIT;
+    options.special_tokens = given->special;
+    int32_t *tokens = NULL;
+    size_t count = 0;
+    ttm_status status = ttm_tokenizer_encode(&tokens, &count, tokenizer, text, bytes, &options);
+    free(text);
+    if (status == TTM_OK && count == 0) {
+        code = tool_fail_text("the standard input is empty");
+    } else if (status == TTM_OK) {
+        status = ttm_dataset_from_tokens(out, tokens, count, tokenizer, 0);
+    }
+    free(tokens);
+    return status == TTM_OK ? code : tool_fail(status);
+}
+
+static int encode_files(ttm_dataset **out, const arguments *given, const ttm_tokenizer *tokenizer)
+{
+    ttm_dataset_options options = TTM_DATASET_OPTIONS_INIT;
+    options.threads = (unsigned)given->threads;
+    options.special_tokens = given->special;
+    options.progress = progress_for_terminal();
+    ttm_status status =
+        ttm_dataset_open(out, given->files, given->file_count, tokenizer, 0, &options);
+    end_progress();
+    return status == TTM_OK ? TOOL_EXIT_DONE : tool_fail(status);
+}
+
+/** Writes tokens as decimal numbers, one line a block. */
+static int write_numbers(const ttm_dataset *dataset, const char *path)
+{
+    FILE *file = path == NULL ? stdout : fopen(path, "w");
+    if (file == NULL) {
+        return tool_fail_text("cannot write '%s': %s", path, strerror(errno));
+    }
+    enum { LINE_TOKENS = 1024 };
+    uint64_t total = ttm_dataset_token_count(dataset);
+    ttm_status status = TTM_OK;
+    for (uint64_t position = 0; position < total && status == TTM_OK; position += LINE_TOKENS) {
+        int32_t tokens[LINE_TOKENS];
+        size_t count = total - position < LINE_TOKENS ? (size_t)(total - position) : LINE_TOKENS;
+        status = ttm_dataset_read(tokens, dataset, position, count);
+        for (size_t i = 0; i < count && status == TTM_OK; i++) {
+            fprintf(file, "%" PRId32 "%c", tokens[i], i + 1 < count ? ' ' : '\n');
+        }
+    }
+    if (status != TTM_OK) {
+        if (path != NULL) {
+            fclose(file);
+        }
+        return tool_fail(status);
+    }
+    if (path == NULL) {
+        return tool_done();
+    }
+    bool failed = ferror(file) != 0;
+    failed = fclose(file) != 0 || failed;
+    return failed ? tool_fail_text("cannot write '%s': %s", path, strerror(errno)) : TOOL_EXIT_DONE;
+}
+
+static int write_encoded(const arguments *given, const ttm_dataset *dataset, size_t vocab_size)
+{
+    const char *format = given->format;
+    if (format == NULL) {
+        format = given->out == NULL ? "ids" : "llmc";
+    }
+    if (strcmp(format, "ids") == 0) {
+        return write_numbers(dataset, given->out);
+    }
+    ttm_status status =
+        ttm_dataset_write(dataset, given->out, vocab_size, strcmp(format, "nanogpt") == 0);
+    if (status != TTM_OK) {
+        return tool_fail(status);
+    }
+    uint64_t total = ttm_dataset_token_count(dataset);
+    uint64_t bytes = 0;
+    status = ttm_dataset_text_bytes(&bytes, dataset, 0, total);
+    if (status != TTM_OK) {
+        return tool_fail(status);
+    }
+    printf("%s: %" PRIu64 " tokens for %" PRIu64 " bytes of text\n", given->out, total, bytes);
+    return tool_done();
+}
+
+static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
+{
+    bool numbers = given->format != NULL && strcmp(given->format, "ids") == 0;
+    bool input = given->file_count == 1 && strcmp(given->files[0], "-") == 0;
+    if (given->file_count == 0) {
+        return tool_usage_error("encode needs a FILE of text, or - for the standard input");
+    }
+    if (given->format != NULL && !numbers && given->out == NULL) {
+        return tool_usage_error("--format %s needs --out FILE.bin", given->format);
+    }
+    ttm_dataset *dataset = NULL;
+    int code =
+        input ? encode_input(&dataset, given, tokenizer) : encode_files(&dataset, given, tokenizer);
+    if (code == TOOL_EXIT_DONE) {
+        code = write_encoded(given, dataset, ttm_tokenizer_vocab_size(tokenizer));
+    }
+    ttm_dataset_close(dataset);
+    return code;
+}
+
+/* ---- decode ---- */
+
+/** Writes the text of some tokens. */
+static int write_text(FILE *file, const ttm_tokenizer *tokenizer, const int32_t *tokens,
+                      size_t count)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    ttm_status status = ttm_tokenizer_decode(&text, &bytes, tokenizer, tokens, count);
+    if (status != TTM_OK) {
+        return tool_fail(status);
+    }
+    size_t written = fwrite(text, 1, bytes, file);
+    free(text);
+    return written == bytes ? TOOL_EXIT_DONE
+                            : tool_fail_text("cannot write the text: %s", strerror(errno));
+}
+
+/** Decodes a file of tokens. */
+static int decode_tokens(FILE *file, const char *path, const ttm_tokenizer *tokenizer)
+{
+    ttm_dataset *dataset = NULL;
+    int32_t *tokens = malloc(BLOCK_TOKENS * sizeof *tokens);
+    ttm_status status = ttm_dataset_open(&dataset, &path, 1, tokenizer, 0, NULL);
+    int code = status != TTM_OK ? tool_fail(status)
+               : tokens == NULL ? tool_fail_text("no memory to decode '%s'", path)
+                                : TOOL_EXIT_DONE;
+    uint64_t total = code == TOOL_EXIT_DONE ? ttm_dataset_token_count(dataset) : 0;
+    for (uint64_t at = 0; at < total && code == TOOL_EXIT_DONE; at += BLOCK_TOKENS) {
+        size_t count = total - at < BLOCK_TOKENS ? (size_t)(total - at) : BLOCK_TOKENS;
+        status = ttm_dataset_read(tokens, dataset, at, count);
+        code = status == TTM_OK ? write_text(file, tokenizer, tokens, count) : tool_fail(status);
+    }
+    ttm_dataset_close(dataset);
+    free(tokens);
+    return code;
+}
+
+/** Decodes decimal numbers, separated by white space or commas. */
+static int decode_numbers(FILE *file, FILE *numbers, const char *name,
+                          const ttm_tokenizer *tokenizer)
+{
+    char number[DIGITS + 1];
+    for (size_t place = 1;; place++) {
+        (void)fscanf(numbers, "%*[ \t\r\n,]");
+        int read = fscanf(numbers, "%12[^ \t\r\n,]", number);
+        if (read == EOF) {
+            break;
+        }
+        char *end = NULL;
+        errno = 0;
+        long long token = read == 1 ? strtoll(number, &end, 10) : -1;
+        if (end == NULL || end == number || *end != '\0' || token < 0 || token > INT32_MAX) {
+            return tool_fail_text("%s: number %zu isn't a token: '%s'", name, place,
+                                  read == 1 ? number : "");
+        }
+        int32_t one = (int32_t)token;
+        int code = write_text(file, tokenizer, &one, 1);
+        if (code != TOOL_EXIT_DONE) {
+            return code;
+        }
+    }
+    return ferror(numbers) ? tool_fail_text("cannot read %s: %s", name, strerror(errno))
+                           : TOOL_EXIT_DONE;
+}
+
+static int decode_to(FILE *file, const char *path, const ttm_tokenizer *tokenizer)
+{
+    size_t length = strlen(path);
+    if (length >= 4 && strcmp(path + length - 4, ".bin") == 0) {
+        return decode_tokens(file, path, tokenizer);
+    }
+    if (strcmp(path, "-") == 0) {
+        return decode_numbers(file, stdin, "the standard input", tokenizer);
+    }
+    FILE *numbers = fopen(path, "r");
+    if (numbers == NULL) {
+        return tool_fail_text("cannot open '%s': %s", path, strerror(errno));
+    }
+    int code = decode_numbers(file, numbers, path, tokenizer);
+    fclose(numbers);
+    return code;
+}
+
+static int run_decode(const arguments *given, const ttm_tokenizer *tokenizer)
+{
+    if (given->file_count != 1) {
+        return tool_usage_error("decode needs one FILE of tokens, or - for the standard input");
+    }
+    if (given->out == NULL) {
+        int code = decode_to(stdout, given->files[0], tokenizer);
+        return code == TOOL_EXIT_DONE ? tool_done() : code;
+    }
+    FILE *file = fopen(given->out, "wb");
+    if (file == NULL) {
+        return tool_fail_text("cannot write '%s': %s", given->out, strerror(errno));
+    }
+    int code = decode_to(file, given->files[0], tokenizer);
+    if (fclose(file) != 0 && code == TOOL_EXIT_DONE) {
+        code = tool_fail_text("cannot write '%s': %s", given->out, strerror(errno));
+    }
+    return code;
+}
+
+/* ---- info ---- */
+
+/** Prints what there is to know about a tokenizer. */
+static int describe(const arguments *given, const ttm_tokenizer *tokenizer)
+{
+    size_t vocab_size = ttm_tokenizer_vocab_size(tokenizer);
+    size_t merges = ttm_tokenizer_merge_count(tokenizer);
+    int32_t end_of_text = ttm_tokenizer_end_of_text(tokenizer);
+    const char *hash = ttm_tokenizer_hash(tokenizer);
+    if (!given->program->json) {
+        printf("vocab_size %zu\nmerges %zu\nend_of_text %" PRId32 "\nhash %s\n", vocab_size, merges,
+               end_of_text, hash);
+        return tool_done();
+    }
+    ttm_json_writer *json = NULL;
+    const char *text = NULL;
+    ttm_status status = ttm_json_writer_new(&json, TTM_JSON_COMPACT);
+    if (status == TTM_OK) {
+        ttm_json_begin_object(json);
+        ttm_json_member_uint(json, "vocab_size", vocab_size);
+        ttm_json_member_uint(json, "merges", merges);
+        ttm_json_member_int(json, "end_of_text", end_of_text);
+        ttm_json_member_string(json, "hash", hash);
+        ttm_json_end_object(json);
+        status = ttm_json_writer_finish(&text, NULL, json);
+    }
+    if (status == TTM_OK) {
+        fputs(text, stdout);
+    }
+    ttm_json_writer_free(json);
+    return status == TTM_OK ? tool_done() : tool_fail(status);
+}
+
+/** Runs the command that works with an existing tokenizer. */
+static int run_with_tokenizer(const arguments *given)
+{
+    bool encode = strcmp(given->command, "encode") == 0;
+    bool decode = strcmp(given->command, "decode") == 0;
+    if (!encode && !decode && strcmp(given->command, "info") != 0) {
+        return tool_usage_error("there is no command '%s': it is train, encode, decode or info",
+                                given->command);
+    }
+    if (!encode && !decode && given->file_count > 0) {
+        return tool_usage_error("info takes no FILE; name a vocabulary with --tokenizer");
+    }
+    ttm_tokenizer *tokenizer = NULL;
+    ttm_status status = ttm_tokenizer_open(&tokenizer, given->tokenizer);
+    if (status != TTM_OK) {
+        return tool_fail(status);
+    }
+    int code = encode   ? run_encode(given, tokenizer)
+               : decode ? run_decode(given, tokenizer)
+                        : describe(given, tokenizer);
+    ttm_tokenizer_close(tokenizer);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    arguments given = {.tokenizer = "bytes", .vocab_size = 32000, .min_frequency = 2};
+    tool_option options[] = {
+        TOOL_GROUP("Commands encode, decode and info"),
+        TOOL_STRING("tokenizer", 't', "bytes|PATH", &given.tokenizer,
+                    "the vocabulary: bytes, a file (tokenizer.json, vocab.json, merges.txt, "
+                    ".tiktoken), or a folder that holds one, such as a model's"),
+        TOOL_CHOICE("format", 'f', "llmc|nanogpt|ids", &given.format,
+                    "what encode writes: an llm.c file, bare 16-bit tokens, or decimal numbers",
+                    TOOL_SHOW_DEFAULT("ids, or llmc with --out")),
+        TOOL_FLAG("special", 0, &given.special,
+                  "encode <|endoftext|> as the end-of-text token instead of as text"),
+        TOOL_GROUP("Command train"),
+        TOOL_INT("vocab-size", 'v', "N", &given.vocab_size, 257, 1 << 24,
+                 "tokens in all: bytes, merges and end-of-text"),
+        TOOL_INT("min-frequency", 0, "N", &given.min_frequency, 1, INT64_MAX,
+                 "how often two tokens must occur together to become one"),
+        TOOL_GROUP("All commands"),
+        TOOL_STRING("out", 'o', "PATH", &given.out,
+                    "where to write: train, a folder; encode and decode, a file"),
+        TOOL_INT("threads", 0, "N", &given.threads, 0, 256, "how many threads work; 0: all cores"),
+    };
+    const tool_example examples[] = {
+        {"ttm-tokenize train --vocab-size 8000 --out vocabulary book.txt",
+         "learn a vocabulary of 8000 tokens"},
+        {"ttm-tokenize encode --tokenizer vocabulary --out book.bin book.txt",
+         "make training data of a text"},
+        {"echo 'Hello' | ttm-tokenize encode -", "print the tokens of a line"},
+        {"ttm-tokenize decode --tokenizer vocabulary book.bin", "print the text of tokens"},
+        {"ttm-tokenize info --tokenizer vocabulary", "print a vocabulary's size and fingerprint"},
+    };
+    tool_program program = {
+        .name = "ttm-tokenize",
+        .summary = "learn vocabularies, and turn text into tokens and back",
+        .usage = "train --out DIR [option…] FILE…\n"
+                 "encode [option…] FILE…|-\n"
+                 "decode [option…] FILE|-\n"
+                 "info [option…]",
+        .offers = TOOL_OFFERS_JSON,
+        TOOL_TABLE(options, examples),
+        .operands_minimum = 1,
+        .operands_maximum = SIZE_MAX,
+        .operand = "COMMAND",
+    };
+    given.program = &program;
+    int code = tool_parse(&program, argc, argv);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
+    given.command = program.operands.items[0];
+    given.files = (const char *const *)program.operands.items + 1;
+    given.file_count = program.operands.count - 1;
+    code = strcmp(given.command, "train") == 0 ? run_train(&given) : run_with_tokenizer(&given);
+    tool_free(&program);
+    return code;
+}
