@@ -1,3 +1,4 @@
+/* Conversion on the way to and from the device. */
 #include "model/host_copy.h"
 
 #include "core/array.h"
