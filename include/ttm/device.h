@@ -1,9 +1,10 @@
 /* Devices, streams and events: finding a backend plugin, opening one of its devices, and queueing
  * work on it.
  *
- * Plugins are looked for in the folders of TTM_BACKEND_PATH (colon-separated), in the folder of
- * libttm itself, then in the installed plugin folder; never in the current directory. A set-uid or
- * set-gid program ignores the environment. */
+ * Plugins are looked for in the folders of TTM_BACKEND_PATH (colon-separated, absolute), in the
+ * folder of libttm itself and its subfolder ttm, then in the installed plugin folder; never in the
+ * current directory. A set-uid or set-gid program ignores the environment, and trusts only files
+ * and folders of root or its effective user that nobody else may write. */
 #ifndef TTM_DEVICE_H
 #define TTM_DEVICE_H
 

@@ -44,10 +44,10 @@ bool ttm_program_is_privileged(void)
 const char *ttm_plugin_distrust(const struct stat *information, uid_t effective_user)
 {
     if (information->st_uid != 0 && information->st_uid != effective_user) {
-        return "belongs to another user";
+        return "it belongs to another user, which a set-uid program doesn't trust";
     }
     if ((information->st_mode & S_IWOTH) != 0) {
-        return "can be written by everyone";
+        return "it can be written by everyone, which a set-uid program doesn't trust";
     }
     return NULL;
 }
