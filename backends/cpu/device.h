@@ -1,0 +1,27 @@
+/* An open cpu device, and how its threads share work. */
+#ifndef TTM_CPU_DEVICE_H
+#define TTM_CPU_DEVICE_H
+
+#include "cpu/kernels/kernels.h"
+
+#include <ttm/backend.h>
+
+struct ttm_backend_device {
+    const ttm_cpu_kernels *kernels;
+    int threads;
+};
+
+/** Does items first … last − 1 on thread `thread` (0 ≤ thread < device->threads). */
+typedef void (*ttm_cpu_share)(void *context, int64_t first, int64_t last, int thread);
+
+/** Runs `share` over items 0 … count − 1 in pieces of at most `piece` items, handed to the device's
+ * threads as they get free. Which thread does what changes from run to run, so an item's result
+ * must not depend on its thread or piece. Returns when all is done. */
+void ttm_cpu_parallel(const ttm_backend_device *device, int64_t count, int64_t piece,
+                      ttm_cpu_share share, void *context);
+
+/** Returns a piece size that gives each thread several pieces, but pieces of at least `least`
+ * items. */
+int64_t ttm_cpu_piece(const ttm_backend_device *device, int64_t count, int64_t least);
+
+#endif

@@ -1,0 +1,195 @@
+/* The inner loops of the cpu plugin: one table of functions per instruction-set level.
+ *
+ * A kernel works on one thread's share, on float rows with unit stride unless it says more. It
+ * never allocates and never fails. Sums have a fixed order, so results don't depend on how the
+ * caller shares out the work. */
+#ifndef TTM_CPU_KERNELS_H
+#define TTM_CPU_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** What a dropout draws: element i is kept when word start + i of the Philox stream of `seed` is at
+ * least `threshold` (see ttm/random.h), and then multiplied by `scale`. */
+typedef struct ttm_cpu_dropout {
+    uint64_t seed;
+    uint64_t start;
+    uint64_t threshold; /**< probability·2^32 rounded up. 0 keeps everything. */
+    float scale;        /**< 1/(1 − probability). */
+} ttm_cpu_dropout;
+
+/** Constants of one AdamW step on one segment. */
+typedef struct ttm_cpu_adamw {
+    float gradient_factor; /**< Clip factor times gradient scale. */
+    float beta1;
+    float beta2;
+    float one_minus_beta1;
+    float one_minus_beta2;
+    float decay;           /**< 1 − learning rate·weight decay. */
+    float step_size;       /**< Learning rate/(1 − beta1^step). */
+    float root_correction; /**< 1/√(1 − beta2^step). */
+    float epsilon;
+} ttm_cpu_adamw;
+
+/** A product c = a·b (or c += a·b) of small strided matrices. Only b's and c's last stride is 1. */
+typedef struct ttm_cpu_tile {
+    float *c; /**< [rows, cols] */
+    ptrdiff_t c_row;
+    const float *a; /**< [rows, depth] */
+    ptrdiff_t a_row;
+    ptrdiff_t a_col;
+    const float *b; /**< [depth, cols] */
+    ptrdiff_t b_row;
+    ptrdiff_t rows;
+    ptrdiff_t cols;
+    ptrdiff_t depth;
+    int accumulate; /**< 0: c = a·b, else c += a·b. */
+} ttm_cpu_tile;
+
+/** One (batch, head) of an attention. Rows are `…_row` floats apart. */
+typedef struct ttm_cpu_attention {
+    const float *q; /**< [queries, size] */
+    const float *k; /**< [keys, size] */
+    const float *v; /**< [keys, size] */
+    float *out;     /**< [queries, size]; only read by the backward pass */
+    float *lse;     /**< [queries]; may be NULL in the forward pass */
+    ptrdiff_t q_row;
+    ptrdiff_t k_row;
+    ptrdiff_t v_row;
+    ptrdiff_t out_row;
+    ptrdiff_t lse_row;
+    int64_t queries;
+    int64_t keys;
+    int64_t size;
+    int causal;
+    float scale;
+    ttm_cpu_dropout dropout; /**< start: element number of (query 0, key 0). */
+    const float *dout;       /**< [queries, size] */
+    float *dq;               /**< [queries, size] */
+    float *dk;               /**< [keys, size] */
+    float *dv;               /**< [keys, size] */
+    ptrdiff_t dout_row;
+    ptrdiff_t dq_row;
+    ptrdiff_t dk_row;
+    ptrdiff_t dv_row;
+    float *scratch; /**< Of this thread alone; how much is in op_attention.c. */
+} ttm_cpu_attention;
+
+/** A layer norm over some rows. */
+typedef struct ttm_cpu_layer_norm {
+    const float *x;
+    const float *residual; /**< May be NULL. */
+    float *sum;            /**< May be NULL. */
+    float *out;
+    const float *gamma;
+    const float *beta;
+    float *mean; /**< May be NULL. */
+    float *rstd; /**< May be NULL. */
+    ptrdiff_t x_row;
+    ptrdiff_t residual_row;
+    ptrdiff_t sum_row;
+    ptrdiff_t out_row;
+    size_t cols;
+    double epsilon;
+} ttm_cpu_layer_norm;
+
+/** The backward pass of a layer norm over some rows. */
+typedef struct ttm_cpu_layer_norm_backward {
+    float *dx;
+    const float *dy;
+    const float *x;
+    const float *gamma;
+    const float *mean;
+    const float *rstd;
+    float *dgamma; /**< [cols] this share's sums, accumulated. */
+    float *dbeta;  /**< [cols] likewise. */
+    ptrdiff_t dx_row;
+    ptrdiff_t dy_row;
+    ptrdiff_t x_row;
+    size_t cols;
+    int accumulate; /**< dx += instead of dx =. */
+} ttm_cpu_layer_norm_backward;
+
+/** c += alpha·a·b with few rows, bound by the bandwidth of reading b. */
+typedef struct ttm_cpu_thin_product {
+    float *c; /**< [rows, cols] */
+    ptrdiff_t c_row;
+    const float *a; /**< [rows, depth], last stride 1 */
+    ptrdiff_t a_row;
+    const float *b; /**< [depth, cols] (thin_rows) or [cols, depth] (thin_columns) */
+    ptrdiff_t b_row;
+    int rows; /**< 1 to TTM_CPU_THIN_ROWS. */
+    int64_t cols;
+    int64_t depth;
+    float alpha;
+} ttm_cpu_thin_product;
+
+/** The most rows of a that the thin products take. */
+#define TTM_CPU_THIN_ROWS 8
+
+/** Keys in one block of the attention. */
+#define TTM_CPU_ATTENTION_KEYS 64
+/** Queries in one block of the attention. */
+#define TTM_CPU_ATTENTION_QUERIES 96
+
+/** The kernels of one level. */
+typedef struct ttm_cpu_kernels {
+    const char *level; /**< "baseline", "avx2", "avx512". */
+
+    /* elementwise.c */
+    void (*add)(float *out, const float *a, float alpha, const float *b, float beta, size_t count);
+    void (*gelu)(float *out, const float *x, size_t count);
+    void (*gelu_backward)(float *dx, const float *dy, const float *x, size_t count);
+    void (*dropout)(float *out, const float *x, const float *residual, const ttm_cpu_dropout *rule,
+                    size_t count);
+    void (*adamw)(float *parameters, const float *gradients, float *first, float *second,
+                  const ttm_cpu_adamw *constants, size_t count);
+
+    /* convert.c: unit strides */
+    void (*f32_to_bf16)(uint16_t *out, const float *x, size_t count);
+    void (*bf16_to_f32)(float *out, const uint16_t *x, size_t count);
+    void (*f32_to_f16)(uint16_t *out, const float *x, size_t count);
+    void (*f16_to_f32)(float *out, const uint16_t *x, size_t count);
+
+    /* reduce.c */
+    double (*sum_of_squares)(const float *x, size_t count);
+    /** out[j] += Σ_i x[i, j] over `rows` rows. */
+    void (*sum_rows)(float *out, const float *x, ptrdiff_t x_row, size_t rows, size_t cols);
+
+    /* softmax.c */
+    /** Softmax of one row of `cols` elements, of which the first `seen` count. */
+    void (*softmax)(float *out, const float *x, float scale, size_t seen, size_t cols);
+    /** Returns the loss of one row; writes dlogits unless it is NULL. 0 ≤ target < vocab. */
+    float (*cross_entropy)(float *dlogits, const float *logits, size_t vocab, size_t target,
+                           float gradient_scale);
+
+    /* layer_norm.c */
+    void (*layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row);
+    void (*layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,
+                                size_t last_row);
+
+    /* tile.c */
+    void (*tile)(const ttm_cpu_tile *tile);
+
+    /* move.c */
+    void (*copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
+                      size_t cols);
+    /** out[j, i] = x[i, j], x [rows, cols]. */
+    void (*transpose)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
+                      size_t cols);
+
+    /* thin.c */
+    void (*thin_rows)(const ttm_cpu_thin_product *job);
+    void (*thin_columns)(const ttm_cpu_thin_product *job);
+
+    /* attention.c, attention_backward.c, attention_decode.c */
+    void (*attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query);
+    void (*attention_backward)(const ttm_cpu_attention *job);
+    void (*attention_decode)(const ttm_cpu_attention *job, int64_t query);
+} ttm_cpu_kernels;
+
+extern const ttm_cpu_kernels ttm_cpu_kernels_baseline;
+extern const ttm_cpu_kernels ttm_cpu_kernels_avx2;
+extern const ttm_cpu_kernels ttm_cpu_kernels_avx512;
+
+#endif

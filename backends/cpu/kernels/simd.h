@@ -1,0 +1,201 @@
+/* Vectors of floats as wide as the instruction set that this file is compiled for.
+ *
+ * Every kernel source is compiled once per instruction-set level (see meson.build); the compiler's
+ * vector extension turns the same lines into SSE, AVX2, AVX-512 or NEON code. Nothing here may be
+ * shared between levels at run time, hence everything is static. */
+#ifndef TTM_CPU_KERNELS_SIMD_H
+#define TTM_CPU_KERNELS_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+
+/** Floats in a vector. */
+#define LANES (VECTOR_BYTES / 4)
+
+typedef float vector __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t vector_int __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t vector_uint __attribute__((vector_size(VECTOR_BYTES)));
+typedef float vector_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+
+/** Names a function that other files of the same level call: KERNEL(gelu) → ttm_cpu_avx512_gelu. */
+#define KERNEL_JOIN(level, name) ttm_cpu_##level##_##name
+#define KERNEL_NAME(level, name) KERNEL_JOIN(level, name)
+#define KERNEL(name)             KERNEL_NAME(TTM_CPU_LEVEL, name)
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE vector vector_load(const float *source)
+{
+    return *(const vector_anywhere *)source;
+}
+
+ALWAYS_INLINE void vector_store(float *target, vector value)
+{
+    *(vector_anywhere *)target = value;
+}
+
+/** Loads `count` < LANES floats; the other lanes are 0. */
+ALWAYS_INLINE vector vector_load_part(const float *source, size_t count)
+{
+#if defined(__AVX512F__)
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), source);
+#else
+    vector value = {0};
+    memcpy(&value, source, count * sizeof(float));
+    return value;
+#endif
+}
+
+/** Stores the first `count` < LANES floats. */
+ALWAYS_INLINE void vector_store_part(float *target, vector value, size_t count)
+{
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(target, (__mmask16)((1u << count) - 1u), value);
+#else
+    memcpy(target, &value, count * sizeof(float));
+#endif
+}
+
+ALWAYS_INLINE vector vector_of(float value)
+{
+    return value - (vector){0};
+}
+
+/** Lane by lane `mask` ? a : b; each lane of the mask is all ones or all zeros. */
+ALWAYS_INLINE vector vector_select(vector_int mask, vector a, vector b)
+{
+    return (vector)((mask & (vector_int)a) | (~mask & (vector_int)b));
+}
+
+/** Lane by lane a > b ? a : b, that is b where either is NaN. */
+ALWAYS_INLINE vector vector_max(vector a, vector b)
+{
+#if defined(__AVX512F__)
+    return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_max_ps(a, b);
+#elif defined(__SSE__)
+    return _mm_max_ps(a, b);
+#else
+    return vector_select(a > b, a, b);
+#endif
+}
+
+/** Lane by lane a < b ? a : b, that is b where either is NaN. */
+ALWAYS_INLINE vector vector_min(vector a, vector b)
+{
+#if defined(__AVX512F__)
+    return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_min_ps(a, b);
+#elif defined(__SSE__)
+    return _mm_min_ps(a, b);
+#else
+    return vector_select(a < b, a, b);
+#endif
+}
+
+ALWAYS_INLINE vector vector_sqrt(vector value)
+{
+#if defined(__AVX512F__)
+    return _mm512_sqrt_ps(value);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(value);
+#elif defined(__SSE__)
+    return _mm_sqrt_ps(value);
+#else
+    vector root;
+    for (int lane = 0; lane < LANES; lane++) {
+        root[lane] = __builtin_sqrtf(value[lane]);
+    }
+    return root;
+#endif
+}
+
+/** Returns the sum of the lanes, always in the same order. */
+ALWAYS_INLINE float vector_sum(vector value)
+{
+    float lanes[LANES];
+    memcpy(lanes, &value, sizeof lanes);
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int lane = 0; lane < half; lane++) {
+            lanes[lane] += lanes[lane + half];
+        }
+    }
+    return lanes[0];
+}
+
+/** Returns the largest lane; a NaN may be passed over. */
+ALWAYS_INLINE float vector_largest(vector value)
+{
+    float lanes[LANES];
+    memcpy(lanes, &value, sizeof lanes);
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int lane = 0; lane < half; lane++) {
+            lanes[lane] = lanes[lane] > lanes[lane + half] ? lanes[lane] : lanes[lane + half];
+        }
+    }
+    return lanes[0];
+}
+
+/** e^x within 2 ulp; 0 below −86.5 (where e^x < 3e-38), infinity above 88.73; NaN stays NaN.
+ *
+ * x = n·ln 2 + r with |r| ≤ ln 2/2, e^r by a polynomial of degree 6 (minimax on that interval). */
+ALWAYS_INLINE vector vector_exp(vector x)
+{
+    const vector rounder =
+        vector_of(0x1.8p23F); /* adding it leaves a whole number in the low bits */
+    const vector_int too_small = x < vector_of(-86.5F);
+    const vector clamped = vector_min(vector_of(89.0F), vector_max(vector_of(-87.0F), x));
+    const vector shifted = clamped * 1.44269504088896341F + rounder;
+    const vector whole = shifted - rounder;
+    const vector rest = (clamped - whole * 0.693359375F) + whole * 2.12194440e-4F;
+    vector series = vector_of(1.9875691500e-4F);
+    series = series * rest + 1.3981999507e-3F;
+    series = series * rest + 8.3334519073e-3F;
+    series = series * rest + 4.1665795894e-2F;
+    series = series * rest + 1.6666665459e-1F;
+    series = series * rest + 5.0000001201e-1F;
+    series = series * (rest * rest) + rest + 1.0F;
+    /* 2^n as 2·2^(n−1), because 2^128 isn't a float. */
+    const vector_int exponent = ((vector_int)shifted - (vector_int)rounder + 126) << 23;
+    const vector result = series * (vector)exponent * 2.0F;
+    return (vector)((vector_int)result & ~too_small);
+}
+
+/** The logistic function of twice GPT-2's inner polynomial: gelu(x) = x·gelu_gate(x), because
+ * (1 + tanh u)/2 = 1/(1 + e^(−2u)), u = √(2/π)·(x + 0.044715·x³). */
+ALWAYS_INLINE vector vector_gelu_gate(vector x)
+{
+    const vector twice = x * (1.5957691216057308F + 0.07135481627260025F * x * x);
+    return 1.0F / (1.0F + vector_exp(-twice));
+}
+
+ALWAYS_INLINE vector vector_gelu(vector x)
+{
+    return x * vector_gelu_gate(x);
+}
+
+/** gelu'(x). Beyond ±10 it is 1 or 0 to the last bit, and its formula would meet ∞·0. */
+ALWAYS_INLINE vector vector_gelu_derivative(vector x)
+{
+    const vector near = vector_min(vector_of(10.0F), vector_max(vector_of(-10.0F), x));
+    const vector gate = vector_gelu_gate(near);
+    const vector slope = 1.5957691216057308F + 0.21406444881780076F * near * near;
+    return gate + near * gate * (1.0F - gate) * slope;
+}
+
+#endif

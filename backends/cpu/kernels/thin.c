@@ -1,0 +1,161 @@
+/* Products with up to eight rows: decoding one token of a few sequences. All the time goes into
+ * reading b once; the kernels read it in long unit-stride runs, several at a time so that the
+ * hardware's prefetchers follow. */
+#include "cpu/kernels/level.h"
+#include "cpu/kernels/simd.h"
+
+/** Rows of b that thin_rows reads at once, and columns of c that stay in L1 meanwhile. */
+#define RUNS          8
+#define STRIP_COLUMNS 1024
+
+/** c[0 … rows) += a[:, k … k + depth)·b[k … k + depth, :] for one strip; depth ≤ RUNS. */
+ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t col, int64_t count,
+                            const int depth, const int rows)
+{
+    float factor[TTM_CPU_THIN_ROWS][RUNS];
+    for (int i = 0; i < rows; i++) {
+        for (int r = 0; r < depth; r++) {
+            factor[i][r] = job->alpha * job->a[i * job->a_row + k + r];
+        }
+    }
+    const float *b = job->b + k * job->b_row + col;
+    int64_t j = 0;
+    for (; j + LANES <= count; j += LANES) {
+        vector columns[RUNS];
+#pragma GCC unroll 8
+        for (int r = 0; r < depth; r++) {
+            columns[r] = vector_load(b + r * job->b_row + j);
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+            float *c = job->c + i * job->c_row + col + j;
+            vector even = vector_load(c);
+            vector odd = {0};
+#pragma GCC unroll 8
+            for (int r = 0; r < depth; r++) {
+                if (r % 2 == 0) {
+                    even += columns[r] * factor[i][r];
+                } else {
+                    odd += columns[r] * factor[i][r];
+                }
+            }
+            vector_store(c, even + odd);
+        }
+    }
+    for (; j < count; j++) {
+        for (int i = 0; i < rows; i++) {
+            float sum = job->c[i * job->c_row + col + j];
+            for (int r = 0; r < depth; r++) {
+                sum += b[r * job->b_row + j] * factor[i][r];
+            }
+            job->c[i * job->c_row + col + j] = sum;
+        }
+    }
+}
+
+ALWAYS_INLINE void add_strip(const ttm_cpu_thin_product *job, int64_t col, int64_t count,
+                             const int rows)
+{
+    int64_t k = 0;
+    for (; k + RUNS <= job->depth; k += RUNS) {
+        add_runs(job, k, col, count, RUNS, rows);
+    }
+    for (; k < job->depth; k++) {
+        add_runs(job, k, col, count, 1, rows);
+    }
+}
+
+#define ROWS_CASE(rows)                   \
+    case rows:                            \
+        add_strip(job, col, count, rows); \
+        break
+
+void KERNEL(thin_rows)(const ttm_cpu_thin_product *job)
+{
+    for (int64_t col = 0; col < job->cols; col += STRIP_COLUMNS) {
+        const int64_t count = job->cols - col < STRIP_COLUMNS ? job->cols - col : STRIP_COLUMNS;
+        switch (job->rows) {
+            ROWS_CASE(1);
+            ROWS_CASE(2);
+            ROWS_CASE(3);
+            ROWS_CASE(4);
+            ROWS_CASE(5);
+            ROWS_CASE(6);
+            ROWS_CASE(7);
+            ROWS_CASE(8);
+        default:
+            break;
+        }
+    }
+}
+
+/** c[i, col … col + runs) += a[i, :]·b[col … col + runs, :]ᵀ for all rows i. */
+ALWAYS_INLINE void dot_runs(const ttm_cpu_thin_product *job, int64_t col, const int runs,
+                            const int rows)
+{
+    vector sum[TTM_CPU_THIN_ROWS][4];
+    for (int i = 0; i < rows; i++) {
+        for (int r = 0; r < runs; r++) {
+            sum[i][r] = (vector){0};
+        }
+    }
+    const float *b = job->b + col * job->b_row;
+    int64_t k = 0;
+    for (; k + LANES <= job->depth; k += LANES) {
+        vector values[4];
+#pragma GCC unroll 4
+        for (int r = 0; r < runs; r++) {
+            values[r] = vector_load(b + r * job->b_row + k);
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+            const vector left = vector_load(job->a + i * job->a_row + k);
+#pragma GCC unroll 4
+            for (int r = 0; r < runs; r++) {
+                sum[i][r] += left * values[r];
+            }
+        }
+    }
+    for (int i = 0; i < rows; i++) {
+        for (int r = 0; r < runs; r++) {
+            float total = vector_sum(sum[i][r]);
+            for (int64_t rest = k; rest < job->depth; rest++) {
+                total += job->a[i * job->a_row + rest] * b[r * job->b_row + rest];
+            }
+            job->c[i * job->c_row + col + r] += job->alpha * total;
+        }
+    }
+}
+
+ALWAYS_INLINE void dot_columns(const ttm_cpu_thin_product *job, const int rows)
+{
+    const int runs = rows <= 4 ? 4 : 2;
+    int64_t col = 0;
+    for (; col + runs <= job->cols; col += runs) {
+        dot_runs(job, col, runs, rows);
+    }
+    for (; col < job->cols; col++) {
+        dot_runs(job, col, 1, rows);
+    }
+}
+
+#define DOT_CASE(rows)          \
+    case rows:                  \
+        dot_columns(job, rows); \
+        break
+
+void KERNEL(thin_columns)(const ttm_cpu_thin_product *job)
+{
+    switch (job->rows) {
+        DOT_CASE(1);
+        DOT_CASE(2);
+        DOT_CASE(3);
+        DOT_CASE(4);
+        DOT_CASE(5);
+        DOT_CASE(6);
+        DOT_CASE(7);
+        DOT_CASE(8);
+    default:
+        break;
+    }
+}

@@ -1,0 +1,377 @@
+/* MATMUL: products of the BLAS, shared out over the plugin's own threads.
+ *
+ * out is cut into one block per thread (or per batch), each computed by one call into a BLAS held
+ * to one thread: measured faster than the BLAS's own threads, and the same bits from run to run.
+ * beta, bias and (where there is no activation) the residual are put into the block first and the
+ * product is added to it, which costs nothing: with beta = 0 the BLAS would write zeros there.
+ * Products with few rows go to kernels that are bound by reading b. */
+#include "cpu/blas.h"
+#include "cpu/op.h"
+
+#include <limits.h>
+#include <string.h>
+
+/** Columns that a thread takes at a time in a thin product. */
+#define THIN_COLUMNS 256
+/** Columns of out, and rows, that a block's edge is a multiple of. */
+#define BLOCK_EDGE 16
+/** Elements of a row between the activation and the residual. */
+#define ROW_BUFFER 512
+
+/** A matrix operand as the BLAS wants it. */
+typedef struct operand {
+    const float *data;
+    int64_t batch_stride[2];
+    int64_t row;    /**< Distance between rows, or between columns where transposed. */
+    int transposed; /**< Columns, not rows, are contiguous. */
+} operand;
+
+typedef struct matmul {
+    const ttm_backend_device *device;
+    int64_t batch[2];
+    int64_t rows;
+    int64_t cols;
+    int64_t depth;
+    operand a;
+    operand b;
+    operand out;
+    operand residual;
+    operand pre;
+    const float *bias;
+    float alpha;
+    int beta;
+    ttm_activation activation;
+    float *value;       /**< Where out can't hold the product until the activation: a buffer. */
+    int thin;           /**< Few rows: bound by reading b. */
+    int64_t row_blocks; /**< Blocks of one matrix. */
+    int64_t col_blocks;
+    int64_t block_rows;
+    int64_t block_cols;
+} matmul;
+
+/** Reads the last two dimensions of a tensor; returns whether the BLAS can take it. */
+static int read_operand(operand *result, const ttm_tensor *tensor)
+{
+    *result = (operand){.data = floats(tensor)};
+    if (!ttm_tensor_present(tensor)) {
+        return 1;
+    }
+    const int rank = tensor->rank;
+    const int64_t rows = tensor->shape[rank - 2];
+    const int64_t cols = tensor->shape[rank - 1];
+    const int64_t row_stride = rows > 1 ? tensor->stride[rank - 2] : cols;
+    const int64_t col_stride = cols > 1 ? tensor->stride[rank - 1] : 1;
+    for (int i = 0; i < rank - 2; i++) {
+        result->batch_stride[2 - (rank - 2) + i] = tensor->stride[i];
+    }
+    if (col_stride == 1 && row_stride >= cols) {
+        result->row = row_stride > 0 ? row_stride : 1;
+    } else if ((rows <= 1 || tensor->stride[rank - 2] == 1) && col_stride >= rows) {
+        result->row = col_stride;
+        result->transposed = 1;
+    } else {
+        return 0;
+    }
+    return result->row <= INT_MAX;
+}
+
+/** Reads a residual or pre: rows that are contiguous, any distance apart. */
+static int read_rows(operand *result, const ttm_tensor *tensor)
+{
+    *result = (operand){.data = floats(tensor)};
+    if (!ttm_tensor_present(tensor)) {
+        return 1;
+    }
+    const int rank = tensor->rank;
+    for (int i = 0; i < rank - 2; i++) {
+        result->batch_stride[2 - (rank - 2) + i] = tensor->stride[i];
+    }
+    result->row = tensor->stride[rank - 2];
+    return unit_last(tensor);
+}
+
+/** Reads the op; returns whether it is supported. */
+static int read_matmul(matmul *job, const ttm_backend_device *device, const ttm_op *op)
+{
+    const ttm_matmul_params *params = op->params;
+    const ttm_tensor *out = &op->tensors[TTM_MATMUL_OUT];
+    const ttm_tensor *a = &op->tensors[TTM_MATMUL_A];
+    const int rank = out->rank;
+    *job = (matmul){.device = device,
+                    .batch = {1, 1},
+                    .rows = out->shape[rank - 2],
+                    .cols = out->shape[rank - 1],
+                    .depth = a->shape[rank - 1],
+                    .bias = floats(&op->tensors[TTM_MATMUL_BIAS]),
+                    .alpha = (float)params->alpha,
+                    .beta = params->beta != 0.0,
+                    .activation = params->activation,
+                    .value = floats(&op->workspace)};
+    for (int i = 0; i < rank - 2; i++) {
+        job->batch[2 - (rank - 2) + i] = out->shape[i];
+    }
+    return all_f32(op, TTM_MATMUL_OUT, TTM_MATMUL_PRE) && job->rows <= INT_MAX &&
+           job->cols <= INT_MAX && job->depth <= INT_MAX && read_operand(&job->a, a) &&
+           read_operand(&job->b, &op->tensors[TTM_MATMUL_B]) && read_operand(&job->out, out) &&
+           !job->out.transposed && unit_last(&op->tensors[TTM_MATMUL_BIAS]) &&
+           read_rows(&job->residual, &op->tensors[TTM_MATMUL_RESIDUAL]) &&
+           read_rows(&job->pre, &op->tensors[TTM_MATMUL_PRE]);
+}
+
+static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
+{
+    matmul job;
+    return read_matmul(&job, device, op);
+}
+
+/* ---- One block ---- */
+
+/** Addresses of one matrix of the batch. */
+typedef struct matrices {
+    const float *a;
+    const float *b;
+    const float *residual;
+    float *out;
+    float *pre;
+    float *value; /**< Receives the product: out, pre or the buffer. */
+    int64_t value_row;
+} matrices;
+
+static const float *matrix_of(const operand *from, const int64_t index[2])
+{
+    return from->data == NULL
+               ? NULL
+               : from->data + index[0] * from->batch_stride[0] + index[1] * from->batch_stride[1];
+}
+
+static matrices find_matrices(const matmul *job, int64_t batch)
+{
+    const int64_t index[2] = {batch / job->batch[1], batch % job->batch[1]};
+    matrices found = {
+        .a = matrix_of(&job->a, index),
+        .b = matrix_of(&job->b, index),
+        .residual = matrix_of(&job->residual, index),
+        .out = (float *)matrix_of(&job->out, index),
+        .pre = (float *)matrix_of(&job->pre, index),
+    };
+    found.value = found.out;
+    found.value_row = job->out.row;
+    if (job->activation == TTM_ACTIVATION_GELU && found.pre != NULL) {
+        found.value = found.pre;
+        found.value_row = job->pre.row;
+    } else if (job->value != NULL) {
+        found.value = job->value + batch * job->rows * job->cols;
+        found.value_row = job->cols;
+    }
+    return found;
+}
+
+/** Returns whether the block's values start from something other than 0, after putting it there. */
+static int begin_block(const matmul *job, const matrices *at, const int64_t rows[2],
+                       const int64_t cols[2])
+{
+    const ttm_cpu_kernels *kernels = job->device->kernels;
+    const float *residual = job->activation == TTM_ACTIVATION_NONE ? at->residual : NULL;
+    const size_t count = (size_t)(cols[1] - cols[0]);
+    if (!job->beta && job->bias == NULL && residual == NULL) {
+        return 0;
+    }
+    for (int64_t i = rows[0]; i < rows[1]; i++) {
+        float *value = at->value + i * at->value_row + cols[0];
+        const float *terms[3];
+        int terms_count = 0;
+        if (job->beta) {
+            terms[terms_count++] = at->out + i * job->out.row + cols[0];
+        }
+        if (residual != NULL) {
+            terms[terms_count++] = residual + i * job->residual.row + cols[0];
+        }
+        if (job->bias != NULL) {
+            terms[terms_count++] = job->bias + cols[0];
+        }
+        if (terms_count > 1 || terms[0] != value) {
+            kernels->add(value, terms[0], 1.0F, terms_count > 1 ? terms[1] : NULL, 1.0F, count);
+        }
+        if (terms_count > 2) {
+            kernels->add(value, value, 1.0F, terms[2], 1.0F, count);
+        }
+    }
+    return 1;
+}
+
+/** Applies the activation and adds the residual, which may be out itself: hence the buffer. */
+static void finish_row(const matmul *job, float *out, const float *value, const float *pre,
+                       const float *residual, int64_t count)
+{
+    const ttm_cpu_kernels *kernels = job->device->kernels;
+    float buffer[ROW_BUFFER];
+    for (int64_t start = 0; start < count; start += ROW_BUFFER) {
+        const size_t now = (size_t)(count - start < ROW_BUFFER ? count - start : ROW_BUFFER);
+        float *active = residual != NULL ? buffer : out + start;
+        if (job->activation == TTM_ACTIVATION_GELU) {
+            kernels->gelu(active, value + start, now);
+        } else {
+            kernels->gelu_backward(active, value + start, pre + start, now);
+        }
+        if (residual != NULL) {
+            kernels->add(out + start, active, 1.0F, residual + start, 1.0F, now);
+        }
+    }
+}
+
+static void finish_block(const matmul *job, const matrices *at, const int64_t rows[2],
+                         const int64_t cols[2])
+{
+    if (job->activation == TTM_ACTIVATION_NONE) {
+        return;
+    }
+    for (int64_t i = rows[0]; i < rows[1]; i++) {
+        finish_row(job, at->out + i * job->out.row + cols[0],
+                   at->value + i * at->value_row + cols[0],
+                   at->pre == NULL ? NULL : at->pre + i * job->pre.row + cols[0],
+                   at->residual == NULL ? NULL : at->residual + i * job->residual.row + cols[0],
+                   cols[1] - cols[0]);
+    }
+}
+
+/** Returns the address of element (row, col). */
+static const float *element(const float *data, const operand *form, int64_t row, int64_t col)
+{
+    return form->transposed ? data + col * form->row + row : data + row * form->row + col;
+}
+
+static void thin_block(const matmul *job, const matrices *at, const int64_t cols[2], int begun)
+{
+    const ttm_cpu_thin_product product = {
+        .c = at->value + cols[0],
+        .c_row = at->value_row,
+        .a = at->a,
+        .a_row = job->a.row,
+        .b = element(at->b, &job->b, 0, cols[0]),
+        .b_row = job->b.row,
+        .rows = (int)job->rows,
+        .cols = cols[1] - cols[0],
+        .depth = job->depth,
+        .alpha = job->alpha,
+    };
+    for (int64_t i = 0; i < job->rows && !begun; i++) {
+        memset(product.c + i * product.c_row, 0, (size_t)product.cols * sizeof(float));
+    }
+    if (job->b.transposed) {
+        job->device->kernels->thin_columns(&product);
+    } else {
+        job->device->kernels->thin_rows(&product);
+    }
+}
+
+static void run_block(const matmul *job, int64_t batch, const int64_t rows[2],
+                      const int64_t cols[2])
+{
+    const matrices at = find_matrices(job, batch);
+    const int begun = begin_block(job, &at, rows, cols);
+    if (job->thin) {
+        thin_block(job, &at, cols, begun);
+    } else {
+        ttm_cpu_sgemm(job->a.transposed, job->b.transposed, rows[1] - rows[0], cols[1] - cols[0],
+                      job->depth, job->alpha, element(at.a, &job->a, rows[0], 0), job->a.row,
+                      element(at.b, &job->b, 0, cols[0]), job->b.row, begun ? 1.0F : 0.0F,
+                      at.value + rows[0] * at.value_row + cols[0], at.value_row);
+    }
+    finish_block(job, &at, rows, cols);
+}
+
+/* ---- Sharing out ---- */
+
+static int64_t divide_up(int64_t count, int64_t parts)
+{
+    return (count + parts - 1) / parts;
+}
+
+/** Cuts each matrix into `parts` blocks so that the sides of a block, which are what its thread has
+ * to pack, are as short as can be. */
+static void choose_grid(matmul *job, int parts)
+{
+    int64_t best = INT64_MAX;
+    for (int rows = 1; rows <= parts; rows++) {
+        if (parts % rows != 0) {
+            continue;
+        }
+        const int64_t block_rows = divide_up(divide_up(job->rows, rows), BLOCK_EDGE) * BLOCK_EDGE;
+        const int64_t block_cols =
+            divide_up(divide_up(job->cols, parts / rows), BLOCK_EDGE) * BLOCK_EDGE;
+        /* Half a block's packing counts as much as uneven shares: area first, then sides. */
+        const int64_t price = block_rows * block_cols * 64 + (block_rows + block_cols) * 64 * 16;
+        if (price < best) {
+            best = price;
+            job->block_rows = block_rows;
+            job->block_cols = block_cols;
+        }
+    }
+}
+
+static void choose_blocks(matmul *job)
+{
+    const int threads = job->device->threads;
+    const int64_t batches = job->batch[0] * job->batch[1];
+    job->thin = job->rows <= TTM_CPU_THIN_ROWS && !job->a.transposed;
+    job->block_rows = job->rows;
+    job->block_cols = job->cols;
+    if (job->thin) {
+        job->block_cols = THIN_COLUMNS;
+    } else if (batches < threads) {
+        choose_grid(job, threads);
+    }
+    job->row_blocks = divide_up(job->rows, job->block_rows);
+    job->col_blocks = divide_up(job->cols, job->block_cols);
+}
+
+static void run_blocks(void *context, int64_t first, int64_t last, int thread)
+{
+    (void)thread;
+    const matmul *job = context;
+    for (int64_t item = first; item < last; item++) {
+        const int64_t col_block = item % job->col_blocks;
+        const int64_t row_block = item / job->col_blocks % job->row_blocks;
+        const int64_t batch = item / job->col_blocks / job->row_blocks;
+        const int64_t rows[2] = {row_block * job->block_rows,
+                                 row_block + 1 < job->row_blocks ? (row_block + 1) * job->block_rows
+                                                                 : job->rows};
+        const int64_t cols[2] = {col_block * job->block_cols,
+                                 col_block + 1 < job->col_blocks ? (col_block + 1) * job->block_cols
+                                                                 : job->cols};
+        run_block(job, batch, rows, cols);
+    }
+}
+
+/** Returns whether the product needs a place of its own until the residual has been read. */
+static int needs_buffer(const ttm_op *op)
+{
+    const ttm_matmul_params *params = op->params;
+    return params->activation != TTM_ACTIVATION_NONE &&
+           ttm_tensor_present(&op->tensors[TTM_MATMUL_RESIDUAL]) &&
+           (params->activation == TTM_ACTIVATION_GELU_BACKWARD ||
+            !ttm_tensor_present(&op->tensors[TTM_MATMUL_PRE]));
+}
+
+static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
+{
+    (void)device;
+    const ttm_tensor *out = &op->tensors[TTM_MATMUL_OUT];
+    return needs_buffer(op) ? (size_t)extent(out, 0, out->rank) * sizeof(float) : 0;
+}
+
+static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
+{
+    matmul job;
+    if (!read_matmul(&job, device, op) || job.rows == 0 || job.cols == 0) {
+        return;
+    }
+    if (!needs_buffer(op)) {
+        job.value = NULL;
+    }
+    choose_blocks(&job);
+    const int64_t items = job.batch[0] * job.batch[1] * job.row_blocks * job.col_blocks;
+    ttm_cpu_parallel(device, items, 1, run_blocks, &job);
+}
+
+const ttm_cpu_op ttm_cpu_op_matmul = {matmul_supported, matmul_workspace_bytes, matmul_op_run};
