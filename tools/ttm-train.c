@@ -215,9 +215,6 @@ static int open_trainer(train_job *job)
     setup.notes = job->inputs.notes;
     setup.note_count = job->inputs.note_count;
     train_report_init(&job->report, &setup.events, &job->options, arguments->quiet);
-    if (!arguments->quiet) {
-        train_plan_print(stderr, &job->plan);
-    }
     const ttm_status status = arguments->resume
                                   ? ttm_trainer_resume(&job->trainer, &setup, &job->options)
                                   : ttm_trainer_open(&job->trainer, &setup, &job->options);
@@ -229,6 +226,9 @@ static int train(train_job *job)
 {
     running = job->trainer;
     install_signals();
+    if (!job->arguments.quiet) {
+        train_plan_print(stderr, &job->plan);
+    }
     ttm_status status = ttm_trainer_run(job->trainer);
     running = NULL;
     train_report_end(&job->report);

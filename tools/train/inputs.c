@@ -138,8 +138,8 @@ static int split_data(train_inputs *inputs, int64_t seq)
     const uint64_t tokens = ttm_dataset_token_count(inputs->training);
     const double part = (double)tokens * inputs->validation_fraction;
     ttm_dataset *training = NULL;
-    if (inputs->validation_fraction <= 0.0) {
-        return TOOL_GO_ON;
+    if (inputs->validation_fraction <= 0.0 || tokens <= (uint64_t)seq) {
+        return TOOL_GO_ON; /* too little even to train on: the trainer says so */
     }
     if (part < (double)(seq + 1) || (double)tokens - part < (double)(seq + 1)) {
         if (inputs->fraction_given) {
