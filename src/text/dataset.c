@@ -17,22 +17,32 @@ ttm_status ttm_dataset_new(ttm_dataset **out, ttm_token_store *store, uint64_t b
 {
     *out = NULL;
     ttm_dataset *dataset = NULL;
-    TTM_TRY(ttm_array_new(&dataset, 1, sizeof *dataset, "a dataset"));
-    if (pthread_mutex_init(&dataset->lock, NULL) != 0) {
-        free(dataset);
-        return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a dataset");
+    ttm_dataset_cache *cache = NULL;
+    ttm_status status = TTM_OK;
+    TTM_TRY_OUT(ttm_array_new(&dataset, 1, sizeof *dataset, "a dataset"));
+    TTM_TRY_OUT(ttm_array_new(&cache, 1, sizeof *cache, "a dataset"));
+    if (pthread_mutex_init(&cache->lock, NULL) != 0) {
+        status = ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a dataset");
+        goto out;
     }
+    dataset->cache = cache;
+    cache = NULL;
     dataset->store = ttm_token_store_retain(store);
     dataset->begin = begin;
     dataset->count = count;
     *out = dataset;
-    return TTM_OK;
+    dataset = NULL;
+out:
+    free(cache);
+    free(dataset);
+    return status;
 }
 
 void ttm_dataset_close(ttm_dataset *dataset)
 {
     if (dataset != NULL) {
-        pthread_mutex_destroy(&dataset->lock);
+        pthread_mutex_destroy(&dataset->cache->lock);
+        free(dataset->cache);
         ttm_token_store_release(dataset->store);
         free(dataset);
     }
@@ -131,14 +141,13 @@ static void take_fingerprint(const ttm_dataset *dataset, char text[TTM_FINGERPRI
 
 const char *ttm_dataset_hash(const ttm_dataset *dataset)
 {
-    /* The fingerprint is a cache: callers see a constant. */
-    ttm_dataset *cache = (ttm_dataset *)(uintptr_t)dataset;
+    ttm_dataset_cache *cache = dataset->cache;
     pthread_mutex_lock(&cache->lock);
     if (cache->hash[0] == '\0') {
         take_fingerprint(dataset, cache->hash);
     }
     pthread_mutex_unlock(&cache->lock);
-    return dataset->hash;
+    return cache->hash;
 }
 
 /** Checks that tokens [position, position + count) are there. */

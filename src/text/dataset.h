@@ -7,12 +7,18 @@
 #include <pthread.h>
 #include <ttm/dataset.h>
 
+/* What is computed when it is first asked for, behind a pointer because datasets are constant to
+ * their users. */
+typedef struct ttm_dataset_cache {
+    pthread_mutex_t lock;
+    char hash[TTM_FINGERPRINT_TEXT_BYTES]; /* "" at first */
+} ttm_dataset_cache;
+
 struct ttm_dataset {
     ttm_token_store *store; /* one reference is ours */
     uint64_t begin;
     uint64_t count;
-    pthread_mutex_t lock; /* guards the fingerprint, which is computed when it is first asked for */
-    char hash[TTM_FINGERPRINT_TEXT_BYTES];
+    ttm_dataset_cache *cache;
 };
 
 /** Makes a dataset of tokens [begin, begin + count) of a store, which it takes another reference

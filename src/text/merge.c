@@ -3,6 +3,7 @@
  * scanning would be quadratic. */
 #include "text/merge.h"
 
+#include "core/array.h"
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>

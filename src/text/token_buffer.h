@@ -2,8 +2,6 @@
 #ifndef TTM_TEXT_TOKEN_BUFFER_H
 #define TTM_TEXT_TOKEN_BUFFER_H
 
-#include "core/array.h"
-#include "core/checked.h"
 #include "core/error.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -15,18 +13,13 @@ typedef struct ttm_token_buffer {
     size_t capacity;
 } ttm_token_buffer;
 
+/** Makes the list larger, for `more` tokens that there is no room for. */
+TTM_CHECKED ttm_status ttm_token_buffer_grow(ttm_token_buffer *buffer, size_t more);
+
 /** Makes room for `more` tokens. */
 TTM_CHECKED static inline ttm_status ttm_token_buffer_reserve(ttm_token_buffer *buffer, size_t more)
 {
-    size_t needed = 0;
-    if (!ttm_checked_add(&needed, buffer->count, more)) {
-        return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for %zu tokens", more);
-    }
-    if (needed <= buffer->capacity) {
-        return TTM_OK;
-    }
-    return ttm_array_reserve(&buffer->tokens, &buffer->capacity, needed, sizeof *buffer->tokens,
-                             "tokens");
+    return more <= buffer->capacity - buffer->count ? TTM_OK : ttm_token_buffer_grow(buffer, more);
 }
 
 TTM_CHECKED static inline ttm_status ttm_token_buffer_add(ttm_token_buffer *buffer, int32_t token)
