@@ -26,7 +26,8 @@ void ttm_split_end(ttm_split *split);
 TTM_CHECKED ttm_status ttm_split_next(size_t *end, const ttm_split *split, const char *text,
                                       size_t bytes, size_t start);
 
-/** As ttm_split_next, always through the pattern: what the tests hold ttm_split_next against. */
+/** As ttm_split_next, always through the pattern, without the short cut for plain words: what tests
+ * compare with. */
 TTM_CHECKED ttm_status ttm_split_next_plain(size_t *end, const ttm_split *split, const char *text,
                                             size_t bytes, size_t start);
 

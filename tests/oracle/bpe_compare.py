@@ -154,6 +154,9 @@ def main():
     parser.add_argument("--megabytes", type=float, default=8, help="text of this machine; half as much is generated")
     options = parser.parse_args()
     vocabulary = bpe_library.find_vocabulary()
+    if vocabulary is None:
+        print("skipped: no gpt2.tiktoken; install openai-whisper or set TTM_GPT2_TIKTOKEN")
+        return 77
     try:
         theirs = bpe_library.reference(vocabulary)
     except ImportError as error:

@@ -119,6 +119,34 @@ static void end_of_text_lies_between_text_files(void **state)
     ttm_tokenizer_close(tokenizer);
 }
 
+static void end_of_text_in_a_text_is_special_on_request(void **state)
+{
+    (void)state;
+    ttm_tokenizer *tokenizer = train_small(300);
+    const char *path = scratch_path("text.txt");
+    static const char text[] = "ab<|endoftext|> the ab";
+    scratch_write(path, text, strlen(text));
+    ttm_encode_options encoding = TTM_ENCODE_OPTIONS_INIT;
+    ttm_dataset_options options = TTM_DATASET_OPTIONS_INIT;
+    for (int special = 0; special < 2; special++) {
+        encoding.special_tokens = options.special_tokens = special != 0;
+        int32_t *expected = NULL;
+        size_t count = 0;
+        assert_int_equal(
+            ttm_tokenizer_encode(&expected, &count, tokenizer, text, strlen(text), &encoding),
+            TTM_OK);
+        ttm_dataset *dataset = NULL;
+        assert_int_equal(ttm_dataset_open(&dataset, &path, 1, tokenizer, 0, &options), TTM_OK);
+        int32_t *tokens = read_all(dataset);
+        assert_tokens_equal(tokens, (size_t)ttm_dataset_token_count(dataset), expected, count);
+        assert_int_equal(ttm_dataset_vocab_used(dataset) == 300, special != 0);
+        free(tokens);
+        free(expected);
+        ttm_dataset_close(dataset);
+    }
+    ttm_tokenizer_close(tokenizer);
+}
+
 static void written_files_read_back_in_every_format(void **state)
 {
     (void)state;
@@ -293,6 +321,7 @@ int main(void)
         scratch_test(text_has_the_tokens_of_encoding_it_at_once),
         scratch_test(broken_text_is_encoded_whole_and_alike_on_all_threads),
         scratch_test(end_of_text_lies_between_text_files),
+        scratch_test(end_of_text_in_a_text_is_special_on_request),
         scratch_test(written_files_read_back_in_every_format),
         scratch_test(bad_token_files_are_refused),
         scratch_test(bad_text_files_are_refused),
