@@ -35,7 +35,7 @@ typedef struct generation {
     size_t prompt_count;
     int32_t *tokens; /* [max_tokens], as made; with --json only */
     int64_t count;
-    char *text; /* with --json: prompt and continuation */
+    char *text; /* with --json: the continuation */
     size_t text_bytes;
     size_t text_capacity;
     bool failed; /* memory or output failed: stop */

@@ -31,8 +31,8 @@ ttm_attention_params ttm_pass_attention(const ttm_pass *pass, int64_t layer)
 {
     const ttm_gpt2_config *config = &pass->model->config;
     const ttm_dropout_params dropout = ttm_pass_dropout(pass, layer, TTM_SITE_ATTENTION);
-    const ttm_attention_params params = {.scale =
-                                             1.0 / sqrt((double)(config->width / config->heads)),
+    const int64_t head_size = config->width / config->heads;
+    const ttm_attention_params params = {.scale = 1.0 / sqrt((double)head_size),
                                          .dropout = dropout.probability,
                                          .seed = dropout.seed,
                                          .causal = 1};
