@@ -153,12 +153,27 @@ static ttm_status add_file(ttm_device_catalogue *catalogue, const ttm_plugin **w
     return add_devices(catalogue, plugin);
 }
 
+/* Whether the last search was of this path too; remembers it. A tool that lists devices and then
+ * opens one shouldn't complain twice about the same path. Under the plugin lock. */
+static bool was_searched(const char *path)
+{
+    static char *last;
+    const char *now = path != NULL ? path : "";
+    if (last != NULL && strcmp(last, now) == 0) {
+        return true;
+    }
+    free(last);
+    last = strdup(now);
+    return false;
+}
+
 ttm_status ttm_device_catalogue_make(ttm_device_catalogue *catalogue, const char *backend)
 {
     const ttm_plugin **winners = NULL;
     size_t winner_count = 0;
     ttm_status status = TTM_OK;
-    const ttm_plugin_places places = ttm_plugin_default_places();
+    ttm_plugin_places places = ttm_plugin_default_places();
+    places.repeated = was_searched(places.environment_path);
     TTM_TRY_OUT(ttm_plugin_search(&catalogue->files, &places));
     TTM_TRY_OUT(ttm_array_new(&winners, catalogue->files.count, sizeof(const ttm_plugin *),
                               "the list of plugins"));

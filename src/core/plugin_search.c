@@ -28,7 +28,8 @@ enum { MAX_FOLDERS = 64 };
 typedef struct search {
     ttm_plugin_files *files;
     bool secure;
-    size_t folder_count; /* Folders seen: one that is named twice is searched once. */
+    ttm_log_level complaint; /* Level of lines about TTM_BACKEND_PATH. */
+    size_t folder_count;     /* Folders seen: one that is named twice is searched once. */
     dev_t folder_devices[MAX_FOLDERS];
     ino_t folder_inodes[MAX_FOLDERS];
 } search;
@@ -220,14 +221,14 @@ static ttm_status scan_environment_path(search *state, const char *path)
         char folder[PATH_MAX];
         const size_t length = (size_t)(end - start);
         if (start[0] != '/' || length >= sizeof folder) {
-            ttm_log(TTM_LOG_WARNING,
+            ttm_log(state->complaint,
                     "TTM_BACKEND_PATH: the entry '%.*s' is skipped: folders must be absolute, the "
                     "current directory is never searched",
                     (int)(length < 200 ? length : 200), start);
         } else {
             memcpy(folder, start, length);
             folder[length] = '\0';
-            TTM_TRY(scan_folder(state, folder, TTM_LOG_WARNING));
+            TTM_TRY(scan_folder(state, folder, state->complaint));
         }
         if (*end == '\0') {
             return TTM_OK;
@@ -238,7 +239,9 @@ static ttm_status scan_environment_path(search *state, const char *path)
 
 ttm_status ttm_plugin_search(ttm_plugin_files *files, const ttm_plugin_places *places)
 {
-    search state = {.files = files, .secure = places->secure};
+    search state = {.files = files,
+                    .secure = places->secure,
+                    .complaint = places->repeated ? TTM_LOG_DEBUG : TTM_LOG_WARNING};
     if (!places->secure && places->environment_path != NULL &&
         places->environment_path[0] != '\0') {
         TTM_TRY(scan_environment_path(&state, places->environment_path));

@@ -35,8 +35,9 @@ typedef struct ttm_plugin_places {
     const char *library_folder;   /**< Folder of libttm (its subfolder ttm is searched too), or
                                        NULL. */
     const char *installed_folder; /**< TTM_PLUGIN_DIR, or NULL. */
-    bool secure; /**< The program runs set-uid or set-gid: the environment is ignored, and what
-                    others may write isn't trusted. */
+    bool secure;   /**< The program runs set-uid or set-gid: the environment is ignored, and what
+                      others may write isn't trusted. */
+    bool repeated; /**< These places were searched before: what is wrong with them has been said. */
 } ttm_plugin_places;
 
 /** Returns the places of this process; strings live until it ends. Reads the environment. */

@@ -207,6 +207,24 @@ static void an_ambiguous_name_takes_the_first_and_says_so(void **state)
     ttm_device_close(device);
 }
 
+static void a_bad_path_is_warned_of_once(void **state)
+{
+    ttm_device_list *list = NULL;
+    ttm_device *device = NULL;
+    char path[4096];
+    snprintf(path, sizeof path, ".:%s", (const char *)*state);
+    link_plugin(*state, "fake");
+    search_only(path);
+    start_capturing_log();
+    assert_int_equal(ttm_device_list_new(&list), TTM_OK);
+    assert_int_equal(ttm_device_open(&device, "fake", NULL), TTM_OK);
+    stop_capturing_log();
+    assert_int_equal(count_log_lines(TTM_LOG_WARNING, "TTM_BACKEND_PATH", NULL), 1);
+    assert_int_equal(count_log_lines(TTM_LOG_WARNING, NULL, NULL), 1);
+    ttm_device_close(device);
+    ttm_device_list_free(list);
+}
+
 #define TEST_IN_FOLDER(test) \
     cmocka_unit_test_setup_teardown(test, make_scratch_folder, remove_scratch_folder)
 
@@ -220,6 +238,7 @@ int main(void)
         TEST_IN_FOLDER(devices_are_listed_best_first),
         TEST_IN_FOLDER(the_environment_names_the_backend),
         TEST_IN_FOLDER(an_ambiguous_name_takes_the_first_and_says_so),
+        TEST_IN_FOLDER(a_bad_path_is_warned_of_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ static void environment_library_subfolder_and_installation_are_searched_in_this_
         write_text(path_in(paths[k], "libttm.so"), "not a plugin's name");
         write_text(path_in(paths[k], "libttm-backend-a.so.1"), "not a plugin's name");
     }
-    search(&files, (ttm_plugin_places){paths[0], paths[1], paths[3], false});
+    search(&files, (ttm_plugin_places){paths[0], paths[1], paths[3], false, false});
     assert_int_equal(files.count, 8);
     for (size_t k = 0; k < 8; k++) {
         assert_string_equal(files.items[k].name, k % 2 == 0 ? "a" : "b");
@@ -69,7 +69,7 @@ static void relative_and_empty_entries_are_refused_with_a_warning(void **state)
     const char *const refused[] = {".", "./", "..", "a/b", ":", ".:", "::"};
     for (size_t k = 0; k < sizeof refused / sizeof refused[0]; k++) {
         start_capturing_log();
-        search(&files, (ttm_plugin_places){refused[k], NULL, NULL, false});
+        search(&files, (ttm_plugin_places){refused[k], NULL, NULL, false, false});
         stop_capturing_log();
         assert_int_equal(files.count, 0);
         assert_true(count_log_lines(TTM_LOG_WARNING, "TTM_BACKEND_PATH", "absolute") >= 1);
@@ -77,10 +77,15 @@ static void relative_and_empty_entries_are_refused_with_a_warning(void **state)
     }
     snprintf(path, sizeof path, ":.:%s:", folder);
     start_capturing_log();
-    search(&files, (ttm_plugin_places){path, NULL, NULL, false});
+    search(&files, (ttm_plugin_places){path, NULL, NULL, false, false});
     stop_capturing_log();
     assert_int_equal(files.count, 1);
     assert_int_equal(count_log_lines(TTM_LOG_WARNING, "TTM_BACKEND_PATH", "absolute"), 3);
+    ttm_plugin_files_free(&files);
+    start_capturing_log();
+    search(&files, (ttm_plugin_places){path, NULL, NULL, false, true});
+    stop_capturing_log();
+    assert_int_equal(count_log_lines(TTM_LOG_WARNING, NULL, NULL), 0);
     ttm_plugin_files_free(&files);
     assert_int_equal(chdir(before), 0);
 }
@@ -94,8 +99,8 @@ static void a_folder_named_twice_is_searched_once(void **state)
     write_text(path_in(folder, "plugins/libttm-backend-a.so"), "a");
     assert_int_equal(symlink("plugins", path_in(folder, "alias")), 0);
     snprintf(path, sizeof path, "%s/plugins:%s/alias:%s/plugins/", folder, folder, folder);
-    search(&files,
-           (ttm_plugin_places){path, path_in(folder, "alias"), path_in(folder, "plugins"), false});
+    search(&files, (ttm_plugin_places){path, path_in(folder, "alias"), path_in(folder, "plugins"),
+                                       false, false});
     assert_int_equal(files.count, 1);
     ttm_plugin_files_free(&files);
 }
@@ -105,7 +110,7 @@ static void a_folder_of_the_environment_that_is_not_there_is_a_warning(void **st
     ttm_plugin_files files;
     start_capturing_log();
     search(&files, (ttm_plugin_places){path_in(*state, "missing"), path_in(*state, "missing too"),
-                                       path_in(*state, "missing as well"), false});
+                                       path_in(*state, "missing as well"), false, false});
     stop_capturing_log();
     assert_int_equal(files.count, 0);
     assert_int_equal(count_log_lines(TTM_LOG_WARNING, NULL, NULL), 1);
@@ -124,7 +129,7 @@ static void what_is_no_regular_file_is_a_problem_and_is_not_opened(void **state)
     assert_int_equal(symlink("libttm-backend-loop1.so", path_in(folder, "libttm-backend-loop2.so")),
                      0);
     assert_int_equal(symlink("nowhere", path_in(folder, "libttm-backend-dangling.so")), 0);
-    search(&files, (ttm_plugin_places){folder, NULL, NULL, false});
+    search(&files, (ttm_plugin_places){folder, NULL, NULL, false, false});
     assert_int_equal(files.count, 5);
     assert_contains(problem_of(&files, path_in(folder, "libttm-backend-directory.so")),
                     "directory");
@@ -153,7 +158,7 @@ static void names_are_lower_case_and_of_bounded_length(void **state)
     strcat(long_name, ".so");
     write_text(path_in(folder, long_name), "x");
     write_text(path_in(folder, "libttm-backend-my_npu-2.so"), "x");
-    search(&files, (ttm_plugin_places){folder, NULL, NULL, false});
+    search(&files, (ttm_plugin_places){folder, NULL, NULL, false, false});
     assert_int_equal(files.count, 7);
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
         assert_contains(problem_of(&files, path_in(folder, bad[k])), "lower-case");
@@ -170,7 +175,7 @@ static void a_privileged_program_ignores_the_environment(void **state)
     make_folder(path_in(folder, "own"));
     write_text(path_in(folder, "libttm-backend-evil.so"), "x");
     write_text(path_in(folder, "own/libttm-backend-good.so"), "x");
-    search(&files, (ttm_plugin_places){folder, path_in(folder, "own"), NULL, true});
+    search(&files, (ttm_plugin_places){folder, path_in(folder, "own"), NULL, true, false});
     assert_int_equal(files.count, 1);
     assert_string_equal(files.items[0].name, "good");
     assert_null(files.items[0].problem);
@@ -188,7 +193,7 @@ static void a_privileged_program_refuses_what_everyone_may_write(void **state)
     assert_int_equal(chmod(path_in(folder, "closed/libttm-backend-file.so"), 0666), 0);
     assert_int_equal(chmod(path_in(folder, "open"), 01777), 0);
     const ttm_plugin_places places = {NULL, path_in(folder, "closed"), path_in(folder, "open"),
-                                      false};
+                                      false, false};
     search(&files, places);
     assert_int_equal(files.count, 2);
     assert_null(files.items[0].problem);
