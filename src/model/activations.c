@@ -89,14 +89,11 @@ static void place_training(ttm_pass *pass, place_cursor *arena)
     pass->logits = take2(arena, pass->logit_rows, config->vocab_size);
     arena->used = shared;
     pass->attention_gradient = take2(arena, rows, width);
-    const int64_t attention_end = arena->used;
-    arena->used = shared;
-    pass->expanded = take2(arena, rows, config->inner_width);
-    arena->used = arena->used > attention_end ? arena->used : attention_end;
-    const int64_t gradients = arena->used;
     pass->qkv_gradient = take2(arena, rows, 3 * width);
-    arena->used = gradients;
-    pass->pre_gradient = take2(arena, rows, config->inner_width);
+    arena->used = shared;
+    /* The output of GELU is last read before the gradient of its input is written. */
+    pass->expanded = take2(arena, rows, config->inner_width);
+    pass->pre_gradient = pass->expanded;
 }
 
 static void place_inference(ttm_pass *pass, place_cursor *arena)
@@ -155,7 +152,7 @@ static ttm_status reserve(ttm_model *model, ttm_stream *stream, int64_t count)
 static int64_t choose_logit_rows(const ttm_pass *pass)
 {
     const ttm_gpt2_config *config = &pass->model->config;
-    const double room = 2.0 * (double)pass->rows * (double)config->inner_width;
+    const double room = (double)pass->rows * (double)config->inner_width;
     int64_t rows = (int64_t)(room / (double)config->vocab_size);
     rows = rows > LEAST_LOGIT_ROWS ? rows : LEAST_LOGIT_ROWS;
     return rows < pass->rows ? rows : pass->rows;

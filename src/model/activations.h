@@ -52,8 +52,8 @@ typedef struct ttm_pass {
 
     ttm_tensor residual_gradient;  /* [rows, width] */
     ttm_tensor attention_gradient; /* [rows, width]; shares memory with expanded */
-    ttm_tensor pre_gradient;       /* [rows, inner] */
-    ttm_tensor qkv_gradient;       /* [rows, 3·width]; shares memory with pre_gradient */
+    ttm_tensor qkv_gradient;       /* [rows, 3·width]; shares memory with expanded */
+    ttm_tensor pre_gradient;       /* [rows, inner]; is expanded */
 } ttm_pass;
 
 /** Begins a pass over `batch` sequences of `seq` tokens: places its tensors, after making the

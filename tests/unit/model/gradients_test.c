@@ -8,12 +8,14 @@ typedef struct gradient_variant {
     int64_t micro_batches;
     ttm_tt_reduction reduction;
     bool mlp_bias;
+    int64_t layers; /* 0: 2 */
 } gradient_variant;
 
 typedef struct gradient_problem {
     model_testing *testing;
     ttm_model *model;
     int64_t micro_batches;
+    double loss_scale;
     ttm_tensor tokens[2];
     ttm_tensor targets[2];
     ttm_tensor loss;
@@ -36,7 +38,7 @@ static double run_step(gradient_problem *problem, const double *parameters)
         micro_batch.tokens = problem->tokens[index];
         micro_batch.targets = problem->targets[index];
         micro_batch.loss = problem->loss;
-        micro_batch.loss_scale = 1.0 / (double)(problem->micro_batches * BATCH * SEQ);
+        micro_batch.loss_scale = problem->loss_scale;
         micro_batch.first = index == 0;
         micro_batch.dropout_seed = 77;
         micro_batch.dropout_index = (uint64_t)index;
@@ -88,7 +90,8 @@ static void check_parameter(gradient_problem *problem, const ttm_parameter *para
 static gradient_problem new_problem(model_testing *testing, const gradient_variant *variant)
 {
     gradient_problem problem = {.testing = testing, .micro_batches = variant->micro_batches};
-    ttm_gpt2_config config = small_config(variant->tt);
+    problem.loss_scale = 1.0 / (double)(problem.micro_batches * BATCH * SEQ);
+    ttm_gpt2_config config = layered_config(variant->layers > 0 ? variant->layers : 2, variant->tt);
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     config.mlp_bias = variant->mlp_bias;
     config.embedding_dropout = variant->dropout;
@@ -136,7 +139,7 @@ static void check_variant(void **state, const gradient_variant *variant)
 
 static void gradients_of_a_dense_model_match_finite_differences(void **state)
 {
-    const gradient_variant variant = {"none", 0.0, 1, TTM_TT_REDUCE_AUTO, true};
+    const gradient_variant variant = {"none", 0.0, 1, TTM_TT_REDUCE_AUTO, true, 0};
     check_variant(state, &variant);
 }
 
@@ -145,8 +148,8 @@ static void gradients_of_tt_models_with_three_to_five_cores_match_finite_differe
     const char *const shapes[] = {"mlp=2x4,2x4,4x4:3", "mlp=2x2,2x4,2x4,2x2:3",
                                   "mlp=2x2,2x2,2x4,2x2,1x2:2"};
     for (size_t index = 0; index < sizeof shapes / sizeof shapes[0]; index++) {
-        const gradient_variant variant = {shapes[index], 0.0, 1, TTM_TT_REDUCE_PER_LAYER,
-                                          index != 1};
+        const gradient_variant variant = {shapes[index],           0.0,        1,
+                                          TTM_TT_REDUCE_PER_LAYER, index != 1, 0};
         check_variant(state, &variant);
     }
 }
@@ -156,14 +159,29 @@ static void gradients_match_with_every_matrix_tt_and_layers_that_differ(void **s
     const gradient_variant variant = {
         "c_attn=4x4,4x12:3; attn.c_proj=4x4,4x4:2; 0/mlp=2x4,2x4,4x4:2; "
         "1/c_fc=4x8,4x8:3",
-        0.0, 1, TTM_TT_REDUCE_PER_LAYER, true};
+        0.0,
+        1,
+        TTM_TT_REDUCE_PER_LAYER,
+        true,
+        0};
     check_variant(state, &variant);
+}
+
+/* Layers of unequal size: their cores aren't equidistant, and must not be taken for one tensor. */
+static void gradients_match_where_equal_matrices_lie_at_unequal_distances(void **state)
+{
+    const gradient_variant per_step = {
+        "mlp=2x4,2x4,4x4:3; 1/attn.c_proj=4x4,4x4:2", 0.0, 1, TTM_TT_REDUCE_PER_STEP, true, 3};
+    const gradient_variant per_layer = {
+        "c_fc=2x4,2x4,4x4:3; 1/mlp.c_proj=4x2,16x8:2", 0.0, 1, TTM_TT_REDUCE_PER_LAYER, true, 4};
+    check_variant(state, &per_step);
+    check_variant(state, &per_layer);
 }
 
 static void gradients_match_with_dropout(void **state)
 {
-    const gradient_variant dense = {"none", 0.2, 1, TTM_TT_REDUCE_AUTO, true};
-    const gradient_variant tt = {"mlp=4x4,2x4,2x4:3", 0.2, 2, TTM_TT_REDUCE_PER_STEP, true};
+    const gradient_variant dense = {"none", 0.2, 1, TTM_TT_REDUCE_AUTO, true, 0};
+    const gradient_variant tt = {"mlp=4x4,2x4,2x4:3", 0.2, 2, TTM_TT_REDUCE_PER_STEP, true, 0};
     check_variant(state, &dense);
     check_variant(state, &tt);
 }
@@ -171,18 +189,53 @@ static void gradients_match_with_dropout(void **state)
 static void gradients_match_with_accumulation(void **state)
 {
     const gradient_variant variants[] = {
-        {"none", 0.0, 2, TTM_TT_REDUCE_AUTO, true},
-        {"mlp=2x4,2x4,4x4:3", 0.0, 2, TTM_TT_REDUCE_PER_STEP, false},
-        {"mlp=2x4,2x4,4x4:3; 1/c_fc=none", 0.0, 2, TTM_TT_REDUCE_PER_LAYER, false}};
+        {"none", 0.0, 2, TTM_TT_REDUCE_AUTO, true, 0},
+        {"mlp=2x4,2x4,4x4:3", 0.0, 2, TTM_TT_REDUCE_PER_STEP, false, 0},
+        {"mlp=2x4,2x4,4x4:3; 1/c_fc=none", 0.0, 2, TTM_TT_REDUCE_PER_LAYER, false, 0}};
     for (size_t index = 0; index < sizeof variants / sizeof variants[0]; index++) {
         check_variant(state, &variants[index]);
+    }
+}
+
+/* Micro-batches of one sequence each, and the same two sequences at once. */
+static void two_micro_batches_give_loss_and_gradient_of_one_batch(void **state)
+{
+    const ttm_tt_reduction reductions[] = {TTM_TT_REDUCE_PER_LAYER, TTM_TT_REDUCE_PER_STEP};
+    for (int index = 0; index < 2; index++) {
+        const gradient_variant variant = {"0/mlp=2x4,2x4,4x4:3", 0.0,  1,
+                                          reductions[index],     true, 0};
+        gradient_problem problem = new_problem(*state, &variant);
+        const ttm_tensor flat = ttm_model_gradients(problem.model);
+        const ttm_tensor tokens = problem.tokens[0];
+        const ttm_tensor targets = problem.targets[0];
+        const double whole_loss = run_step(&problem, problem.parameters);
+        double *whole = read_tensor(problem.testing, &flat);
+        for (int part = 0; part < 2; part++) {
+            problem.tokens[part] = ttm_tensor_slice(&tokens, 0, part, 1);
+            problem.targets[part] = ttm_tensor_slice(&targets, 0, part, 1);
+        }
+        problem.micro_batches = BATCH;
+        problem.loss_scale = 1.0 / (double)(BATCH * SEQ);
+        const double parts_loss = run_step(&problem, problem.parameters);
+        double *parts = read_tensor(problem.testing, &flat);
+        assert_at_most(fabs(parts_loss - whole_loss), 1e-12);
+        for (int64_t element = 0; element < ttm_tensor_count(&flat); element++) {
+            assert_at_most(fabs(parts[element] - whole[element]), 1e-12);
+        }
+        problem.tokens[0] = tokens;
+        problem.targets[0] = targets;
+        memset(&problem.tokens[1], 0, sizeof problem.tokens[1]);
+        memset(&problem.targets[1], 0, sizeof problem.targets[1]);
+        free(parts);
+        free(whole);
+        free_problem(&problem);
     }
 }
 
 /* Whatever was in the gradients before a step, its first micro-batch replaces all of it. */
 static void a_step_forgets_the_gradients_of_the_step_before(void **state)
 {
-    const gradient_variant variant = {"0/mlp=2x4,2x4,4x4:3", 0.0, 1, TTM_TT_REDUCE_AUTO, true};
+    const gradient_variant variant = {"0/mlp=2x4,2x4,4x4:3", 0.0, 1, TTM_TT_REDUCE_AUTO, true, 0};
     gradient_problem problem = new_problem(*state, &variant);
     const ttm_tensor flat = ttm_model_gradients(problem.model);
     run_step(&problem, problem.parameters);
@@ -197,7 +250,7 @@ static void a_step_forgets_the_gradients_of_the_step_before(void **state)
 
 static void padding_of_the_gradient_stays_zero(void **state)
 {
-    const gradient_variant variant = {"mlp=2x4,2x4,4x4:3", 0.0, 1, TTM_TT_REDUCE_AUTO, true};
+    const gradient_variant variant = {"mlp=2x4,2x4,4x4:3", 0.0, 1, TTM_TT_REDUCE_AUTO, true, 0};
     gradient_problem problem = new_problem(*state, &variant);
     const ttm_parameter_table *table = ttm_model_parameter_table(problem.model);
     const ttm_tensor flat = ttm_model_gradients(problem.model);
@@ -218,8 +271,10 @@ int main(void)
         cmocka_unit_test(gradients_of_a_dense_model_match_finite_differences),
         cmocka_unit_test(gradients_of_tt_models_with_three_to_five_cores_match_finite_differences),
         cmocka_unit_test(gradients_match_with_every_matrix_tt_and_layers_that_differ),
+        cmocka_unit_test(gradients_match_where_equal_matrices_lie_at_unequal_distances),
         cmocka_unit_test(gradients_match_with_dropout),
         cmocka_unit_test(gradients_match_with_accumulation),
+        cmocka_unit_test(two_micro_batches_give_loss_and_gradient_of_one_batch),
         cmocka_unit_test(a_step_forgets_the_gradients_of_the_step_before),
         cmocka_unit_test(padding_of_the_gradient_stays_zero),
     };

@@ -77,13 +77,18 @@ static inline int close_device(void **state)
     return 0;
 }
 
-/* 2 layers, width 16, 2 heads, context 12, 19 tokens; `tt` as in ttm_gpt2_config_apply_tt_spec. */
-static inline ttm_gpt2_config small_config(const char *tt)
+/* Width 16, 2 heads, context 12, 19 tokens; `tt` as in ttm_gpt2_config_apply_tt_spec. */
+static inline ttm_gpt2_config layered_config(int64_t layers, const char *tt)
 {
     ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
-    assert_ok(ttm_gpt2_config_init(&config, 19, 12, 2, 2, 16));
+    assert_ok(ttm_gpt2_config_init(&config, 19, 12, layers, 2, 16));
     assert_ok(ttm_gpt2_config_apply_tt_spec(&config, tt));
     return config;
+}
+
+static inline ttm_gpt2_config small_config(const char *tt)
+{
+    return layered_config(2, tt);
 }
 
 /* All parameters random and of such a size that nothing saturates, but everything matters. */
