@@ -47,9 +47,8 @@ typedef struct ttm_encode_options {
  * - `bytes`: token b is the byte b, token 256 is `<|endoftext|>`; 257 tokens;
  * - a Hugging Face `tokenizer.json` with a BPE model and a ByteLevel pre-tokenizer;
  * - `vocab.json` or `merges.txt`, each with the other one beside it;
- * - a `.tiktoken` file (base64 token, space, rank), which gets GPT-2's split pattern and, as the id
- * after the last,
- *   `<|endoftext|>`;
+ * - a `.tiktoken` file (base64 token, space, rank), which gets GPT-2's split pattern and
+ *   `<|endoftext|>` as its lowest free id;
  * - a folder, in which the first of these is looked for: tokenizer.json, vocab.json + merges.txt,
  * one .tiktoken file. A file of another name is recognised by its content. A file or folder called
  * `bytes` is reached as `./bytes`. Fails with TTM_ERROR_NOT_FOUND, _IO, _FORMAT (damaged, or not a
@@ -84,7 +83,8 @@ TTM_API const char *ttm_tokenizer_hash(const ttm_tokenizer *tokenizer);
 
 /** Encodes `text` [text_bytes]. `*tokens` [*token_count] is the caller's, to be freed with free();
  * it is never NULL on success. `options` may be NULL (defaults). Time grows as n·log n at worst.
- * Thread-safe. On failure (TTM_ERROR_OUT_OF_MEMORY) `*tokens` is NULL and `*token_count` 0. */
+ * Thread-safe. On failure (TTM_ERROR_OUT_OF_MEMORY; TTM_ERROR_UNSUPPORTED for a text of 4 GB
+ * without a place to split it) `*tokens` is NULL and `*token_count` 0. */
 TTM_API TTM_CHECKED ttm_status ttm_tokenizer_encode(int32_t **tokens, size_t *token_count,
                                                     const ttm_tokenizer *tokenizer,
                                                     const char *text, size_t text_bytes,
