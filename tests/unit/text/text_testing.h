@@ -51,7 +51,7 @@ static inline void append_random_text(ttm_string *text, size_t words, bool damag
 static inline ttm_tokenizer *train_small(size_t vocab_size)
 {
     ttm_string text = {0};
-    append_random_text(&text, 5000, false);
+    append_random_text(&text, 20000, false);
     const char *path = scratch_path("corpus.txt");
     scratch_write(path, text.text, text.length);
     ttm_string_free(&text);
