@@ -1,5 +1,6 @@
 /* ttm-eval: perplexity of a model on text or tokens, or the logits of a list of tokens. */
 #include "common/tool_model.h"
+#include "common/tool_profile.h"
 #include "eval/logits.h"
 #include "eval/perplexity.h"
 
@@ -25,6 +26,7 @@ typedef struct eval_arguments {
     const char *tokens;
     const char *logits;
     const char *execution;
+    bool profile;
 } eval_arguments;
 
 /* What is printed besides the result. */
@@ -218,7 +220,13 @@ static int run(const eval_arguments *arguments)
         code = write_logits(arguments, &opened);
     } else if (code == TOOL_GO_ON) {
         eval_report report = {.arguments = arguments, .opened = &opened};
+        tool_profile profile;
+        tool_profile_begin(&profile, opened.stream, arguments->profile);
         code = measure(&report);
+        tool_profile_end(&profile, opened.stream);
+        if (arguments->profile) {
+            tool_profile_print(stderr, &profile);
+        }
     }
     tool_model_close(&opened);
     return code;
@@ -254,6 +262,8 @@ int main(int argc, char **argv)
         TOOL_GROUP("Execution"),
         TOOL_CHOICE("tt", 0, "auto|cached|contract", &arguments.execution,
                     "products with TT-matrices: with the matrix built once, or by contraction"),
+        TOOL_FLAG("profile", 0, &arguments.profile,
+                  "time every op and print a table of them; each op is then waited for"),
     };
     const tool_example examples[] = {
         {"ttm-eval --model run --data test.txt", "perplexity of a trained model on a text"},

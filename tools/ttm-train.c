@@ -224,6 +224,9 @@ static int open_trainer(train_job *job)
 /* A stop on request is a success: what was asked for was done, and says so. */
 static int train(train_job *job)
 {
+    ttm_stream *stream = ttm_trainer_stream(job->trainer);
+    tool_profile profile;
+    tool_profile_begin(&profile, stream, job->arguments.profile);
     running = job->trainer;
     install_signals();
     if (!job->arguments.quiet) {
@@ -232,15 +235,19 @@ static int train(train_job *job)
     ttm_status status = ttm_trainer_run(job->trainer);
     running = NULL;
     train_report_end(&job->report);
+    ttm_trainer_summary summary = {.struct_size = sizeof summary};
+    ttm_trainer_summarise(&summary, job->trainer);
+    tool_profile_end(&profile, stream);
+    if (job->arguments.profile) {
+        tool_profile_print(stderr, &profile);
+    }
     const bool interrupted = status == TTM_ERROR_INTERRUPTED;
     if (interrupted) {
         fprintf(stderr, "ttm-train: %s; go on with --resume\n", ttm_error_message());
     } else if (status != TTM_OK) {
         return tool_fail(status);
     }
-    ttm_trainer_summary summary = {.struct_size = sizeof summary};
-    ttm_trainer_summarise(&summary, job->trainer);
-    status = train_result_print(&summary, &job->plan, job->arguments.out, interrupted,
+    status = train_result_print(&summary, &job->plan, &profile, job->arguments.out, interrupted,
                                 job->arguments.program.json);
     return status == TTM_OK ? tool_done() : tool_fail(status);
 }

@@ -137,9 +137,11 @@ typedef struct ttm_op_statistics {
                                   calls of their own too). */
     uint64_t fallback_calls;   /**< Of these, computed on the host with staging copies. */
     uint64_t fallback_bytes;   /**< Bytes staged for them, both ways. */
-    uint64_t elapsed_ns; /**< Host time spent in undecomposed calls; only while profiling is on. */
-    double operations;   /**< Additions and multiplications that the op's definition needs. */
-    double bytes;        /**< Bytes that it must at least read and write. */
+    uint64_t fallback_ns; /**< Host time spent on them, staging and the wait for what was queued
+                             before included; always measured. */
+    uint64_t elapsed_ns;  /**< Host time spent in undecomposed calls; only while profiling is on. */
+    double operations;    /**< Additions and multiplications that the op's definition needs. */
+    double bytes;         /**< Bytes that it must at least read and write. */
 } ttm_op_statistics;
 
 /** Starts or stops taking times on a stream: each op is then waited for. Counting is always on. */

@@ -287,6 +287,10 @@ TTM_API void ttm_trainer_summarise(ttm_trainer_summary *summary, const ttm_train
 /** Returns the model in training; it belongs to the trainer. */
 TTM_API ttm_model *ttm_trainer_model(const ttm_trainer *trainer);
 
+/** Returns the stream that the run computes on; it belongs to the trainer. For its statistics and
+ * for profiling: ttm_stream_set_profiling before ttm_trainer_run. */
+TTM_API ttm_stream *ttm_trainer_stream(const ttm_trainer *trainer);
+
 /** Returns the options in force, with automatic ones resolved; they belong to the trainer. */
 TTM_API const ttm_trainer_options *ttm_trainer_get_options(const ttm_trainer *trainer);
 

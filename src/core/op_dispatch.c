@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/op_table.h"
 #include "core/op_validate.h"
+#include "core/plugin_host.h"
 #include "core/stream_workspace.h"
 
 #include <string.h>
@@ -149,10 +150,15 @@ static ttm_status run_native(ttm_stream *stream, ttm_op *op)
     }
     ttm_status status = TTM_OK;
     if (stream->handle != NULL) {
+        const ttm_backend *backend = stream->device->backend;
         const uint64_t start = stream->profiling ? now_ns() : 0;
-        status = stream->device->backend->op_run(stream->handle, op);
+        ttm_plugin_begin();
+        status =
+            ttm_plugin_end(backend, "op_run", TTM_PLUGIN_CALL(backend, op_run, stream->handle, op));
         if (stream->profiling && status == TTM_OK) {
-            status = stream->device->backend->stream_synchronize(stream->handle);
+            ttm_plugin_begin();
+            status = ttm_plugin_end(backend, "stream_synchronize",
+                                    TTM_PLUGIN_CALL(backend, stream_synchronize, stream->handle));
             stream->statistics[op->opcode].elapsed_ns += now_ns() - start;
         }
     }
@@ -185,8 +191,11 @@ static ttm_status run_on_host(ttm_stream *stream, const ttm_op *op)
     size_t staged = 0;
     const uint64_t start = now_ns();
     const ttm_status status = ttm_op_run_on_host(&staged, stream, op);
-    stream->statistics[op->opcode].fallback_bytes += staged;
-    stream->statistics[op->opcode].elapsed_ns += stream->profiling ? now_ns() - start : 0;
+    const uint64_t elapsed = now_ns() - start;
+    ttm_op_statistics *statistics = &stream->statistics[op->opcode];
+    statistics->fallback_bytes += staged;
+    statistics->fallback_ns += elapsed;
+    statistics->elapsed_ns += stream->profiling ? elapsed : 0;
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include "core/op_dispatch.h"
 #include "core/op_table.h"
 #include "core/op_validate.h"
+#include "core/plugin_host.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -131,8 +132,10 @@ static ttm_status stage_in(staging *stage, ttm_stream *stream, ttm_device *host)
                             host->backend->name);
         }
         part->address += lead_bytes(part);
-        TTM_TRY(
-            backend->memory_read(stream->handle, part->address, part->source, part->start, bytes));
+        ttm_plugin_begin();
+        TTM_TRY(ttm_plugin_end(backend, "memory_read",
+                               TTM_PLUGIN_CALL(backend, memory_read, stream->handle, part->address,
+                                               part->source, part->start, bytes)));
     }
     return TTM_OK;
 }
@@ -146,8 +149,11 @@ static ttm_status stage_out(size_t *staged_bytes, const staging *stage, ttm_stre
         *staged_bytes += bytes;
         if (part->written) {
             *staged_bytes += bytes;
-            TTM_TRY(backend->memory_write(stream->handle, part->source, part->start, part->address,
-                                          bytes));
+            ttm_plugin_begin();
+            TTM_TRY(
+                ttm_plugin_end(backend, "memory_write",
+                               TTM_PLUGIN_CALL(backend, memory_write, stream->handle, part->source,
+                                               part->start, part->address, bytes)));
         }
     }
     return TTM_OK;

@@ -339,6 +339,11 @@ ttm_model *ttm_trainer_model(const ttm_trainer *trainer)
     return trainer->model;
 }
 
+ttm_stream *ttm_trainer_stream(const ttm_trainer *trainer)
+{
+    return trainer->stream;
+}
+
 const ttm_trainer_options *ttm_trainer_get_options(const ttm_trainer *trainer)
 {
     return &trainer->options;

@@ -9,6 +9,7 @@
 #include "core/plugin_table.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -128,24 +129,31 @@ static ttm_status find_in(char **path, const char *name, const ttm_plugin_places
     return status;
 }
 
+/* This program links libttm statically, so that "the folder of libttm" is its own, `folder`. In a
+ * build folder plugins lie one level higher, in a prefix in LIBDIR/ttm beside it. */
+static ttm_status find_around(char **path, const char *name, const char *folder)
+{
+    static const char *const places[] = {"..", "../" TTM_LIBDIR};
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && *path == NULL; i++) {
+        char *place = NULL;
+        if (asprintf(&place, "%s/%s", folder, places[i]) < 0) {
+            return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory to look for a plugin");
+        }
+        const ttm_plugin_places around = {.library_folder = place};
+        const ttm_status status = find_in(path, name, &around);
+        free(place);
+        TTM_TRY(status);
+    }
+    return TTM_OK;
+}
+
 ttm_status target_find(char **path, const char *name)
 {
     ttm_plugin_places places = ttm_plugin_default_places();
     *path = NULL;
     TTM_TRY(find_in(path, name, &places));
     if (*path == NULL && places.library_folder != NULL && !places.secure) {
-        /* This program links libttm statically, so that "the folder of libttm" is its own. In a
-         * build folder plugins lie one level higher. */
-        char *folder = strdup(places.library_folder);
-        char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
-        ttm_status status = TTM_OK;
-        if (slash != NULL && slash != folder) {
-            *slash = '\0';
-            const ttm_plugin_places above = {.library_folder = folder};
-            status = find_in(path, name, &above);
-        }
-        free(folder);
-        TTM_TRY(status);
+        TTM_TRY(find_around(path, name, places.library_folder));
     }
     if (*path == NULL) {
         return ttm_fail(TTM_ERROR_NOT_FOUND,

@@ -26,6 +26,7 @@ typedef struct train_arguments {
     bool resume;
     bool dry_run;
     bool quiet;
+    bool profile;
 
     const char **trainer_values; /**< Texts of the trainer's options, by their number. */
     bool *trainer_switches;

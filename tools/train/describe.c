@@ -135,7 +135,8 @@ static void print_result(const ttm_trainer_summary *summary, const char *directo
 }
 
 static void write_result(ttm_json_writer *writer, const ttm_trainer_summary *summary,
-                         const train_plan *plan, const char *directory, bool interrupted)
+                         const train_plan *plan, const tool_profile *profile, const char *directory,
+                         bool interrupted)
 {
     ttm_json_begin_object(writer);
     ttm_json_member_string(writer, "out", directory);
@@ -158,20 +159,23 @@ static void write_result(ttm_json_writer *writer, const ttm_trainer_summary *sum
     ttm_json_member_uint(writer, "device_memory_peak_bytes", summary->device_memory_bytes);
     ttm_json_member_string(writer, "backend", ttm_device_backend_name(plan->device));
     ttm_json_member_string(writer, "device", ttm_device_get_info(plan->device)->name);
+    tool_profile_write(writer, profile);
     ttm_json_end_object(writer);
 }
 
 ttm_status train_result_print(const ttm_trainer_summary *summary, const train_plan *plan,
-                              const char *directory, bool interrupted, bool json)
+                              const tool_profile *profile, const char *directory, bool interrupted,
+                              bool json)
 {
     if (!json) {
         print_result(summary, directory);
+        tool_profile_print_fallback(profile);
         return TTM_OK;
     }
     ttm_json_writer *writer = NULL;
     ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_COMPACT);
     if (status == TTM_OK) {
-        write_result(writer, summary, plan, directory, interrupted);
+        write_result(writer, summary, plan, profile, directory, interrupted);
         status = print_document(writer);
         ttm_json_writer_free(writer);
     }

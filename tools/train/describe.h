@@ -3,6 +3,8 @@
 #ifndef TTM_TOOLS_TRAIN_DESCRIBE_H
 #define TTM_TOOLS_TRAIN_DESCRIBE_H
 
+#include "common/tool_profile.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <ttm/trainer.h>
@@ -22,8 +24,10 @@ void train_plan_print(FILE *stream, const train_plan *plan);
 /** Writes the plan as one JSON object to stdout. */
 ttm_status train_plan_print_json(const train_plan *plan);
 
-/** Writes the result of a run to stdout, in one line for people or as one JSON object. */
+/** Writes the result of a run to stdout, in one line for people (two if a part of it ran on the
+ * host) or as one JSON object. */
 ttm_status train_result_print(const ttm_trainer_summary *summary, const train_plan *plan,
-                              const char *directory, bool interrupted, bool json);
+                              const tool_profile *profile, const char *directory, bool interrupted,
+                              bool json);
 
 #endif
