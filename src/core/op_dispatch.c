@@ -152,13 +152,9 @@ static ttm_status run_native(ttm_stream *stream, ttm_op *op)
     if (stream->handle != NULL) {
         const ttm_backend *backend = stream->device->backend;
         const uint64_t start = stream->profiling ? now_ns() : 0;
-        ttm_plugin_begin();
-        status =
-            ttm_plugin_end(backend, "op_run", TTM_PLUGIN_CALL(backend, op_run, stream->handle, op));
+        status = TTM_PLUGIN_CALL(backend, op_run, stream->handle, op);
         if (stream->profiling && status == TTM_OK) {
-            ttm_plugin_begin();
-            status = ttm_plugin_end(backend, "stream_synchronize",
-                                    TTM_PLUGIN_CALL(backend, stream_synchronize, stream->handle));
+            status = TTM_PLUGIN_CALL(backend, stream_synchronize, stream->handle);
             stream->statistics[op->opcode].elapsed_ns += now_ns() - start;
         }
     }

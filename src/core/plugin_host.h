@@ -27,6 +27,10 @@ void ttm_plugin_begin(void);
 TTM_CHECKED ttm_status ttm_plugin_end(const ttm_backend *backend, const char *function,
                                       ttm_status status);
 
+/** Calls a plugin's function that returns a status, as described above. */
+#define TTM_PLUGIN_CALL(backend, function, ...) \
+    (ttm_plugin_begin(), ttm_plugin_end(backend, #function, (backend)->function(__VA_ARGS__)))
+
 /** Replaces what can't be shown in one line of text, bytes that aren't UTF-8 and control
  * characters, by '?'. */
 void ttm_plugin_clean_text(char *text);

@@ -5,6 +5,7 @@
 #include "core/device_internal.h"
 #include "core/device_memory.h"
 #include "core/error.h"
+#include "core/plugin_host.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -62,8 +63,8 @@ ttm_status ttm_tensor_write(ttm_stream *stream, const ttm_tensor *tensor, const 
     if (bytes == 0) {
         return TTM_OK;
     }
-    return stream->device->backend->memory_write(stream->handle, tensor->memory, tensor->offset,
-                                                 source, bytes);
+    return TTM_PLUGIN_CALL(stream->device->backend, memory_write, stream->handle, tensor->memory,
+                           tensor->offset, source, bytes);
 }
 
 ttm_status ttm_tensor_read(ttm_stream *stream, void *target, const ttm_tensor *tensor)
@@ -76,8 +77,8 @@ ttm_status ttm_tensor_read(ttm_stream *stream, void *target, const ttm_tensor *t
     if (bytes == 0) {
         return TTM_OK;
     }
-    return stream->device->backend->memory_read(stream->handle, target, tensor->memory,
-                                                tensor->offset, bytes);
+    return TTM_PLUGIN_CALL(stream->device->backend, memory_read, stream->handle, target,
+                           tensor->memory, tensor->offset, bytes);
 }
 
 ttm_status ttm_tensor_zero(ttm_stream *stream, const ttm_tensor *tensor)
@@ -89,13 +90,14 @@ ttm_status ttm_tensor_zero(ttm_stream *stream, const ttm_tensor *tensor)
     TTM_TRY(contiguous_bytes(&bytes, tensor, "clearing"));
     const ttm_backend *backend = stream->device->backend;
     if (bytes > 0 && backend->memory_zero != NULL) {
-        return backend->memory_zero(stream->handle, tensor->memory, tensor->offset, bytes);
+        return TTM_PLUGIN_CALL(backend, memory_zero, stream->handle, tensor->memory, tensor->offset,
+                               bytes);
     }
     static const char zeros[65536];
     for (size_t done = 0; done < bytes; done += sizeof zeros) {
         size_t part = bytes - done < sizeof zeros ? bytes - done : sizeof zeros;
-        TTM_TRY(backend->memory_write(stream->handle, tensor->memory, tensor->offset + done, zeros,
-                                      part));
+        TTM_TRY(TTM_PLUGIN_CALL(backend, memory_write, stream->handle, tensor->memory,
+                                tensor->offset + done, zeros, part));
     }
     return TTM_OK;
 }
