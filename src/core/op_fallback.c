@@ -132,10 +132,8 @@ static ttm_status stage_in(staging *stage, ttm_stream *stream, ttm_device *host)
                             host->backend->name);
         }
         part->address += lead_bytes(part);
-        ttm_plugin_begin();
-        TTM_TRY(ttm_plugin_end(backend, "memory_read",
-                               TTM_PLUGIN_CALL(backend, memory_read, stream->handle, part->address,
-                                               part->source, part->start, bytes)));
+        TTM_TRY(TTM_PLUGIN_CALL(backend, memory_read, stream->handle, part->address, part->source,
+                                part->start, bytes));
     }
     return TTM_OK;
 }
@@ -149,11 +147,8 @@ static ttm_status stage_out(size_t *staged_bytes, const staging *stage, ttm_stre
         *staged_bytes += bytes;
         if (part->written) {
             *staged_bytes += bytes;
-            ttm_plugin_begin();
-            TTM_TRY(
-                ttm_plugin_end(backend, "memory_write",
-                               TTM_PLUGIN_CALL(backend, memory_write, stream->handle, part->source,
-                                               part->start, part->address, bytes)));
+            TTM_TRY(TTM_PLUGIN_CALL(backend, memory_write, stream->handle, part->source,
+                                    part->start, part->address, bytes));
         }
     }
     return TTM_OK;
