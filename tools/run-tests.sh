@@ -19,6 +19,15 @@ passed=0
 failed=0
 mkdir -p "$logs"
 
+# GPT-2's vocabulary and tiktoken, for the tests of the tokenizer; without them these tests are skipped.
+if sh tools/fetch-gpt2-vocabulary.sh "$logs/vocabulary" >"$logs/vocabulary.log" 2>&1; then
+    TTM_GPT2_TIKTOKEN=$(pwd)/$logs/vocabulary/gpt2.tiktoken
+    PATH=$(pwd)/$logs/vocabulary/venv/bin:$PATH
+    export TTM_GPT2_TIKTOKEN PATH
+else
+    echo "no vocabulary of GPT-2 to test with: $(tail -n 1 "$logs/vocabulary.log")"
+fi
+
 # check NAME COMMAND…: one test by itself.
 check() {
     name=$1
