@@ -47,10 +47,23 @@ static const char *default_backend(void)
     return backend != NULL && strcmp(backend, "auto") != 0 ? backend : "cpu";
 }
 
+/* TTM_DTYPE_NONE for "all". */
+static ttm_dtype find_dtype(const char *name)
+{
+    static const ttm_dtype floats[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64};
+    for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) {
+        if (strcmp(name, ttm_dtype_name(floats[i])) == 0) {
+            return floats[i];
+        }
+    }
+    return TTM_DTYPE_NONE;
+}
+
 int main(int argc, char **argv)
 {
     const char *plugin = NULL;
     const char *filter = NULL;
+    const char *dtype = "all";
     int64_t seed = 1;
     int64_t cases = 60;
     int64_t time_limit = 120;
@@ -62,6 +75,7 @@ int main(int argc, char **argv)
         TOOL_STRING("plugin", 'p', "FILE.so", &plugin, "plugin file to test"),
         TOOL_STRING("filter", 'f', "OP[/CASE]", &filter,
                     "only these cases; a shell pattern such as 'tt_*' is understood"),
+        TOOL_CHOICE("dtype", 't', "all|f32|bf16|f16|f64", &dtype, "type of the tensors' elements"),
         TOOL_GROUP("How"),
         TOOL_INT("seed", 's', "N", &seed, 0, INT64_MAX, "seed of the random cases"),
         TOOL_INT("cases", 'n', "N", &cases, 1, 1000000, "cases of each op"),
@@ -121,6 +135,7 @@ int main(int argc, char **argv)
                                  .device = device,
                                  .oracle_path = oracle_path,
                                  .filter = filter,
+                                 .dtype = find_dtype(dtype),
                                  .seed = (uint64_t)seed,
                                  .cases = (uint64_t)cases,
                                  .time_limit_s = time_limit,

@@ -41,14 +41,14 @@ static const ttm_dtype types[PLAIN_CASES] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64
                                              TTM_F32, TTM_BF16, TTM_F32, TTM_F32};
 
 ttm_status case_generate(conformance_case *made, ttm_opcode opcode, uint64_t index, uint64_t seed,
-                         const struct target *oracle)
+                         ttm_dtype dtype, const struct target *oracle)
 {
     memset(made, 0, sizeof *made);
     made->opcode = opcode;
     made->index = index;
     made->seed = seed;
     made->random = draw_start(seed, (int)opcode, index);
-    made->dtype = types[index % PLAIN_CASES];
+    made->dtype = dtype != TTM_DTYPE_NONE ? dtype : types[index % PLAIN_CASES];
     made->style = index < PLAIN_CASES ? STYLE_PLAIN : (layout_style)draw_below(&made->random, 3);
     for (int32_t slot = 0; slot < TTM_OP_MAX_TENSORS; slot++) {
         made->same_as[slot] = slot;

@@ -47,10 +47,11 @@ typedef struct case_results {
     double *values[TTM_OP_MAX_TENSORS];
 } case_results;
 
-/** Generates a case. `oracle` computes inputs that depend on others, such as attention's output for
- * its backward. The caller frees the case with case_free, after a failure too. */
+/** Generates a case. `dtype` is the type of its data, TTM_DTYPE_NONE for all types in turn: another
+ * type, another case. `oracle` computes inputs that depend on others, such as attention's output
+ * for its backward. The caller frees the case with case_free, after a failure too. */
 TTM_CHECKED ttm_status case_generate(conformance_case *made, ttm_opcode opcode, uint64_t index,
-                                     uint64_t seed, const struct target *oracle);
+                                     uint64_t seed, ttm_dtype dtype, const struct target *oracle);
 
 /** Frees a case's values. */
 void case_free(conformance_case *made);

@@ -138,8 +138,10 @@ static void check_repeated(check_verdict *verdict, const struct images *images,
                            const conformance_case *made)
 {
     for (uint32_t slot = 0; slot < slot_count(made) && verdict->outcome == CHECK_PASSED; slot++) {
-        if (owns_memory(made, slot) && memcmp(images->after[0][slot], images->after[1][slot],
-                                              operand_bytes(&made->slots[slot])) != 0) {
+        const unsigned char *first = images->after[0][slot];
+        const unsigned char *second = images->after[1][slot];
+        if (first != NULL && second != NULL &&
+            memcmp(first, second, operand_bytes(&made->slots[slot])) != 0) {
             char text[256];
             snprintf(text, sizeof text, "%s differs when the op is run again",
                      slot_name(made, slot));

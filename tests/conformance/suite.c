@@ -79,7 +79,7 @@ static void run_case(struct record *record, const struct pair *pair, const suite
     conformance_case made;
     const struct position position = record->position;
     if (case_generate(&made, (ttm_opcode)position.opcode, position.index, options->seed,
-                      &pair->oracle) == TTM_OK) {
+                      options->dtype, &pair->oracle) == TTM_OK) {
         check_case(&record->verdict, &made, &pair->tested, &pair->oracle);
     } else {
         record->verdict = (check_verdict){.outcome = CHECK_FAILED};
@@ -100,6 +100,11 @@ static void count(suite_counts *counts, const check_verdict *verdict)
     }
 }
 
+static const char *dtype_option(ttm_dtype dtype)
+{
+    return dtype == TTM_DTYPE_NONE ? "all" : ttm_dtype_name(dtype);
+}
+
 static void report_case(suite_report *report, const struct record *record,
                         const suite_options *options)
 {
@@ -114,9 +119,9 @@ static void report_case(suite_report *report, const struct record *record,
     printf("%s %s/%llu", words[verdict->outcome], ttm_op_name(opcode),
            (unsigned long long)record->position.index);
     if (verdict->outcome == CHECK_FAILED) {
-        printf(": %s\n    repeat: %s --seed %llu --filter '%s/%llu'", verdict->message,
-               options->repeat_how, (unsigned long long)options->seed, ttm_op_name(opcode),
-               (unsigned long long)record->position.index);
+        printf(": %s\n    repeat: %s --dtype %s --seed %llu --filter '%s/%llu'", verdict->message,
+               options->repeat_how, dtype_option(options->dtype), (unsigned long long)options->seed,
+               ttm_op_name(opcode), (unsigned long long)record->position.index);
     } else if (verdict->outcome == CHECK_PASSED) {
         printf(" (%.3g of its bound)", verdict->worst);
     }
@@ -321,7 +326,7 @@ ttm_status suite_list(const suite_options *options)
         conformance_case made;
         char description[1500];
         const ttm_status status = case_generate(&made, (ttm_opcode)position.opcode, position.index,
-                                                options->seed, &oracle);
+                                                options->seed, options->dtype, &oracle);
         case_describe(description, sizeof description, &made);
         case_free(&made);
         if (status != TTM_OK) {

@@ -10,6 +10,7 @@ typedef struct suite_options {
     const char *device;      /**< Which of its devices, as target_open takes it. */
     const char *oracle_path; /**< The reference plugin. */
     const char *filter;      /**< "op", "op/index" or a shell pattern of these; NULL for all. */
+    ttm_dtype dtype;         /**< Data type of all cases, TTM_DTYPE_NONE for all types in turn. */
     uint64_t seed;
     uint64_t cases;         /**< Cases of each op. */
     int64_t time_limit_s;   /**< A case that takes longer is failed and its process killed. */
