@@ -110,7 +110,7 @@ static ttm_status allocate_arena(ttm_model *model)
 static ttm_status prepare(ttm_model *model, const ttm_gpt2_config *config)
 {
     const uint64_t device_alignment = ttm_device_get_info(model->device)->alignment_bytes;
-    const int64_t element_bytes = (int64_t)ttm_dtype_bytes(model->options.dtype);
+    const int64_t element_bytes = model->options.dtype == TTM_F64 ? 8 : 4;
     model->alignment = (int64_t)device_alignment / element_bytes;
     if (model->alignment < LEAST_ALIGNMENT) {
         model->alignment = LEAST_ALIGNMENT;

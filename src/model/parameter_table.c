@@ -10,7 +10,6 @@
 #include "core/error.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,17 +29,22 @@ typedef struct table_builder {
     bool overflow;
 } table_builder;
 
-/* Appends an entry with the next free offset; its name is that of `parameter` and the format. */
-static void add(table_builder *builder, ttm_parameter parameter, const char *format, ...)
-    TTM_PRINTF(3, 4);
-static void add(table_builder *builder, ttm_parameter parameter, const char *format, ...)
+/* Appends an entry with the next free offset. Its name is "transformer.", "h.LAYER." within a
+ * layer, `place` and `part`, and the number of the core where it is one. */
+static void add(table_builder *builder, ttm_parameter parameter, const char *place,
+                const char *part)
 {
     ttm_parameter_table *table = builder->table;
     char *name = table->names + table->count * NAME_BYTES;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(name, NAME_BYTES, format, arguments);
-    va_end(arguments);
+    char layer[24] = "";
+    char core[24] = "";
+    if (parameter.layer >= 0) {
+        snprintf(layer, sizeof layer, "h.%" PRId32 ".", parameter.layer);
+    }
+    if (parameter.core >= 0) {
+        snprintf(core, sizeof core, ".%" PRId32, parameter.core);
+    }
+    snprintf(name, NAME_BYTES, "transformer.%s%s.%s%s", layer, place, part, core);
     parameter.name = name;
     parameter.count = 1;
     for (int32_t dim = 0; dim < parameter.rank; dim++) {
@@ -66,14 +70,8 @@ static void add_norm(table_builder *builder, int32_t layer, const char *name)
                                 .layer = layer,
                                 .matrix = -1,
                                 .core = -1};
-    static const char *const parts[] = {"weight", "bias"};
-    for (int part = 0; part < 2; part++) {
-        if (layer >= 0) {
-            add(builder, norm, "transformer.h.%" PRId32 ".%s.%s", layer, name, parts[part]);
-        } else {
-            add(builder, norm, "transformer.%s.%s", name, parts[part]);
-        }
-    }
+    add(builder, norm, name, "weight");
+    add(builder, norm, name, "bias");
 }
 
 static void add_matrix(table_builder *builder, int32_t layer, ttm_gpt2_matrix matrix)
@@ -89,7 +87,7 @@ static void add_matrix(table_builder *builder, int32_t layer, ttm_gpt2_matrix ma
         parameter.rank = 2;
         parameter.shape[0] = in;
         parameter.shape[1] = out;
-        add(builder, parameter, "transformer.h.%" PRId32 ".%s.weight", layer, name);
+        add(builder, parameter, name, "weight");
     } else {
         parameter.kind = TTM_PARAMETER_CORE;
         parameter.rank = 4;
@@ -100,8 +98,7 @@ static void add_matrix(table_builder *builder, int32_t layer, ttm_gpt2_matrix ma
             parameter.shape[1] = shape->in_modes[core];
             parameter.shape[2] = shape->out_modes[core];
             parameter.shape[3] = shape->ranks[core + 1];
-            add(builder, parameter, "transformer.h.%" PRId32 ".%s.cores.%" PRId32, layer, name,
-                core);
+            add(builder, parameter, name, "cores");
         }
     }
     if (matrix < TTM_GPT2_MLP_C_FC || builder->config->mlp_bias) {
@@ -111,7 +108,7 @@ static void add_matrix(table_builder *builder, int32_t layer, ttm_gpt2_matrix ma
                                     .layer = layer,
                                     .matrix = (int32_t)matrix,
                                     .core = -1};
-        add(builder, bias, "transformer.h.%" PRId32 ".%s.bias", layer, name);
+        add(builder, bias, name, "bias");
     }
 }
 
@@ -124,9 +121,9 @@ static void add_all(table_builder *builder)
                                .layer = -1,
                                .matrix = -1,
                                .core = -1};
-    add(builder, embedding, "transformer.wte.weight");
+    add(builder, embedding, "wte", "weight");
     embedding.shape[0] = config->context;
-    add(builder, embedding, "transformer.wpe.weight");
+    add(builder, embedding, "wpe", "weight");
     for (int32_t layer = 0; layer < config->layers; layer++) {
         add_norm(builder, layer, "ln_1");
         add_norm(builder, layer, "ln_2");

@@ -20,7 +20,7 @@ typedef struct parameter_source {
 static ttm_status supply(void *user, void *out, size_t offset, size_t bytes)
 {
     const parameter_source *source = user;
-    const size_t element_bytes = ttm_dtype_bytes(source->tensor.dtype);
+    const size_t element_bytes = source->tensor.dtype == TTM_F64 ? 8 : 4;
     if (offset % element_bytes != 0 || bytes % element_bytes != 0) {
         return ttm_fail(TTM_ERROR_INTERNAL, "a piece of a tensor doesn't consist of elements");
     }

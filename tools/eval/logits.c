@@ -80,7 +80,7 @@ int logits_write(int64_t *count, const tool_model *opened, const char *tokens, c
     int code = parse_tokens(&ids, count, config, tokens);
     if (code == TOOL_GO_ON) {
         const size_t shape[2] = {(size_t)*count, (size_t)config->vocab_size};
-        values = calloc(shape[0] * shape[1], sizeof *values);
+        values = calloc(shape[0] * shape[1] + 1, sizeof *values);
         const ttm_safetensors_entry entry = {.name = "logits",
                                              .dtype = TTM_SAFETENSORS_F32,
                                              .rank = 2,

@@ -87,10 +87,13 @@ static void check_parameter(gradient_problem *problem, const ttm_parameter *para
     free(direction);
 }
 
-static gradient_problem new_problem(model_testing *testing, const gradient_variant *variant)
+static void open_problem(gradient_problem *problem, model_testing *testing,
+                         const gradient_variant *variant)
 {
-    gradient_problem problem = {.testing = testing, .micro_batches = variant->micro_batches};
-    problem.loss_scale = 1.0 / (double)(problem.micro_batches * BATCH * SEQ);
+    memset(problem, 0, sizeof *problem);
+    problem->testing = testing;
+    problem->micro_batches = variant->micro_batches;
+    problem->loss_scale = 1.0 / (double)(problem->micro_batches * BATCH * SEQ);
     ttm_gpt2_config config = layered_config(variant->layers > 0 ? variant->layers : 2, variant->tt);
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     config.mlp_bias = variant->mlp_bias;
@@ -101,15 +104,14 @@ static gradient_problem new_problem(model_testing *testing, const gradient_varia
     options.dtype = TTM_F64;
     options.reduction = variant->reduction;
     options.logit_rows = 5; /* several chunks, the last one smaller */
-    assert_ok(ttm_model_create(&problem.model, testing->device, &config, &options));
-    problem.parameters = random_parameters(testing, problem.model);
-    for (int64_t index = 0; index < problem.micro_batches; index++) {
-        problem.tokens[index] = random_tokens(testing, BATCH, SEQ, config.vocab_size);
-        problem.targets[index] = random_tokens(testing, BATCH, SEQ, config.vocab_size);
+    assert_ok(ttm_model_create(&problem->model, testing->device, &config, &options));
+    problem->parameters = random_parameters(testing, problem->model);
+    for (int64_t index = 0; index < problem->micro_batches; index++) {
+        problem->tokens[index] = random_tokens(testing, BATCH, SEQ, config.vocab_size);
+        problem->targets[index] = random_tokens(testing, BATCH, SEQ, config.vocab_size);
     }
-    problem.loss = new_tensor(testing, TTM_F64, 1, 0);
+    problem->loss = new_tensor(testing, TTM_F64, 1, 0);
     ttm_gpt2_config_free(&config);
-    return problem;
 }
 
 static void free_problem(gradient_problem *problem)
@@ -125,7 +127,8 @@ static void free_problem(gradient_problem *problem)
 
 static void check_variant(void **state, const gradient_variant *variant)
 {
-    gradient_problem problem = new_problem(*state, variant);
+    gradient_problem problem;
+    open_problem(&problem, *state, variant);
     const ttm_parameter_table *table = ttm_model_parameter_table(problem.model);
     const ttm_tensor gradients = ttm_model_gradients(problem.model);
     run_step(&problem, problem.parameters);
@@ -204,7 +207,8 @@ static void two_micro_batches_give_loss_and_gradient_of_one_batch(void **state)
     for (int index = 0; index < 2; index++) {
         const gradient_variant variant = {"0/mlp=2x4,2x4,4x4:3", 0.0,  1,
                                           reductions[index],     true, 0};
-        gradient_problem problem = new_problem(*state, &variant);
+        gradient_problem problem;
+        open_problem(&problem, *state, &variant);
         const ttm_tensor flat = ttm_model_gradients(problem.model);
         const ttm_tensor tokens = problem.tokens[0];
         const ttm_tensor targets = problem.targets[0];
@@ -236,7 +240,8 @@ static void two_micro_batches_give_loss_and_gradient_of_one_batch(void **state)
 static void a_step_forgets_the_gradients_of_the_step_before(void **state)
 {
     const gradient_variant variant = {"0/mlp=2x4,2x4,4x4:3", 0.0, 1, TTM_TT_REDUCE_AUTO, true, 0};
-    gradient_problem problem = new_problem(*state, &variant);
+    gradient_problem problem;
+    open_problem(&problem, *state, &variant);
     const ttm_tensor flat = ttm_model_gradients(problem.model);
     run_step(&problem, problem.parameters);
     double *first = read_tensor(problem.testing, &flat);
@@ -251,7 +256,8 @@ static void a_step_forgets_the_gradients_of_the_step_before(void **state)
 static void padding_of_the_gradient_stays_zero(void **state)
 {
     const gradient_variant variant = {"mlp=2x4,2x4,4x4:3", 0.0, 1, TTM_TT_REDUCE_AUTO, true, 0};
-    gradient_problem problem = new_problem(*state, &variant);
+    gradient_problem problem;
+    open_problem(&problem, *state, &variant);
     const ttm_parameter_table *table = ttm_model_parameter_table(problem.model);
     const ttm_tensor flat = ttm_model_gradients(problem.model);
     run_step(&problem, problem.parameters);
@@ -260,8 +266,9 @@ static void padding_of_the_gradient_stays_zero(void **state)
         const ttm_parameter *parameter = &table->items[index];
         memset(gradient + parameter->offset, 0, (size_t)parameter->count * sizeof *gradient);
     }
-    assert_true(norm_of(gradient, table->buffer_count) == 0.0);
+    const double rest = norm_of(gradient, table->buffer_count);
     free(gradient);
+    assert_true(rest == 0.0);
     free_problem(&problem);
 }
 

@@ -28,7 +28,9 @@ static int remove_folder(void **state)
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         unlink(path);
     }
-    closedir(directory);
+    if (directory != NULL) {
+        closedir(directory);
+    }
     return rmdir(folder);
 }
 
@@ -186,6 +188,7 @@ static void write_changed(model_testing *testing, const ttm_model *model, const 
     const ttm_parameter_table *table = ttm_model_parameter_table(model);
     ttm_safetensors_entry *entries = calloc(table->count + 1, sizeof *entries);
     size_t(*shapes)[4] = calloc(table->count + 1, sizeof *shapes);
+    float **values = calloc(table->count, sizeof *values);
     size_t count = 0;
     char path[160];
     for (size_t index = 0; index < table->count; index++) {
@@ -195,7 +198,7 @@ static void write_changed(model_testing *testing, const ttm_model *model, const 
         if (how->drop != NULL && strcmp(name, how->drop) == 0) {
             continue;
         }
-        float *values = read_tensor(testing, &tensor);
+        values[count] = read_tensor(testing, &tensor);
         for (int dim = 0; dim < parameter->rank; dim++) {
             shapes[count][dim] = (size_t)parameter->shape[dim];
         }
@@ -204,7 +207,7 @@ static void write_changed(model_testing *testing, const ttm_model *model, const 
             shapes[count][1] = (size_t)parameter->shape[0];
         }
         if (how->poison != NULL && strcmp(name, how->poison) == 0) {
-            values[parameter->count / 2] = NAN;
+            values[count][parameter->count / 2] = NAN;
         }
         if (how->rename != NULL && strcmp(name, how->rename) == 0) {
             name = how->new_name;
@@ -213,7 +216,7 @@ static void write_changed(model_testing *testing, const ttm_model *model, const 
                                                  .dtype = TTM_SAFETENSORS_F32,
                                                  .rank = (size_t)parameter->rank,
                                                  .shape = shapes[count],
-                                                 .data = values};
+                                                 .data = values[count]};
         count++;
     }
     const size_t own = count;
@@ -229,9 +232,10 @@ static void write_changed(model_testing *testing, const ttm_model *model, const 
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     assert_ok(ttm_safetensors_write(path, entries, count, NULL, 0));
     for (size_t index = 0; index < own; index++) {
-        free((void *)(uintptr_t)entries[index].data);
+        free(values[index]);
     }
     free(extra);
+    free(values);
     free(shapes);
     free(entries);
 }

@@ -137,7 +137,7 @@ static inline ttm_tensor new_tensor(model_testing *testing, ttm_dtype dtype, int
 /* A tensor's elements on the host, to be freed. */
 static inline void *read_tensor(model_testing *testing, const ttm_tensor *tensor)
 {
-    void *values = calloc((size_t)ttm_tensor_count(tensor) + 1, ttm_dtype_bytes(tensor->dtype));
+    void *values = calloc((size_t)ttm_tensor_count(tensor) + 1, sizeof(double));
     assert_non_null(values);
     assert_ok(ttm_tensor_read(testing->stream, values, tensor));
     return values;

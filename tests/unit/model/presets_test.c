@@ -173,7 +173,7 @@ static void tensors_are_aligned_and_layers_are_equidistant(void **state)
     }
     assert_true(end <= table.buffer_count);
     const char *const format = "h.%d.mlp.c_fc.cores.2";
-    int64_t offsets[12];
+    int64_t offsets[12] = {0};
     for (int layer = 0; layer < 12; layer++) {
         char name[64];
         snprintf(name, sizeof name, format, layer);
