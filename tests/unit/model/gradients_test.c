@@ -261,15 +261,20 @@ static void padding_of_the_gradient_stays_zero(void **state)
     const ttm_parameter_table *table = ttm_model_parameter_table(problem.model);
     const ttm_tensor flat = ttm_model_gradients(problem.model);
     run_step(&problem, problem.parameters);
+    /* free_problem frees the parameters; the analyser loses sight of them here.
+     * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     double *gradient = read_tensor(problem.testing, &flat);
-    for (size_t index = 0; index < table->count; index++) {
-        const ttm_parameter *parameter = &table->items[index];
-        memset(gradient + parameter->offset, 0, (size_t)parameter->count * sizeof *gradient);
+    double padding = 0.0;
+    int64_t next = 0;
+    for (size_t index = 0; index <= table->count; index++) {
+        const ttm_parameter *parameter = index < table->count ? &table->items[index] : NULL;
+        const int64_t begin = parameter != NULL ? parameter->offset : table->buffer_count;
+        padding += norm_of(gradient + next, begin - next);
+        next = parameter != NULL ? begin + parameter->count : begin;
     }
-    const double rest = norm_of(gradient, table->buffer_count);
     free(gradient);
-    assert_true(rest == 0.0);
     free_problem(&problem);
+    assert_true(padding == 0.0);
 }
 
 int main(void)
