@@ -10,7 +10,7 @@
 /** Returns the generator of one case. */
 static inline ttm_random draw_start(uint64_t seed, int opcode, uint64_t index)
 {
-    /* Words below 2^32 belong to the case with all three numbers in the key or the position. */
+    /* Each case has 2^32 words of the stream of (seed, op) to itself. */
     return (ttm_random){.seed = seed ^ ((uint64_t)(opcode + 1) << 56), .position = index << 32};
 }
 
