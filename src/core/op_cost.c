@@ -2,8 +2,6 @@
 #include "core/op_dispatch.h"
 #include "core/op_table.h"
 
-#include <ttm/tt_split.h>
-
 /* Bytes that the op must move: every input read once, every output written once, an inout both. */
 static double tensor_bytes(const ttm_op *op)
 {
@@ -32,8 +30,7 @@ static double embedding_bytes(const ttm_op *op, const ttm_tensor *rows)
     return row_bytes * (op->opcode == TTM_OP_EMBEDDING ? 2.0 : 3.0) + 4.0 * (double)rows->shape[0];
 }
 
-/* Multiply-accumulates of building W from a list of cores, all layers. */
-static double build_macs(const ttm_tensor *cores)
+void ttm_build_order_of_cores(ttm_tt_build_order *order, const ttm_tensor *cores)
 {
     int64_t in_modes[TTM_TT_MAX_CORES];
     int64_t out_modes[TTM_TT_MAX_CORES];
@@ -46,9 +43,15 @@ static double build_macs(const ttm_tensor *cores)
         ranks[count + 1] = cores[count].shape[4];
         count++;
     }
-    ttm_tt_build_order build;
-    ttm_tt_build_split(&build, count, in_modes, out_modes, ranks);
-    return build.macs * (count > 0 ? (double)cores[0].shape[0] : 0.0);
+    ttm_tt_build_split(order, count, in_modes, out_modes, ranks);
+}
+
+/* Multiply-accumulates of building W from a list of cores, all layers. */
+static double build_macs(const ttm_tensor *cores)
+{
+    ttm_tt_build_order order;
+    ttm_build_order_of_cores(&order, cores);
+    return order.macs * (double)cores[0].shape[0];
 }
 
 static double matmul_operations(const ttm_op *op)

@@ -7,8 +7,6 @@
 #include "core/error.h"
 #include "core/op_dispatch.h"
 
-#include <ttm/tt_split.h>
-
 /* The cores of one layer, the order of their joins, and every partial product: slot k < core_count
  * is core k, slot core_count + j the result of join j. */
 typedef struct chain {
@@ -47,18 +45,8 @@ static ttm_tensor matrix_of_layer(const ttm_tensor *w, int64_t layer)
 
 static void describe_order(chain *links, const ttm_tensor *cores)
 {
-    int64_t in_modes[TTM_TT_MAX_CORES];
-    int64_t out_modes[TTM_TT_MAX_CORES];
-    int64_t ranks[TTM_TT_MAX_CORES + 1];
-    int32_t count = 0;
-    while (count < TTM_TT_MAX_CORES && ttm_tensor_present(&cores[count])) {
-        ranks[count] = cores[count].shape[1];
-        in_modes[count] = cores[count].shape[2];
-        out_modes[count] = cores[count].shape[3];
-        ranks[count + 1] = cores[count].shape[4];
-        count++;
-    }
-    ttm_tt_build_split(&links->order, count, in_modes, out_modes, ranks);
+    ttm_build_order_of_cores(&links->order, cores);
+    const int32_t count = links->order.core_count;
     int32_t slot_of_first[TTM_TT_MAX_CORES]; /* Slot of the part that begins at a core now. */
     for (int32_t core = 0; core < count; core++) {
         slot_of_first[core] = core;
