@@ -9,6 +9,7 @@
 struct ttm_backend_device {
     const ttm_cpu_kernels *kernels;
     int threads;
+    int own_products; /**< Large products by our own kernel instead of the BLAS. */
 };
 
 /** Does items first … last − 1 on thread `thread` (0 ≤ thread < device->threads). */

@@ -92,6 +92,18 @@ const ttm_cpu_kernels *ttm_cpu_choose_kernels(void)
     return best;
 }
 
+int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels)
+{
+    const char *wanted = getenv("TTM_CPU_PRODUCTS");
+    if (wanted != NULL && *wanted != '\0') {
+        if (strcmp(wanted, "own") == 0 || strcmp(wanted, "blas") == 0) {
+            return strcmp(wanted, "own") == 0;
+        }
+        host_log(TTM_LOG_WARNING, "TTM_CPU_PRODUCTS=%s is neither own nor blas; ignored", wanted);
+    }
+    return strcmp(kernels->level, "baseline") != 0;
+}
+
 /** Reads a file of one or two whole numbers, "max" counting as −1; returns how many there were. */
 static int read_numbers(const char *path, long long numbers[2])
 {

@@ -21,6 +21,10 @@ int ttm_cpu_thread_count(void);
  * TTM_CPU_LEVEL names. */
 const ttm_cpu_kernels *ttm_cpu_choose_kernels(void);
 
+/** Returns whether large products go to our own kernel rather than to the BLAS: by TTM_CPU_PRODUCTS
+ * ("own" or "blas"), else where our kernel has vectors to work with. */
+int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels);
+
 /** Returns the bytes that can still be allocated without swapping or being killed: what the kernel
  * calls available, and no more than the control group has left. UINT64_MAX when unknown. */
 uint64_t ttm_cpu_memory_available(void);

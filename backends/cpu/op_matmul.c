@@ -41,7 +41,9 @@ typedef struct matmul {
     float alpha;
     int beta;
     ttm_activation activation;
-    float *value;       /**< Where out can't hold the product until the activation: a buffer. */
+    float *value;   /**< Where out can't hold the product until the activation: a buffer. */
+    float *scratch; /**< For our own kernel, scratch_floats a thread. */
+    size_t scratch_floats;
     int thin;           /**< Few rows: bound by reading b. */
     int64_t row_blocks; /**< Blocks of one matrix. */
     int64_t col_blocks;
@@ -264,10 +266,64 @@ static void thin_block(const matmul *job, const matrices *at, const int64_t cols
     }
 }
 
+/** A part of out, as our own product's callbacks see it: its origin in the whole matrix. */
+typedef struct block_context {
+    const matmul *job;
+    const matrices *at;
+    int64_t first_row;
+    int64_t first_col;
+} block_context;
+
+static int begin_part(void *context, const int64_t rows[2], const int64_t cols[2])
+{
+    const block_context *block = context;
+    const int64_t all_rows[2] = {block->first_row + rows[0], block->first_row + rows[1]};
+    const int64_t all_cols[2] = {block->first_col + cols[0], block->first_col + cols[1]};
+    return begin_block(block->job, block->at, all_rows, all_cols);
+}
+
+static void finish_part(void *context, const int64_t rows[2], const int64_t cols[2])
+{
+    const block_context *block = context;
+    const int64_t all_rows[2] = {block->first_row + rows[0], block->first_row + rows[1]};
+    const int64_t all_cols[2] = {block->first_col + cols[0], block->first_col + cols[1]};
+    finish_block(block->job, block->at, all_rows, all_cols);
+}
+
+/** A block by our own kernel, which calls begin_block and finish_block part by part. */
+static void own_block(const matmul *job, const matrices *at, const int64_t rows[2],
+                      const int64_t cols[2], int thread)
+{
+    block_context context = {job, at, rows[0], cols[0]};
+    const ttm_cpu_product product = {
+        .c = at->value + rows[0] * at->value_row + cols[0],
+        .c_row = at->value_row,
+        .a = element(at->a, &job->a, rows[0], 0),
+        .a_row = job->a.transposed ? 1 : job->a.row,
+        .a_col = job->a.transposed ? job->a.row : 1,
+        .b = element(at->b, &job->b, 0, cols[0]),
+        .b_row = job->b.transposed ? 1 : job->b.row,
+        .b_col = job->b.transposed ? job->b.row : 1,
+        .rows = rows[1] - rows[0],
+        .cols = cols[1] - cols[0],
+        .depth = job->depth,
+        .alpha = job->alpha,
+        .begin = begin_part,
+        .finish = finish_part,
+        .context = &context,
+        .scratch = job->scratch + (size_t)thread * job->scratch_floats,
+    };
+    job->device->kernels->product(&product);
+}
+
 static void run_block(const matmul *job, int64_t batch, const int64_t rows[2],
-                      const int64_t cols[2])
+                      const int64_t cols[2], int thread)
 {
     const matrices at = find_matrices(job, batch);
+    if (job->device->own_products && !job->thin) {
+        own_block(job, &at, rows, cols, thread);
+        return;
+    }
     const int begun = begin_block(job, &at, rows, cols);
     if (job->thin) {
         thin_block(job, &at, cols, begun);
@@ -327,7 +383,6 @@ static void choose_blocks(matmul *job)
 
 static void run_blocks(void *context, int64_t first, int64_t last, int thread)
 {
-    (void)thread;
     const matmul *job = context;
     for (int64_t item = first; item < last; item++) {
         const int64_t col_block = item % job->col_blocks;
@@ -339,7 +394,7 @@ static void run_blocks(void *context, int64_t first, int64_t last, int thread)
         const int64_t cols[2] = {col_block * job->block_cols,
                                  col_block + 1 < job->col_blocks ? (col_block + 1) * job->block_cols
                                                                  : job->cols};
-        run_block(job, batch, rows, cols);
+        run_block(job, batch, rows, cols, thread);
     }
 }
 
@@ -353,23 +408,47 @@ static int needs_buffer(const ttm_op *op)
             !ttm_tensor_present(&op->tensors[TTM_MATMUL_PRE]));
 }
 
+/** Returns the floats of that place. */
+static size_t buffer_floats(const ttm_op *op)
+{
+    const ttm_tensor *out = &op->tensors[TTM_MATMUL_OUT];
+    return needs_buffer(op) ? ((size_t)extent(out, 0, out->rank) + 15) / 16 * 16 : 0;
+}
+
+/** Reads an op that is supported and plans its blocks; returns whether there is anything to do. */
+static int plan_matmul(matmul *job, const ttm_backend_device *device, const ttm_op *op)
+{
+    if (!read_matmul(job, device, op) || job->rows == 0 || job->cols == 0) {
+        return 0;
+    }
+    choose_blocks(job);
+    if (device->own_products && !job->thin) {
+        const size_t wanted = device->kernels->product_scratch(job->block_cols, job->depth);
+        job->scratch_floats = (wanted + 15) / 16 * 16;
+    }
+    return 1;
+}
+
 static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
 {
-    (void)device;
-    const ttm_tensor *out = &op->tensors[TTM_MATMUL_OUT];
-    return needs_buffer(op) ? (size_t)extent(out, 0, out->rank) * sizeof(float) : 0;
+    matmul job;
+    return plan_matmul(&job, device, op)
+               ? (buffer_floats(op) + (size_t)device->threads * job.scratch_floats) * sizeof(float)
+               : 0;
 }
 
 static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
-    if (!read_matmul(&job, device, op) || job.rows == 0 || job.cols == 0) {
+    if (!plan_matmul(&job, device, op)) {
         return;
+    }
+    if (job.scratch_floats > 0) {
+        job.scratch = floats(&op->workspace) + buffer_floats(op);
     }
     if (!needs_buffer(op)) {
         job.value = NULL;
     }
-    choose_blocks(&job);
     const int64_t items = job.batch[0] * job.batch[1] * job.row_blocks * job.col_blocks;
     ttm_cpu_parallel(device, items, 1, run_blocks, &job);
 }

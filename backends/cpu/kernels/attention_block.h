@@ -6,6 +6,7 @@
 #include "cpu/kernels/level.h"
 #include "cpu/kernels/philox.h"
 #include "cpu/kernels/simd.h"
+#include "cpu/kernels/transpose.h"
 
 #define KEYS    TTM_CPU_ATTENTION_KEYS
 #define QUERIES TTM_CPU_ATTENTION_QUERIES
@@ -49,14 +50,7 @@ static inline void pack_rows(float *target, const float *source, ptrdiff_t sourc
 static inline void pack_transposed(float *target, const float *source, ptrdiff_t source_row,
                                    int64_t rows, int64_t size)
 {
-    for (int64_t start = 0; start < size; start += LANES) {
-        const int64_t end = smaller(start + LANES, size);
-        for (int64_t i = 0; i < rows; i++) {
-            for (int64_t j = start; j < end; j++) {
-                target[j * KEYS + i] = source[i * source_row + j];
-            }
-        }
-    }
+    transpose(target, KEYS, source, source_row, (size_t)rows, (size_t)size);
 }
 
 /** A run of queries of which each sees at most `keys` keys of a block. */

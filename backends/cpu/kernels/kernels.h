@@ -124,6 +124,29 @@ typedef struct ttm_cpu_thin_product {
     float alpha;
 } ttm_cpu_thin_product;
 
+/** A large product c = alpha·a·b of strided matrices, with what comes before and after it. */
+typedef struct ttm_cpu_product {
+    float *c; /**< [rows, cols], last stride 1 */
+    ptrdiff_t c_row;
+    const float *a; /**< [rows, depth], any strides */
+    ptrdiff_t a_row;
+    ptrdiff_t a_col;
+    const float *b; /**< [depth, cols], one stride 1 */
+    ptrdiff_t b_row;
+    ptrdiff_t b_col;
+    ptrdiff_t rows;
+    ptrdiff_t cols;
+    ptrdiff_t depth;
+    float alpha;
+    /** Called once for each part of c before it is computed; returns whether the product is to be
+     * added to what is there. */
+    int (*begin)(void *context, const int64_t rows[2], const int64_t cols[2]);
+    /** Called once for each part of c when it is complete. */
+    void (*finish)(void *context, const int64_t rows[2], const int64_t cols[2]);
+    void *context;
+    float *scratch; /**< product_scratch floats. */
+} ttm_cpu_product;
+
 /** The most rows of a that the thin products take. */
 #define TTM_CPU_THIN_ROWS 8
 
@@ -170,6 +193,11 @@ typedef struct ttm_cpu_kernels {
 
     /* tile.c */
     void (*tile)(const ttm_cpu_tile *tile);
+
+    /* product.c */
+    void (*product)(const ttm_cpu_product *job);
+    /** Returns the floats of scratch that `product` needs for as many columns and such a depth. */
+    size_t (*product_scratch)(int64_t cols, int64_t depth);
 
     /* move.c */
     void (*copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,

@@ -31,6 +31,9 @@ void KERNEL(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t 
 
 void KERNEL(tile)(const ttm_cpu_tile *tile);
 
+void KERNEL(product)(const ttm_cpu_product *job);
+size_t KERNEL(product_scratch)(int64_t cols, int64_t depth);
+
 void KERNEL(copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
                        size_t cols);
 void KERNEL(transpose)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
