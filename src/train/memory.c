@@ -8,9 +8,11 @@
 #include <string.h>
 #include <ttm/compute.h>
 
-/* What a process of the tools takes before it trains, measured on Linux with glibc: program,
- * libraries (CBLAS and OpenMP the largest), their thread stacks and packing buffers. */
-#define PROCESS_BASE_BYTES ((uint64_t)48 << 20)
+/* What a process of the tools takes besides the device's buffers, measured on Linux with glibc:
+ * program and libraries, and for each processor a thread's stack and the part of CBLAS's packing
+ * buffers that products touch. */
+#define PROCESS_BASE_BYTES       ((uint64_t)8 << 20)
+#define PROCESS_BYTES_PER_THREAD ((uint64_t)2 << 20)
 
 /* Runs the optimiser on a planning stream, which then knows the scratch that it needs. */
 static ttm_status plan_optimiser(ttm_stream *stream, const ttm_gpt2_config *config,
@@ -51,7 +53,9 @@ static void sum_up(ttm_trainer_memory *memory, const ttm_device *device,
     memory->host_bytes =
         PROCESS_BASE_BYTES + ttm_train_buffers_host_bytes(options->batch, options->seq);
     memory->memory_bytes = memory->device_bytes;
-    if (ttm_device_get_info(device)->kind == TTM_DEVICE_CPU) {
+    const ttm_device_info *info = ttm_device_get_info(device);
+    if (info->kind == TTM_DEVICE_CPU) {
+        memory->host_bytes += info->compute_units * PROCESS_BYTES_PER_THREAD;
         memory->memory_bytes += memory->host_bytes;
     }
 }

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <sys/resource.h>
 #include <ttm/json.h>
 
 static double mebibytes(uint64_t bytes)
@@ -134,6 +135,16 @@ static void print_result(const ttm_trainer_summary *summary, const char *directo
     printf("; model in %s\n", directory);
 }
 
+/* Returns the most memory that this process has had, as the operating system counts it. */
+static uint64_t process_peak_bytes(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0) {
+        return 0;
+    }
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
 static void write_result(ttm_json_writer *writer, const ttm_trainer_summary *summary,
                          const train_plan *plan, const tool_profile *profile, const char *directory,
                          bool interrupted)
@@ -157,6 +168,7 @@ static void write_result(ttm_json_writer *writer, const ttm_trainer_summary *sum
     ttm_json_member_uint(writer, "memory_bytes", plan->memory.memory_bytes);
     ttm_json_member_uint(writer, "device_memory_bytes", plan->memory.device_bytes);
     ttm_json_member_uint(writer, "device_memory_peak_bytes", summary->device_memory_bytes);
+    ttm_json_member_uint(writer, "process_memory_peak_bytes", process_peak_bytes());
     ttm_json_member_string(writer, "backend", ttm_device_backend_name(plan->device));
     ttm_json_member_string(writer, "device", ttm_device_get_info(plan->device)->name);
     tool_profile_write(writer, profile);

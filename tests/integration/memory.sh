@@ -1,0 +1,21 @@
+#!/bin/sh
+# The memory that a dry run foretells is what a run really takes: on the device exactly, of the process
+# within 5 %. TTM_TEST_SANITIZED leaves out the process, which a sanitiser makes larger.
+. "$(dirname "$0")/common.sh"
+
+"$TTM_TEST_PROGRAMS/markov_source" 60000 1 >text.txt 2>/dev/null
+for model in "gpt2-mini --batch 6" "gpt2-mini-ttm32 --batch 3 --accumulation 2"; do
+    expect 0 "$train" --preset $model --dry-run --json
+    planned=$(json_value out memory_bytes)
+    expect 0 "$train" --preset $model --data text.txt --out run --steps 1 --validation-windows 1 \
+        --quiet --json
+    [ "$(json_value out device_memory_bytes)" -eq "$(json_value out device_memory_peak_bytes)" ] ||
+        fail "$model: the device's peak isn't the plan: $(cat out)"
+    peak=$(json_value out process_memory_peak_bytes)
+    echo "$model: planned $planned, process $peak"
+    [ -n "${TTM_TEST_SANITIZED:-}" ] ||
+        awk -v peak="$peak" -v planned="$planned" \
+            'BEGIN { exit !(peak < planned * 1.05 && peak > planned * 0.95) }' ||
+        fail "$model takes $peak bytes, $planned were planned"
+    rm -rf run
+done
