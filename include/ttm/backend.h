@@ -2,23 +2,35 @@
  *
  * A plugin is a shared object named libttm-backend-NAME.so that exports one function,
  * ttm_backend_entry. It links nothing of libttm: this header and those that it includes are enough.
- * Start from backends/reference.
  *
  * Required are device enumeration, memory and streams. Every op is optional: what a plugin doesn't
  * support is decomposed by libttm into ops that it does support, and failing that computed on the
  * host with staging copies.
  *
- * Threads: libttm calls enumeration and open/close from one thread at a time. Calls on one stream
- * come from one thread at a time; calls on different streams of a device may come from different
- * threads at once, and memory calls from any thread.
+ * Start from examples/plugin of libttm's sources, read docs/plugin-guide.md beside it, and let
+ * ttm-conformance tell whether what is said here is kept.
+ *
+ * Threads. Each member below belongs to one of three kinds:
+ * - (one thread) libttm holds a lock: never two such calls at once in a process, but not always
+ * from the same thread. Entry, enumeration, opening and closing.
+ * - (any thread) may be called from several threads at once, also while ops run: memory_alloc,
+ *   memory_free, memory_map, op_supported, op_workspace_bytes, and those on a finished event.
+ * - (stream) calls with one stream never overlap; calls with different streams of one device may.
+ *
+ * What a plugin may assume: pointers to results are never NULL; handles are its own, of the right
+ * device, and not freed yet; offset + bytes lies inside the allocation; nothing is called on a
+ * device after device_close. Streams, events and memory are given back before their device is
+ * closed.
  *
  * Failures: a function returns a status other than TTM_OK and, before that, may say why through the
- * host's `error`. The text should name the device, the value and what to do. A plugin never calls
- * exit() or abort() and lets no signal or exception out.
+ * host's `error`: one line that names the device, the value and what to do. It then has changed
+ * nothing: results are untouched, nothing has to be freed. After a failure of its device a plugin
+ * goes on answering, if only with failures, so that what is open can be closed. It never calls
+ * exit() or abort(), and lets no signal, longjmp or C++ exception out.
  *
  * Versions: a plugin built for another major version is refused. Within a major version members are
  * only added at the end of structs; both sides compare struct_size and treat what isn't there as
- * NULL. */
+ * NULL. docs/plugin-abi.md has the details. */
 #ifndef TTM_BACKEND_H
 #define TTM_BACKEND_H
 
@@ -59,9 +71,11 @@ enum {
         1u << 1 /**< Right but slow: never chosen automatically (reference). */
 };
 
-/** What a device is. Filled by device_info; strings are NUL-terminated UTF-8. */
+/** What a device is. Filled by device_info; strings are NUL-terminated UTF-8, shown to people and
+ * searched by --device, so that they should stay the same from run to run. */
 typedef struct ttm_device_info {
-    size_t struct_size; /**< Set by the caller. The plugin writes no further than this. */
+    size_t struct_size; /**< Set by libttm; the plugin writes no further than this and leaves it as
+                           it is. All else is zero before. */
     char name[128];     /**< "NVIDIA H100 80GB HBM3". */
     char vendor[64];    /**< Who made it. */
     char driver[128];   /**< Driver or library versions that matter. */
@@ -71,23 +85,26 @@ typedef struct ttm_device_info {
     uint64_t memory_free_bytes;    /**< Free memory now, 0 when unknown. */
     uint64_t max_allocation_bytes; /**< Largest single allocation, 0 when unknown. */
     uint64_t alignment_bytes; /**< Offsets of tensors that libttm plans are multiples of this; a
-                                 power of two, ≤ 4096. */
+                                 power of two, ≤ 4096. Views, such as single heads of q, start at
+                                 any element all the same. */
     uint32_t compute_units;   /**< Cores, multiprocessors…, 0 when unknown. */
     uint32_t dtype_mask;      /**< Bit (1 << dtype) for each type that some op computes with. */
     char details[256];        /**< Free text for people: library, kernel set, threads, limits. */
 } ttm_device_info;
 
-/** What libttm offers a plugin. Valid as long as the plugin is loaded; callable from any thread. */
+/** What libttm offers a plugin. Valid until the process ends; callable from any thread, also from
+ * threads of the plugin's own. */
 typedef struct ttm_backend_host {
-    size_t struct_size;
-    /** Logs one line (UTF-8, no newline). */
+    size_t struct_size; /**< sizeof(ttm_backend_host) of this libttm. */
+    /** Logs one line (UTF-8, no newline; longer than 1023 bytes gets cut). Required. */
     void (*log)(ttm_log_level level, const char *line);
-    /** Sets the calling thread's error message, for the failure that is about to be returned. */
+    /** Sets the calling thread's error message, for the failure that is about to be returned on
+     * this thread. The text is copied. Required. */
     void (*error)(const char *message);
 } ttm_backend_host;
 
-/** The plugin's table. Constant and valid until the process ends. Members marked optional may be
- * NULL. */
+/** The plugin's table. Constant and valid until the process ends: a plugin is never unloaded.
+ * Members marked optional may be NULL. */
 typedef struct ttm_backend {
     uint32_t magic;          /**< TTM_BACKEND_MAGIC. */
     uint16_t abi_major;      /**< TTM_BACKEND_ABI_MAJOR. */
@@ -99,84 +116,106 @@ typedef struct ttm_backend {
 
     /* ---- Devices ---- */
 
-    /** Required. *count = number of devices, 0 when there is none (that isn't a failure). */
+    /** Required (one thread). *count = number of devices, at most 256; 0 when there is none, which
+     * isn't a failure. Called at every start of a program that opens devices, and may be called
+     * again. Fails when the driver can't be asked: the plugin is then passed over. */
     ttm_status (*device_count)(int32_t *count);
-    /** Required. Describes device `index`, 0 ≤ index < count. Must be cheap: it opens nothing that
-     * takes long. */
+    /** Required (one thread). Describes device `index`, 0 ≤ index < count. Called for every device
+     * at every start, so it opens nothing that takes long. Fails when that device can't be asked:
+     * the plugin is then passed over, other plugins are not. */
     ttm_status (*device_info)(int32_t index, ttm_device_info *info);
-    /** Required. Opens device `index`. A device may be opened several times. On failure *device is
-     * untouched. */
+    /** Required (one thread). *device = device `index`, opened. A device may be opened several
+     * times; each handle is closed once, and they share nothing that one could break for another.
+     * May take long (compiling kernels); says so in a log line. Fails when the device is held by
+     * others, or its driver too old: libttm then tries the next device if the choice was its own.
+     */
     ttm_status (*device_open)(ttm_backend_device **device, int32_t index);
-    /** Required. Closes a device whose streams, events and memory have all been given back. */
+    /** Required (one thread). Closes a device whose streams, events and memory have all been given
+     * back. Leaves nothing behind: opening and closing a thousand times doesn't grow the process.
+     */
     void (*device_close)(ttm_backend_device *device);
 
     /* ---- Memory ---- */
 
-    /** Required. Allocates `bytes` > 0, aligned for every type and to the device's alignment_bytes;
-     * content undefined. TTM_ERROR_OUT_OF_MEMORY when there isn't that much: say what was asked and
-     * what is free. */
+    /** Required (any thread). *memory = `bytes` > 0, aligned for every type and to the device's
+     * alignment_bytes; content undefined. TTM_ERROR_OUT_OF_MEMORY when there isn't that much,
+     * however much was asked: say what was asked and what is free, and go on working. */
     ttm_status (*memory_alloc)(ttm_memory **memory, ttm_backend_device *device, size_t bytes);
-    /** Required. Frees an allocation that no unfinished op uses. */
+    /** Required (any thread). Frees an allocation that no unfinished op, copy or other call uses.
+     * Can't fail. */
     void (*memory_free)(ttm_backend_device *device, ttm_memory *memory);
-    /** Required. Copies host bytes to `memory` at `offset`, in stream order. The host bytes may be
-     * reused on return. */
+    /** Required (stream). Copies host bytes to `memory` at `offset`, in stream order: behind what
+     * is queued already, before what comes later. The host bytes may be reused on return. `bytes`
+     * may be 0, and `offset` any byte. */
     ttm_status (*memory_write)(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
                                const void *source, size_t bytes);
-    /** Required. Copies bytes of `memory` at `offset` to the host, in stream order, and waits until
-     * they are there. */
+    /** Required (stream). Copies bytes of `memory` at `offset` to the host, in stream order, and
+     * returns when they are there. Reports a failure of an op queued before. `bytes` may be 0. */
     ttm_status (*memory_read)(ttm_backend_stream *stream, void *target, ttm_memory *memory,
                               size_t offset, size_t bytes);
-    /** Optional, and then copies go through the host. Copies between allocations of one device;
-     * ranges don't overlap. */
+    /** Optional (stream), and then copies go through the host. Copies between allocations of one
+     * device, in stream order; both may be one allocation, the ranges don't overlap. */
     ttm_status (*memory_copy)(ttm_backend_stream *stream, ttm_memory *target, size_t target_offset,
                               ttm_memory *source, size_t source_offset, size_t bytes);
-    /** Optional, and then zeros are written from the host. Sets bytes to 0. */
+    /** Optional (stream), and then zeros are written from the host. Sets bytes to 0, in stream
+     * order. */
     ttm_status (*memory_zero)(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
                               size_t bytes);
-    /** Optional; required with TTM_DEVICE_CAN_MAP. Returns the host address of an allocation, valid
-     * until it is freed. libttm synchronises the streams concerned before it looks. */
+    /** Optional (any thread); required with TTM_DEVICE_CAN_MAP. Returns the host address of byte 0
+     * of an allocation, the same each time, valid until it is freed; NULL when that fails. libttm
+     * synchronises the streams concerned before it looks or writes. */
     void *(*memory_map)(ttm_backend_device *device, ttm_memory *memory);
 
     /* ---- Streams and events ---- */
 
-    /** Required. Makes an in-order stream. */
+    /** Required (any thread). *stream = a new in-order queue. At least two must be possible at a
+     * time; what is queued on one doesn't wait for another but through events. */
     ttm_status (*stream_create)(ttm_backend_stream **stream, ttm_backend_device *device);
-    /** Required. Waits for the stream's work, then frees it. */
+    /** Required (stream). Waits for the stream's work, then frees it. Can't fail: a failure of the
+     * work is lost. */
     void (*stream_destroy)(ttm_backend_stream *stream);
-    /** Required. Waits until everything queued has finished, and reports the first failure among
-     * it. */
+    /** Required (stream). Waits until everything queued has finished, and returns the first failure
+     * among it; after that the stream may be used on. */
     ttm_status (*stream_synchronize)(ttm_backend_stream *stream);
     /** Optional (all five event members or none), and then libttm synchronises streams instead.
-     * Records a new event after what is queued. */
+     * (stream) *event = a new event that happens when what is queued now has finished. */
     ttm_status (*event_record)(ttm_backend_event **event, ttm_backend_stream *stream);
-    /** Makes what is queued on `stream` from now on wait for `event`, which may be of another
-     * stream of the device. */
+    /** (stream) Makes what is queued on `stream` from now on wait for `event`, which may be of
+     * another stream of the device. The host doesn't wait if that can be helped. */
     ttm_status (*event_wait)(ttm_backend_stream *stream, ttm_backend_event *event);
-    /** Blocks the host until the event has happened. */
+    /** (any thread) Blocks the host until the event has happened. May report a failure of the work
+     * before it. */
     ttm_status (*event_synchronize)(ttm_backend_event *event);
-    /** *elapsed_ns = device time from `start` to `end`, both of which have happened. */
+    /** (any thread) *elapsed_ns = device time from `start` to `end`, which have happened in this
+     * order on one device; 0 when the device has no finer clock. */
     ttm_status (*event_elapsed_ns)(uint64_t *elapsed_ns, ttm_backend_event *start,
                                    ttm_backend_event *end);
-    /** Frees an event. */
+    /** (any thread) Frees an event, whether it has happened or not; what waits for it still does.
+     */
     void (*event_destroy)(ttm_backend_event *event);
 
     /* ---- Ops ---- */
 
-    /** Optional, and then no op is supported. Returns 1 when op_run would take this op: same
-     * opcode, shapes, strides, types and parameters. Must be fast and must not look at memory,
-     * which may be NULL here. */
+    /** Optional, and then no op is supported (any thread). Returns 1 when op_run would take this
+     * op: same opcode, shapes, strides, types and parameters; else 0, also for opcodes that it
+     * doesn't know. Called before every op: it must be fast, always answer the same, and not look
+     * at memory, which may be NULL here. The op is valid by ttm/ops.h; that has been checked. */
     int (*op_supported)(ttm_backend_device *device, const ttm_op *op);
-    /** Optional, and then 0. Returns the bytes of scratch that op_run wants in op->workspace.
-     * Memory may be NULL here. */
+    /** Optional, and then 0 (any thread). Returns the bytes of scratch that op_run wants in
+     * op->workspace for an op that it supports. The same op always wants the same. Memory may be
+     * NULL here. */
     size_t (*op_workspace_bytes)(ttm_backend_device *device, const ttm_op *op);
-    /** Optional, with op_supported. Queues an op that is supported. Returns as soon as it can; a
-     * failure that shows later is reported by stream_synchronize. */
+    /** Optional, with op_supported (stream). Queues an op that op_supported accepted, with at least
+     * the scratch asked for (content undefined, contiguous, aligned to alignment_bytes). Returns as
+     * soon as it can. Fails at once when the op can't be queued; a failure that shows later is
+     * returned by stream_synchronize or memory_read. It reads and writes no byte but those of its
+     * tensors, and keeps no pointer to `op`, its tensors' descriptions or its params. */
     ttm_status (*op_run)(ttm_backend_stream *stream, const ttm_op *op);
 } ttm_backend;
 
-/** The type of ttm_backend_entry. Returns the plugin's table, or NULL when the plugin can't work on
- * this machine at all (after host->error said why). Called once per process and plugin, before
- * anything else. */
+/** The type of ttm_backend_entry (one thread). Returns the plugin's table, or NULL when the plugin
+ * can't work on this machine at all (after host->error said why). libttm calls it once, before
+ * anything else; a plugin that wraps this one may call it again and gets the same table. */
 typedef const ttm_backend *(*ttm_backend_entry_function)(const ttm_backend_host *host);
 
 #ifdef __cplusplus

@@ -14,7 +14,12 @@
  * round-off of the output type (2^-24 for f32, 2^-9 for bf16, 2^-11 for f16), and |x|_abs is the
  * sum of absolute values that the result is a sum of. "Elementwise c·u" means |result − exact| ≤
  * c·u·|exact| + tiny.
- * - Every op is deterministic: the same inputs on the same device and build give the same bits. */
+ * - Every op is deterministic: the same inputs on the same device and build give the same bits.
+ *
+ * A backend is only run with ops that its op_supported accepted, on memory of its own device. It
+ * may take some types, strides or epilogues of an op and leave the others to libttm. What lies
+ * between the elements of a strided tensor, and the rest of its allocation, belongs to somebody
+ * else. */
 #ifndef TTM_OPS_H
 #define TTM_OPS_H
 

@@ -1,0 +1,134 @@
+#!/bin/sh
+# The plugin ABI against that of the last release:  sh tests/abi/check.sh [HEADERS]
+#   HEADERS      folder that holds ttm/backend.h; default: include/ of this tree
+#   --update     writes plugin-MAJOR.MINOR.abi for the headers as they are, when a version is released
+#   --self-test  shows on copies of the headers that breaks are found and announced additions aren't
+#
+# An unannounced change fails. One that is announced by a newer minor version (TTM_BACKEND_ABI_MINOR) may only add what
+# docs/plugin-abi.md allows; a newer major version may change anything. Needs abidw and abidiff (package abigail-tools).
+set -eu
+here=$(realpath "$(dirname "$0")")
+tree=$(realpath "$here/../..")
+for tool in abidw abidiff; do
+    command -v $tool >/dev/null || { echo "check.sh: there is no $tool: install abigail-tools" >&2; exit 1; }
+done
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# version HEADERS: MAJOR.MINOR that the headers say.
+version()
+{
+    sed -n 's/^#define TTM_BACKEND_ABI_\(MAJOR\|MINOR\) *\([0-9]*\)u.*/\2/p' "$1/ttm/backend.h" | paste -s -d .
+}
+
+# dump HEADERS SOURCE FILE: the ABI of the headers, as XML without anything of this machine.
+dump()
+{
+    cp "$2" "$scratch/abi.c"
+    (cd "$scratch" && cc -std=c11 -g -gno-record-gcc-switches -O0 -shared -fPIC -fvisibility=hidden -I"$1" abi.c -o libabi.so \
+        "-fdebug-prefix-map=$scratch=." "-fdebug-prefix-map=$1=include")
+    abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file "$3" "$scratch/libabi.so"
+}
+
+# The dump of the newest release.
+last_release()
+{
+    find "$here" -name 'plugin-*.abi' | sort -V | tail -n 1
+}
+
+# changed_numbers OLD NEW: the enumerators of OLD that aren't in NEW with their number. Counts may grow.
+changed_numbers()
+{
+    for file in "$1" "$2"; do
+        sed -n "s/.*<enumerator name='\([^']*\)' value='\([^']*\)'.*/\1 = \2/p" "$file" |
+            grep -v -e '^TTM_OP_COUNT ' -e '^ABI_.*_TENSORS ' | sort -u >"$scratch/numbers.$(basename "$file")"
+    done
+    comm -23 "$scratch/numbers.$(basename "$1")" "$scratch/numbers.$(basename "$2")"
+}
+
+# compare HEADERS SOURCE: 0 if the ABI is that of the last release, or differs as announced.
+compare()
+{
+    released=$(last_release)
+    [ -n "$released" ] || { echo "check.sh: there is no plugin-*.abi yet: run with --update" >&2; return 1; }
+    old=$(basename "$released" .abi)
+    old=${old#plugin-}
+    new=$(version "$1")
+    dump "$1" "$2" "$scratch/new.abi" || return 1
+    if [ "${new%.*}" -gt "${old%.*}" ]; then
+        echo "plugin ABI $new: a new major version, anything may differ from $old"
+        return 0
+    fi
+    allowed=
+    [ "${new#*.}" -le "${old#*.}" ] || allowed="--no-added-syms --suppressions $here/additions.ini"
+    numbers=$(changed_numbers "$released" "$scratch/new.abi")
+    # --harmless: that a change is compatible doesn't make it announced.
+    if [ -z "$numbers" ] && abidiff --harmless $allowed "$released" "$scratch/new.abi" >"$scratch/report" 2>&1; then
+        echo "plugin ABI $new: compatible with $old"
+        return 0
+    fi
+    [ -z "$numbers" ] || { echo "gone, or of another number:"; echo "$numbers"; } >"$scratch/report"
+    cat "$scratch/report" >&2
+    echo "check.sh: the plugin ABI differs from that of release $old${allowed:+ by more than a minor version may}: see docs/plugin-abi.md" >&2
+    return 1
+}
+
+# try WANTED WHAT FILE SED…: a change of a copy of the headers must pass or fail.
+tried=0
+try()
+{
+    wanted=$1 what=$2 file=$3
+    shift 3
+    rm -rf "$scratch/copy"
+    cp -R "$tree/include" "$scratch/copy"
+    cp "$here/abi.c" "$scratch/copy/abi.c"
+    before=$(cat "$scratch/copy/$file" | cksum)
+    for edit in "$@"; do
+        case $edit in
+        minor) sed -i 's/^#define TTM_BACKEND_ABI_MINOR .*/#define TTM_BACKEND_ABI_MINOR 99u/' "$scratch/copy/ttm/backend.h" ;;
+        major) sed -i 's/^#define TTM_BACKEND_ABI_MAJOR .*/#define TTM_BACKEND_ABI_MAJOR 99u/' "$scratch/copy/ttm/backend.h" ;;
+        *) sed -i "$edit" "$scratch/copy/$file" ;;
+        esac
+    done
+    [ "$before" != "$(cat "$scratch/copy/$file" | cksum)" ] || { echo "check.sh: '$what' changed nothing in $file" >&2; exit 1; }
+    result=passes
+    compare "$scratch/copy" "$scratch/copy/abi.c" >"$scratch/log" 2>&1 || result=fails
+    printf '%-6s  %s\n' "$result" "$what"
+    [ "$result" = "$wanted" ] || { cat "$scratch/log" >&2; echo "check.sh: it should be: $wanted" >&2; exit 1; }
+    tried=$((tried + 1))
+}
+
+self_test()
+{
+    try fails 'a member of the table is removed' ttm/backend.h '/(\*memory_zero)/,/;/d'
+    try fails 'two members of the table change places' ttm/backend.h \
+        's/(\*memory_alloc)(/(*memory_other)(/; s/(\*stream_create)(/(*memory_alloc)(/; s/(\*memory_other)(/(*stream_create)(/'
+    try fails 'a member is put in the middle of the table' ttm/backend.h 's/^    const char \*description;/    const char *licence; const char *description;/'
+    try fails 'the same with a newer minor version' ttm/backend.h 's/^    const char \*description;/    const char *licence; const char *description;/' minor
+    try fails 'a function takes another type' ttm/backend.h 's/(\*device_count)(int32_t \*count)/(*device_count)(int64_t *count)/'
+    try fails 'a text gets longer' ttm/backend.h 's/char vendor\[64\]/char vendor[96]/'
+    try fails 'an op gets another number' ttm/ops.h 's/TTM_OP_GELU = 6/TTM_OP_GELU = 7/; s/TTM_OP_GELU_BACKWARD = 7/TTM_OP_GELU_BACKWARD = 6/'
+    try fails 'the same with a newer minor version' ttm/ops.h 's/TTM_OP_GELU = 6/TTM_OP_GELU = 7/; s/TTM_OP_GELU_BACKWARD = 7/TTM_OP_GELU_BACKWARD = 6/' minor
+    try fails 'two slots of an op change places' ttm/ops.h 's/TTM_MATMUL_A = 1/TTM_MATMUL_A = 2/; s/TTM_MATMUL_B = 2/TTM_MATMUL_B = 1/' minor
+    try fails 'a parameter gets another type' ttm/ops.h 's/^    int32_t causal;/    int64_t causal;/' minor
+    try fails 'a type gets another number' ttm/types.h 's/TTM_BF16 = 2/TTM_BF16 = 3/; s/TTM_F16 = 3/TTM_F16 = 2/'
+    try fails 'tensors get more dimensions' ttm/types.h 's/TTM_MAX_RANK 8/TTM_MAX_RANK 9/' minor
+    try fails 'a status gets another number' ttm/status.h 's/TTM_ERROR_IO = 7/TTM_ERROR_IO = 70/' minor
+    try fails 'a member at the end of the table, unannounced' ttm/backend.h 's/^} ttm_backend;/    void (*later)(void);\n} ttm_backend;/'
+    try fails 'an op behind the last one, unannounced' ttm/ops.h 's/TTM_OP_COUNT = 22/TTM_OP_LATER = 22,\n    TTM_OP_COUNT = 23/'
+    try passes 'a member at the end of the table, with a newer minor version' ttm/backend.h \
+        's/^} ttm_backend;/    void (*later)(void);\n} ttm_backend;/' minor
+    try passes 'an op behind the last one, with a newer minor version' ttm/ops.h 's/TTM_OP_COUNT = 22/TTM_OP_LATER = 22,\n    TTM_OP_COUNT = 23/' minor
+    try passes 'anything, with a newer major version' ttm/types.h 's/TTM_MAX_RANK 8/TTM_MAX_RANK 9/' major
+    try passes 'another comment' ttm/backend.h 's/Frees an event\./Frees one event./'
+    echo "$tried changes judged as they should be"
+}
+
+case ${1:-} in
+--update)
+    dump "$tree/include" "$here/abi.c" "$here/plugin-$(version "$tree/include").abi"
+    echo "plugin-$(version "$tree/include").abi written: commit it with the release"
+    ;;
+--self-test) self_test ;;
+*) compare "$(realpath "${1:-$tree/include}")" "$here/abi.c" ;;
+esac
