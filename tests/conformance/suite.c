@@ -305,15 +305,11 @@ static ttm_status run_worker(suite_report *report, struct position *position, st
 ttm_status suite_run(suite_report *report, const suite_options *options)
 {
     struct position position = {0};
-    struct record *record = calloc(1, sizeof *record);
-    if (record == NULL) {
-        return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a verdict");
-    }
+    struct record record; /* not allocated: workers would inherit it as a leak */
     ttm_status status = TTM_OK;
     while (status == TTM_OK && find_selected(&position, options)) {
-        status = run_worker(report, &position, record, options);
+        status = run_worker(report, &position, &record, options);
     }
-    free(record);
     return status;
 }
 
