@@ -21,6 +21,10 @@ TTM_API TTM_CHECKED ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op);
  * string is not copied. */
 TTM_API void ttm_stream_set_label(ttm_stream *stream, const char *label);
 
+/** Says which layer of a model the following ops of this stream belong to: labels then begin with
+ * "layer 3 "; −1 for none. */
+TTM_API void ttm_stream_set_layer(ttm_stream *stream, int64_t layer);
+
 /** Returns an op's name as tools spell it ("matmul"), or "unknown". */
 TTM_API const char *ttm_op_name(ttm_opcode opcode);
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <ttm/device.h>
+#include <ttm/profile.h>
 
 struct ttm_device {
     const ttm_backend *backend; /* Complete: members an older plugin lacks are NULL here (the loader
@@ -20,7 +21,11 @@ struct ttm_stream {
     ttm_device *device;
     ttm_backend_stream *handle; /* NULL for a planning stream. */
     bool profiling;
-    const char *label;
+    const char *label;     /* As ops get it: label_text in a layer, else what was set. */
+    const char *label_set; /* What ttm_stream_set_label said. */
+    int64_t layer;         /* What ttm_stream_set_layer said, plus one; 0 outside layers. */
+    char label_text[64];
+    ttm_profile *profile;    /* Recording; NULL for none. */
     ttm_tensor workspace;    /* The allocation, f32 [capacity], absent at first. */
     size_t workspace_used;   /* Bytes taken by the ops being decomposed now. */
     size_t workspace_needed; /* Largest use so far. */

@@ -12,8 +12,11 @@
 #include "core/op_table.h"
 #include "core/op_validate.h"
 #include "core/plugin_host.h"
+#include "core/profile_hook.h"
 #include "core/stream_workspace.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -210,17 +213,44 @@ ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op)
     ttm_op_statistics *statistics = &stream->statistics[op->opcode];
     statistics->calls++;
     if (chosen == ROUTE_DECOMPOSED) {
-        return run_decomposed(stream, &full);
+        const size_t call = ttm_profile_begin_op(stream, &full, TTM_PROFILE_DECOMPOSED);
+        const ttm_status status = run_decomposed(stream, &full);
+        ttm_profile_end(stream, call);
+        return status;
     }
     double operations = 0.0;
     double bytes = 0.0;
     ttm_op_cost(&operations, &bytes, &full);
     statistics->operations += operations;
     statistics->bytes += bytes;
-    return chosen == ROUTE_NATIVE ? run_native(stream, &full) : run_on_host(stream, &full);
+    const bool native = chosen == ROUTE_NATIVE;
+    const size_t call =
+        ttm_profile_begin_op(stream, &full, native ? TTM_PROFILE_NATIVE : TTM_PROFILE_HOST);
+    const ttm_status status = native ? run_native(stream, &full) : run_on_host(stream, &full);
+    ttm_profile_end(stream, call);
+    return status;
+}
+
+/* Ops, error messages and profiles see "layer 3 mlp.c_fc". */
+static void compose_label(ttm_stream *stream)
+{
+    stream->label = stream->label_set;
+    if (stream->layer > 0) {
+        snprintf(stream->label_text, sizeof stream->label_text, "layer %" PRId64 "%s%s",
+                 stream->layer - 1, stream->label_set != NULL ? " " : "",
+                 stream->label_set != NULL ? stream->label_set : "");
+        stream->label = stream->label_text;
+    }
 }
 
 void ttm_stream_set_label(ttm_stream *stream, const char *label)
 {
-    stream->label = label;
+    stream->label_set = label;
+    compose_label(stream);
+}
+
+void ttm_stream_set_layer(ttm_stream *stream, int64_t layer)
+{
+    stream->layer = layer < 0 ? 0 : layer + 1;
+    compose_label(stream);
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <ttm/compute.h>
+#include <ttm/profile.h>
 #include <ttm/tt_split.h>
 
 /** Runs an op in terms of simpler ones on the same stream, taking scratch through ttm_scratch_take.
@@ -30,10 +31,6 @@ void ttm_scratch_release(ttm_stream *stream, size_t mark);
  * both ways. */
 TTM_CHECKED ttm_status ttm_op_run_on_host(size_t *staged_bytes, ttm_stream *stream,
                                           const ttm_op *op);
-
-/** *operations and *bytes = what an op's definition needs: additions and multiplications; bytes
- * that must be read and written at least (op_cost.c). */
-void ttm_op_cost(double *operations, double *bytes, const ttm_op *op);
 
 /** Finds the cheapest order of joining a list of cores [layers, r, n, m, r'], which ends at the
  * first absent one or at TTM_TT_MAX_CORES (op_cost.c). */

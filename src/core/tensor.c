@@ -6,6 +6,7 @@
 #include "core/device_memory.h"
 #include "core/error.h"
 #include "core/plugin_host.h"
+#include "core/profile_hook.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -63,8 +64,11 @@ ttm_status ttm_tensor_write(ttm_stream *stream, const ttm_tensor *tensor, const 
     if (bytes == 0) {
         return TTM_OK;
     }
-    return TTM_PLUGIN_CALL(stream->device->backend, memory_write, stream->handle, tensor->memory,
-                           tensor->offset, source, bytes);
+    const size_t call = ttm_profile_begin_transfer(stream, "write", bytes);
+    const ttm_status status = TTM_PLUGIN_CALL(stream->device->backend, memory_write, stream->handle,
+                                              tensor->memory, tensor->offset, source, bytes);
+    ttm_profile_end(stream, call);
+    return status;
 }
 
 ttm_status ttm_tensor_read(ttm_stream *stream, void *target, const ttm_tensor *tensor)
@@ -77,17 +81,15 @@ ttm_status ttm_tensor_read(ttm_stream *stream, void *target, const ttm_tensor *t
     if (bytes == 0) {
         return TTM_OK;
     }
-    return TTM_PLUGIN_CALL(stream->device->backend, memory_read, stream->handle, target,
-                           tensor->memory, tensor->offset, bytes);
+    const size_t call = ttm_profile_begin_transfer(stream, "read", bytes);
+    const ttm_status status = TTM_PLUGIN_CALL(stream->device->backend, memory_read, stream->handle,
+                                              target, tensor->memory, tensor->offset, bytes);
+    ttm_profile_end(stream, call);
+    return status;
 }
 
-ttm_status ttm_tensor_zero(ttm_stream *stream, const ttm_tensor *tensor)
+static ttm_status zero_bytes(ttm_stream *stream, const ttm_tensor *tensor, size_t bytes)
 {
-    if (stream->handle == NULL) {
-        return TTM_OK;
-    }
-    size_t bytes = 0;
-    TTM_TRY(contiguous_bytes(&bytes, tensor, "clearing"));
     const ttm_backend *backend = stream->device->backend;
     if (bytes > 0 && backend->memory_zero != NULL) {
         return TTM_PLUGIN_CALL(backend, memory_zero, stream->handle, tensor->memory, tensor->offset,
@@ -100,6 +102,19 @@ ttm_status ttm_tensor_zero(ttm_stream *stream, const ttm_tensor *tensor)
                                 tensor->offset + done, zeros, part));
     }
     return TTM_OK;
+}
+
+ttm_status ttm_tensor_zero(ttm_stream *stream, const ttm_tensor *tensor)
+{
+    if (stream->handle == NULL) {
+        return TTM_OK;
+    }
+    size_t bytes = 0;
+    TTM_TRY(contiguous_bytes(&bytes, tensor, "clearing"));
+    const size_t call = ttm_profile_begin_transfer(stream, "zero", bytes);
+    const ttm_status status = zero_bytes(stream, tensor, bytes);
+    ttm_profile_end(stream, call);
+    return status;
 }
 
 ttm_status ttm_tensor_map(void **pointer, ttm_device *device, const ttm_tensor *tensor)

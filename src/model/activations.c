@@ -5,6 +5,7 @@
 #include "model/model_internal.h"
 
 #include <inttypes.h>
+#include <ttm/compute.h>
 
 /* With fewer rows the product that gives dwte would be bound by reading and writing dwte. */
 #define LEAST_LOGIT_ROWS 512
@@ -168,6 +169,9 @@ ttm_status ttm_pass_begin(ttm_pass *pass, ttm_model *model, ttm_stream *stream, 
                             .seq = seq,
                             .layers = model->activations};
     *pass = fresh;
+    if (stream != NULL) {
+        ttm_stream_set_layer(stream, -1); /* A pass that failed may have left one. */
+    }
     if (__builtin_mul_overflow(batch, seq, &pass->rows) || pass->rows > INT32_MAX) {
         return ttm_fail(TTM_ERROR_SHAPE,
                         "%" PRId64 " sequences of %" PRId64 " tokens are too many for one pass",

@@ -137,8 +137,11 @@ static ttm_status backward_attention(const ttm_pass *pass, int64_t layer)
 
 ttm_status ttm_backward_layer(const ttm_pass *pass, int64_t layer)
 {
+    ttm_stream_set_layer(pass->stream, layer);
     TTM_TRY(backward_mlp(pass, layer));
-    return backward_attention(pass, layer);
+    TTM_TRY(backward_attention(pass, layer));
+    ttm_stream_set_layer(pass->stream, -1);
+    return TTM_OK;
 }
 
 ttm_status ttm_backward_embedding(const ttm_pass *pass, const ttm_tensor *tokens)

@@ -120,10 +120,13 @@ ttm_status ttm_forward_mlp(const ttm_pass *pass, int64_t layer)
 
 ttm_status ttm_forward_layer(const ttm_pass *pass, int64_t layer)
 {
+    ttm_stream_set_layer(pass->stream, layer);
     TTM_TRY(ttm_forward_qkv(pass, layer));
     TTM_TRY(forward_attention(pass, layer));
     TTM_TRY(ttm_forward_attention_branch(pass, layer));
-    return ttm_forward_mlp(pass, layer);
+    TTM_TRY(ttm_forward_mlp(pass, layer));
+    ttm_stream_set_layer(pass->stream, -1);
+    return TTM_OK;
 }
 
 ttm_status ttm_forward_final_norm(const ttm_pass *pass)

@@ -150,6 +150,7 @@ static ttm_status run_layers(const ttm_generator *generator, const ttm_pass *pas
         TTM_TRY(embed(generator, pass, spans[index], row));
     }
     for (int64_t layer = 0; layer < generator->model->config.layers; layer++) {
+        ttm_stream_set_layer(pass->stream, layer);
         TTM_TRY(ttm_forward_qkv(pass, layer));
         ttm_stream_set_label(pass->stream, "attention");
         for (int64_t index = 0, row = 0; index < count; row += spans[index++].count) {
@@ -158,6 +159,7 @@ static ttm_status run_layers(const ttm_generator *generator, const ttm_pass *pas
         TTM_TRY(ttm_forward_attention_branch(pass, layer));
         TTM_TRY(ttm_forward_mlp(pass, layer));
     }
+    ttm_stream_set_layer(pass->stream, -1);
     return ttm_forward_final_norm(pass);
 }
 

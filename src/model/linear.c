@@ -6,18 +6,20 @@
 #include "core/error.h"
 #include "model/tt_groups.h"
 
-#include <ttm/tt_plan.h>
+#include <ttm/tune.h>
 
-/* Estimates whether contraction of `rows` rows beats one product with W. Only for CPUs: the cost
- * model knows nothing of other devices, where the launches of a contraction count for more. */
+/* Estimates whether contraction of `rows` rows beats one product with W. Only for CPUs and for
+ * devices that were tuned: the untuned cost model knows nothing of other devices, where the
+ * launches of a contraction count for more. */
 static bool contraction_is_cheaper(const ttm_model *model, const ttm_tt_group *group, int64_t rows)
 {
-    const ttm_tt_cost_model costs = TTM_TT_COST_MODEL_INIT;
+    ttm_tt_cost_model costs;
+    const bool measured = ttm_tt_cost_model_for_device(&costs, model->device, model->options.dtype);
     const double in = (double)ttm_tt_shape_in(group->shape);
     const double out = (double)ttm_tt_shape_out(group->shape);
     ttm_tt_plan plan;
     ttm_tt_plan_price price;
-    if (ttm_device_get_info(model->device)->kind != TTM_DEVICE_CPU ||
+    if ((ttm_device_get_info(model->device)->kind != TTM_DEVICE_CPU && !measured) ||
         ttm_tt_plan_find(&plan, group->shape, rows, TTM_TT_FORWARD, &costs) != TTM_OK ||
         ttm_tt_plan_cost(&price, &plan, &costs) != TTM_OK) {
         return false;

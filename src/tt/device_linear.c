@@ -1,8 +1,11 @@
 /* TT_LINEAR and its backward in terms of products and copies, in the order of contraction that the
  * planner finds cheapest. */
+#include "core/device_internal.h"
 #include "core/error.h"
 #include "core/op_dispatch.h"
 #include "tt/plan_run.h"
+
+#include <ttm/tune.h>
 
 static ttm_status shape_of_cores(ttm_tt_shape *shape, const ttm_tensor *cores)
 {
@@ -41,7 +44,8 @@ ttm_status ttm_decompose_tt_linear(ttm_stream *stream, const ttm_op *op)
     ttm_tt_shape shape;
     ttm_tt_plan plan;
     TTM_TRY(shape_of_cores(&shape, cores));
-    TTM_TRY(ttm_tt_plan_find(&plan, &shape, x->shape[0], TTM_TT_FORWARD, NULL));
+    TTM_TRY(ttm_tt_plan_find_for_device(&plan, stream->device, x->dtype, &shape, x->shape[0],
+                                        TTM_TT_FORWARD));
     const ttm_tt_plan_tensors tensors = {.x = x, .cores = cores, .result = y};
     TTM_TRY(ttm_tt_plan_run(stream, &plan, &tensors));
     if (!ttm_tensor_present(bias)) {
@@ -67,12 +71,14 @@ ttm_status ttm_decompose_tt_linear_backward(ttm_stream *stream, const ttm_op *op
     TTM_TRY(shape_of_cores(&shape, cores));
     const size_t mark = ttm_scratch_mark(stream);
     if (ttm_tensor_present(dx)) {
-        TTM_TRY(ttm_tt_plan_find(&plan, &shape, x->shape[0], TTM_TT_INPUT_GRADIENT, NULL));
+        TTM_TRY(ttm_tt_plan_find_for_device(&plan, stream->device, x->dtype, &shape, x->shape[0],
+                                            TTM_TT_INPUT_GRADIENT));
         const ttm_tt_plan_tensors tensors = {.x = dy, .cores = cores, .result = dx};
         TTM_TRY(ttm_tt_plan_run(stream, &plan, &tensors));
         ttm_scratch_release(stream, mark);
     }
-    TTM_TRY(ttm_tt_plan_find(&plan, &shape, x->shape[0], TTM_TT_CORE_GRADIENTS, NULL));
+    TTM_TRY(ttm_tt_plan_find_for_device(&plan, stream->device, x->dtype, &shape, x->shape[0],
+                                        TTM_TT_CORE_GRADIENTS));
     const ttm_tt_plan_tensors tensors = {
         .x = x, .dy = dy, .cores = cores, .dcores = &op->tensors[TTM_TT_LINEAR_BACKWARD_DCORE]};
     TTM_TRY(ttm_tt_plan_run(stream, &plan, &tensors));

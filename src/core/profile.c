@@ -1,0 +1,375 @@
+/* The recorder behind ttm/profile.h.
+ *
+ * Calls that do the same share one entry of a table, found by a hash of what they are, so that a
+ * call costs the recorder two clock reads, two events and a look-up, and no text is formatted
+ * twice. Failures while recording stick and are reported by ttm_profile_stop: the work itself
+ * mustn't fail because somebody watches. */
+#include "core/array.h"
+#include "core/error.h"
+#include "core/host_clock.h"
+#include "core/op_dispatch.h"
+#include "core/op_table.h"
+#include "core/profile_hook.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A call while it is recorded. */
+typedef struct recorded {
+    ttm_event *start;
+    ttm_event *end;
+} recorded;
+
+struct ttm_profile {
+    ttm_stream *stream;
+    ttm_event *origin;
+    uint64_t host_origin_ns;
+    uint64_t host_ns;
+    uint64_t device_ns;
+    ttm_status failure; /* The first one since the start, */
+    char message[512];  /* and what it said. */
+    ttm_profile_op *ops;
+    uint64_t *hashes; /* Of each op. */
+    size_t op_count;
+    size_t op_capacity;
+    size_t hash_capacity;
+    uint32_t *slots; /* Open addressing: index of an op + 1, 0 for a free slot. */
+    size_t slot_count;
+    ttm_profile_call *calls;
+    recorded *events;
+    size_t call_count;
+    size_t call_capacity;
+    size_t event_capacity;
+};
+
+/* ---- What a call is ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash ^= value;
+    hash *= UINT64_C(0x9E3779B97F4A7C15);
+    return hash ^ (hash >> 29);
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++) {
+        hash = mix(hash, (unsigned char)*text);
+    }
+    return hash;
+}
+
+static uint64_t hash_op(const ttm_stream *stream, const ttm_op *op)
+{
+    uint64_t hash = mix_text(mix((uint64_t)op->opcode + 1, (uint64_t)stream->layer), op->label);
+    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+        const ttm_tensor *tensor = &op->tensors[slot];
+        hash = mix(hash, (uint64_t)tensor->dtype * 16 + (uint64_t)tensor->rank);
+        for (int32_t dim = 0; dim < tensor->rank; dim++) {
+            hash = mix(hash, (uint64_t)tensor->shape[dim]);
+            hash = mix(hash, (uint64_t)tensor->stride[dim]);
+        }
+    }
+    return hash;
+}
+
+static void put_shapes(char *text, size_t text_bytes, const ttm_op *op)
+{
+    size_t used = 0;
+    ttm_dtype last = TTM_DTYPE_NONE;
+    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+        const ttm_tensor *tensor = &op->tensors[slot];
+        if (!ttm_tensor_present(tensor)) {
+            continue;
+        }
+        char one[160];
+        size_t length = 0;
+        if (tensor->dtype != last) {
+            length = (size_t)snprintf(one, sizeof one, "%s ", ttm_dtype_name(tensor->dtype));
+            last = tensor->dtype;
+        }
+        one[length++] = '[';
+        for (int32_t dim = 0; dim < tensor->rank && length < sizeof one - 24; dim++) {
+            length += (size_t)snprintf(one + length, sizeof one - length, "%s%" PRId64,
+                                       dim > 0 ? ", " : "", tensor->shape[dim]);
+        }
+        one[length++] = ']';
+        one[length] = '\0';
+        if (used + length + 6 > text_bytes) {
+            snprintf(text + used, text_bytes - used, " …");
+            return;
+        }
+        used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", used > 0 ? " " : "", one);
+    }
+}
+
+static ttm_status grow_slots(ttm_profile *profile)
+{
+    const size_t count = profile->slot_count == 0 ? 1024 : profile->slot_count * 2;
+    uint32_t *slots = NULL;
+    TTM_TRY(ttm_array_new(&slots, count, sizeof *slots, "a profile"));
+    for (size_t op = 0; op < profile->op_count; op++) {
+        size_t slot = profile->hashes[op] & (count - 1);
+        while (slots[slot] != 0) {
+            slot = (slot + 1) & (count - 1);
+        }
+        slots[slot] = (uint32_t)op + 1;
+    }
+    free(profile->slots);
+    profile->slots = slots;
+    profile->slot_count = count;
+    return TTM_OK;
+}
+
+/* *index = the op with this hash. *made tells that it is new, and zeroed. */
+static ttm_status find_op(size_t *index, bool *made, ttm_profile *profile, uint64_t hash)
+{
+    if (profile->slot_count < 2 * (profile->op_count + 1)) {
+        TTM_TRY(grow_slots(profile));
+    }
+    size_t slot = hash & (profile->slot_count - 1);
+    for (; profile->slots[slot] != 0; slot = (slot + 1) & (profile->slot_count - 1)) {
+        if (profile->hashes[profile->slots[slot] - 1] == hash) {
+            *index = profile->slots[slot] - 1;
+            *made = false;
+            return TTM_OK;
+        }
+    }
+    const size_t count = profile->op_count;
+    TTM_TRY(ttm_array_reserve(&profile->ops, &profile->op_capacity, count + 1, sizeof *profile->ops,
+                              "a profile"));
+    TTM_TRY(ttm_array_reserve(&profile->hashes, &profile->hash_capacity, count + 1,
+                              sizeof *profile->hashes, "a profile"));
+    memset(&profile->ops[count], 0, sizeof profile->ops[count]);
+    profile->hashes[count] = hash;
+    profile->slots[slot] = (uint32_t)count + 1;
+    profile->op_count++;
+    *index = count;
+    *made = true;
+    return TTM_OK;
+}
+
+/* ---- Recording ---- */
+
+static void remember_failure(ttm_profile *profile, ttm_status status)
+{
+    if (profile->failure == TTM_OK) {
+        profile->failure = status;
+        snprintf(profile->message, sizeof profile->message, "%s", ttm_error_message());
+    }
+}
+
+static ttm_status add_call(ttm_profile *profile, size_t op, ttm_profile_route route)
+{
+    const size_t count = profile->call_count;
+    TTM_TRY(ttm_array_reserve(&profile->calls, &profile->call_capacity, count + 1,
+                              sizeof *profile->calls, "a profile"));
+    TTM_TRY(ttm_array_reserve(&profile->events, &profile->event_capacity, count + 1,
+                              sizeof *profile->events, "a profile"));
+    profile->calls[count] =
+        (ttm_profile_call){.op = (uint32_t)op,
+                           .depth = (uint16_t)profile->stream->depth,
+                           .route = (uint16_t)route,
+                           .host_start_ns = ttm_host_clock_ns() - profile->host_origin_ns};
+    profile->events[count] = (recorded){0};
+    TTM_TRY(ttm_event_record(&profile->events[count].start, profile->stream));
+    profile->call_count++;
+    return TTM_OK;
+}
+
+static size_t finish_begin(ttm_profile *profile, ttm_status status)
+{
+    if (status != TTM_OK) {
+        remember_failure(profile, status);
+        return TTM_PROFILE_NO_CALL;
+    }
+    return profile->call_count - 1;
+}
+
+size_t ttm_profile_begin_op(ttm_stream *stream, const ttm_op *op, ttm_profile_route route)
+{
+    ttm_profile *profile = stream->profile;
+    if (profile == NULL) {
+        return TTM_PROFILE_NO_CALL;
+    }
+    size_t index = 0;
+    bool made = false;
+    ttm_status status = find_op(&index, &made, profile, hash_op(stream, op));
+    if (status == TTM_OK && made) {
+        ttm_profile_op *entry = &profile->ops[index];
+        entry->name = ttm_op_name(op->opcode);
+        entry->opcode = (int32_t)op->opcode;
+        entry->layer = (int32_t)stream->layer - 1;
+        snprintf(entry->label, sizeof entry->label, "%s", op->label != NULL ? op->label : "");
+        put_shapes(entry->shapes, sizeof entry->shapes, op);
+        ttm_op_cost(&entry->operations, &entry->bytes, op);
+    }
+    if (status == TTM_OK) {
+        status = add_call(profile, index, route);
+    }
+    return finish_begin(profile, status);
+}
+
+size_t ttm_profile_begin_transfer(ttm_stream *stream, const char *name, size_t bytes)
+{
+    ttm_profile *profile = stream->profile;
+    if (profile == NULL) {
+        return TTM_PROFILE_NO_CALL;
+    }
+    size_t index = 0;
+    bool made = false;
+    ttm_status status = find_op(&index, &made, profile, mix_text(mix(0, bytes), name));
+    if (status == TTM_OK && made) {
+        ttm_profile_op *entry = &profile->ops[index];
+        entry->name = name;
+        entry->opcode = TTM_OP_COUNT;
+        entry->layer = -1;
+        entry->bytes = (double)bytes;
+        snprintf(entry->shapes, sizeof entry->shapes, "%zu bytes", bytes);
+    }
+    if (status == TTM_OK) {
+        status = add_call(profile, index, TTM_PROFILE_TRANSFER);
+    }
+    return finish_begin(profile, status);
+}
+
+void ttm_profile_end(ttm_stream *stream, size_t call)
+{
+    ttm_profile *profile = stream->profile;
+    if (profile == NULL || call >= profile->call_count) {
+        return;
+    }
+    const ttm_status status = ttm_event_record(&profile->events[call].end, stream);
+    if (status != TTM_OK) {
+        remember_failure(profile, status);
+    }
+    profile->calls[call].host_end_ns = ttm_host_clock_ns() - profile->host_origin_ns;
+}
+
+/* ---- Reading the times ---- */
+
+static ttm_status read_times(ttm_profile *profile)
+{
+    for (size_t call = 0; call < profile->call_count; call++) {
+        const recorded *events = &profile->events[call];
+        ttm_profile_call *times = &profile->calls[call];
+        if (events->end == NULL) {
+            continue; /* The op failed: it never ended. */
+        }
+        TTM_TRY(ttm_event_elapsed_ns(&times->start_ns, profile->origin, events->start));
+        TTM_TRY(ttm_event_elapsed_ns(&times->end_ns, profile->origin, events->end));
+        times->end_ns = times->end_ns > times->start_ns ? times->end_ns : times->start_ns;
+    }
+    return TTM_OK;
+}
+
+static void forget_events(ttm_profile *profile)
+{
+    for (size_t call = 0; call < profile->call_count; call++) {
+        ttm_event_destroy(profile->events[call].start);
+        ttm_event_destroy(profile->events[call].end);
+        profile->events[call] = (recorded){0};
+    }
+    ttm_event_destroy(profile->origin);
+    profile->origin = NULL;
+}
+
+ttm_status ttm_profile_create(ttm_profile **profile, ttm_stream *stream)
+{
+    *profile = NULL;
+    if (stream->handle == NULL) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "a planning stream runs nothing that could be profiled");
+    }
+    ttm_profile *made = NULL;
+    TTM_TRY(ttm_array_new(&made, 1, sizeof *made, "a profile"));
+    made->stream = stream;
+    *profile = made;
+    return TTM_OK;
+}
+
+void ttm_profile_destroy(ttm_profile *profile)
+{
+    if (profile == NULL) {
+        return;
+    }
+    if (profile->stream->profile == profile) {
+        profile->stream->profile = NULL;
+    }
+    forget_events(profile);
+    free(profile->ops);
+    free(profile->hashes);
+    free(profile->slots);
+    free(profile->calls);
+    free(profile->events);
+    free(profile);
+}
+
+ttm_status ttm_profile_start(ttm_profile *profile)
+{
+    ttm_stream *stream = profile->stream;
+    if (stream->profile != NULL) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "the stream is being profiled already");
+    }
+    forget_events(profile);
+    profile->call_count = 0;
+    profile->op_count = 0;
+    if (profile->slots != NULL) {
+        memset(profile->slots, 0, profile->slot_count * sizeof *profile->slots);
+    }
+    profile->failure = TTM_OK;
+    profile->host_ns = 0;
+    profile->device_ns = 0;
+    TTM_TRY(ttm_stream_synchronize(stream));
+    TTM_TRY(ttm_event_record(&profile->origin, stream));
+    profile->host_origin_ns = ttm_host_clock_ns();
+    stream->profile = profile;
+    return TTM_OK;
+}
+
+ttm_status ttm_profile_stop(ttm_profile *profile)
+{
+    ttm_status status = TTM_OK;
+    ttm_event *end = NULL;
+    if (profile->stream->profile != profile) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "the profile hasn't been started");
+    }
+    profile->stream->profile = NULL;
+    TTM_TRY_OUT(ttm_event_record(&end, profile->stream));
+    TTM_TRY_OUT(ttm_stream_synchronize(profile->stream));
+    profile->host_ns = ttm_host_clock_ns() - profile->host_origin_ns;
+    TTM_TRY_OUT(ttm_event_elapsed_ns(&profile->device_ns, profile->origin, end));
+    if (profile->failure != TTM_OK) {
+        status = ttm_fail(profile->failure, "profiling: %s", profile->message);
+        goto out;
+    }
+    status = read_times(profile);
+out:
+    ttm_event_destroy(end);
+    forget_events(profile);
+    return status;
+}
+
+const ttm_profile_call *ttm_profile_calls(const ttm_profile *profile, size_t *count)
+{
+    *count = profile->call_count;
+    return profile->calls;
+}
+
+const ttm_profile_op *ttm_profile_ops(const ttm_profile *profile, size_t *count)
+{
+    *count = profile->op_count;
+    return profile->ops;
+}
+
+uint64_t ttm_profile_device_ns(const ttm_profile *profile)
+{
+    return profile->device_ns;
+}
+
+uint64_t ttm_profile_host_ns(const ttm_profile *profile)
+{
+    return profile->host_ns;
+}
