@@ -50,25 +50,6 @@ static void install_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* The options of a new run follow the preset; those of a resumed one are the run's own. */
-static int choose_options(train_job *job)
-{
-    const train_arguments *arguments = &job->arguments;
-    job->options = (ttm_trainer_options)TTM_TRAINER_OPTIONS_INIT;
-    if (arguments->resume) {
-        ttm_status status = ttm_trainer_latest_checkpoint(&job->checkpoint, arguments->out);
-        if (status == TTM_OK) {
-            status = ttm_trainer_read_options(&job->options, arguments->out);
-        }
-        if (status != TTM_OK) {
-            return tool_fail(status);
-        }
-    } else if (arguments->preset != NULL) {
-        ttm_trainer_options_for_preset(&job->options, arguments->preset);
-    }
-    return train_arguments_apply(&job->options, arguments);
-}
-
 /* Joins the texts of all --tt with semicolons. The caller frees. */
 static char *join_tt(const tool_list *list)
 {
@@ -77,9 +58,10 @@ static char *join_tt(const tool_list *list)
         bytes += strlen(list->items[i]) + 1;
     }
     char *text = calloc(bytes, 1);
+    char *place = text;
     for (size_t i = 0; text != NULL && i < list->count; i++) {
-        strcat(text, list->items[i]);
-        strcat(text, ";");
+        place = stpcpy(place, list->items[i]);
+        *place++ = ';';
     }
     return text;
 }
@@ -146,7 +128,14 @@ static int choose_weights(train_job *job, const char *folder)
 static int choose_model(train_job *job)
 {
     const train_arguments *arguments = &job->arguments;
-    const char *folder = arguments->resume ? job->checkpoint : arguments->model;
+    const char *folder = arguments->model;
+    if (arguments->resume) {
+        const ttm_status status = ttm_trainer_latest_checkpoint(&job->checkpoint, arguments->out);
+        if (status != TTM_OK) {
+            return tool_fail(status);
+        }
+        folder = job->checkpoint;
+    }
     if (folder != NULL) {
         return choose_weights(job, folder);
     }
@@ -160,6 +149,37 @@ static int choose_model(train_job *job)
         code = configure_preset(&job->config, arguments, given_vocabulary(job));
     }
     return code;
+}
+
+/* Returns the preset whose training settings suit given weights: the published one of their size.
+ */
+static const char *preset_of_size(const ttm_gpt2_config *config)
+{
+    enum { SMALL_WIDTH = 512, MEDIUM_WIDTH = 1024 };
+    return config->width >= MEDIUM_WIDTH  ? "gpt2-medium"
+           : config->width >= SMALL_WIDTH ? "gpt2-small"
+                                          : "gpt2-tiny";
+}
+
+/* The options of a new run follow the preset; those of a resumed one are the run's own. */
+static int choose_options(train_job *job)
+{
+    const train_arguments *arguments = &job->arguments;
+    ttm_trainer_options *options = &job->options;
+    *options = (ttm_trainer_options)TTM_TRAINER_OPTIONS_INIT;
+    if (arguments->resume) {
+        const ttm_status status = ttm_trainer_read_options(options, arguments->out);
+        if (status != TTM_OK) {
+            return tool_fail(status);
+        }
+        return train_arguments_apply(options, arguments);
+    }
+    ttm_trainer_options_for_preset(
+        options, arguments->preset != NULL ? arguments->preset : preset_of_size(&job->config));
+    if (options->seq > job->config.context) {
+        options->seq = 0; /* the usual length doesn't fit a model with a shorter context */
+    }
+    return train_arguments_apply(options, arguments);
 }
 
 static int make_plan(train_job *job)
@@ -256,10 +276,10 @@ static int run(train_job *job)
 {
     int code = train_inputs_find(&job->inputs, &job->arguments);
     if (code == TOOL_GO_ON) {
-        code = choose_options(job);
+        code = choose_model(job);
     }
     if (code == TOOL_GO_ON) {
-        code = choose_model(job);
+        code = choose_options(job);
     }
     if (code == TOOL_GO_ON) {
         code = make_plan(job);

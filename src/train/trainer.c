@@ -266,6 +266,18 @@ static ttm_status read_config(ttm_gpt2_config *config, const ttm_trainer_setup *
     return TTM_OK;
 }
 
+/* A run may be made longer or shorter, but not shorter than it is already. */
+static ttm_status check_steps_left(const ttm_train_state *state, const ttm_trainer_options *options)
+{
+    if (options->steps < state->step) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "steps is %" PRId64 ", but the run has done %" PRId64
+                        " already: give at least as many",
+                        options->steps, state->step);
+    }
+    return TTM_OK;
+}
+
 static ttm_status resume_checkpoint(ttm_trainer *trainer, const ttm_trainer_options *options,
                                     const char *checkpoint)
 {
@@ -278,6 +290,7 @@ static ttm_status resume_checkpoint(ttm_trainer *trainer, const ttm_trainer_opti
     TTM_TRY_OUT(ttm_trainer_options_resolve(&trainer->options,
                                             options != NULL ? options : &state->options, &config));
     TTM_TRY_OUT(ttm_train_options_compatible(&state->options, &trainer->options));
+    TTM_TRY_OUT(check_steps_left(state, &trainer->options));
     TTM_TRY_OUT(check_inputs(state, setup));
     TTM_TRY_OUT(check_data(setup, &config, &trainer->options));
     describe_inputs(state, setup);

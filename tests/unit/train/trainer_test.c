@@ -303,6 +303,9 @@ static void a_run_isnt_resumed_with_other_data_model_or_options(void **state)
     ttm_trainer_options changed = f->options;
     changed.batch++;
     assert_resume_fails(f, &changed, TTM_ERROR_ARGUMENT, "batch is 4");
+    assert_int_equal(ttm_trainer_read_options(&changed, f->setup.directory), TTM_OK);
+    changed.steps = 9;
+    assert_resume_fails(f, &changed, TTM_ERROR_ARGUMENT, "steps is 9");
     f->config.residual_dropout = 0.2;
     assert_resume_fails(f, NULL, TTM_ERROR_ARGUMENT, "model");
     f->config.residual_dropout = 0.1;
