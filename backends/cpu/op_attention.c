@@ -18,7 +18,7 @@ typedef struct attention_job {
 static size_t forward_scratch(int64_t size)
 {
     return (size_t)((2 * TTM_CPU_ATTENTION_QUERIES + 2 * TTM_CPU_ATTENTION_KEYS) * size +
-                    TTM_CPU_ATTENTION_QUERIES * (TTM_CPU_ATTENTION_KEYS + 2));
+                    TTM_CPU_ATTENTION_QUERIES * (TTM_CPU_ATTENTION_KEYS + 1 + 16));
 }
 
 static size_t backward_scratch(int64_t queries, int64_t size)

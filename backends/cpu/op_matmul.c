@@ -266,51 +266,42 @@ static void thin_block(const matmul *job, const matrices *at, const int64_t cols
     }
 }
 
-/** A part of out, as our own product's callbacks see it: its origin in the whole matrix. */
-typedef struct block_context {
-    const matmul *job;
-    const matrices *at;
-    int64_t first_row;
-    int64_t first_col;
-} block_context;
-
-static int begin_part(void *context, const int64_t rows[2], const int64_t cols[2])
-{
-    const block_context *block = context;
-    const int64_t all_rows[2] = {block->first_row + rows[0], block->first_row + rows[1]};
-    const int64_t all_cols[2] = {block->first_col + cols[0], block->first_col + cols[1]};
-    return begin_block(block->job, block->at, all_rows, all_cols);
-}
-
-static void finish_part(void *context, const int64_t rows[2], const int64_t cols[2])
-{
-    const block_context *block = context;
-    const int64_t all_rows[2] = {block->first_row + rows[0], block->first_row + rows[1]};
-    const int64_t all_cols[2] = {block->first_col + cols[0], block->first_col + cols[1]};
-    finish_block(block->job, block->at, all_rows, all_cols);
-}
-
-/** A block by our own kernel, which calls begin_block and finish_block part by part. */
+/** A block by our own kernel, which puts bias, activation and residual on as it stores. */
 static void own_block(const matmul *job, const matrices *at, const int64_t rows[2],
                       const int64_t cols[2], int thread)
 {
-    block_context context = {job, at, rows[0], cols[0]};
+    static const ttm_cpu_activation activations[] = {
+        [TTM_ACTIVATION_NONE] = TTM_CPU_IDENTITY,
+        [TTM_ACTIVATION_GELU] = TTM_CPU_GELU,
+        [TTM_ACTIVATION_GELU_BACKWARD] = TTM_CPU_GELU_BACKWARD,
+    };
+    float *out = at->out + rows[0] * job->out.row + cols[0];
+    const float *residual =
+        at->residual == NULL ? NULL : at->residual + rows[0] * job->residual.row + cols[0];
+    /* A residual that is out itself would be overwritten by sums of a part of the depth. */
+    const int onto = residual == out && job->activation == TTM_ACTIVATION_NONE;
     const ttm_cpu_product product = {
-        .c = at->value + rows[0] * at->value_row + cols[0],
-        .c_row = at->value_row,
         .a = element(at->a, &job->a, rows[0], 0),
         .a_row = job->a.transposed ? 1 : job->a.row,
         .a_col = job->a.transposed ? job->a.row : 1,
         .b = element(at->b, &job->b, 0, cols[0]),
         .b_row = job->b.transposed ? 1 : job->b.row,
         .b_col = job->b.transposed ? job->b.row : 1,
+        .out = out,
+        .out_row = job->out.row,
+        .partial = at->value + rows[0] * at->value_row + cols[0],
+        .partial_row = at->value_row,
+        .bias = job->bias == NULL ? NULL : job->bias + cols[0],
+        .residual = onto ? NULL : residual,
+        .residual_row = job->residual.row,
+        .pre = at->pre == NULL ? NULL : at->pre + rows[0] * job->pre.row + cols[0],
+        .pre_row = job->pre.row,
+        .activation = activations[job->activation],
+        .add_out = job->beta || onto,
         .rows = rows[1] - rows[0],
         .cols = cols[1] - cols[0],
         .depth = job->depth,
         .alpha = job->alpha,
-        .begin = begin_part,
-        .finish = finish_part,
-        .context = &context,
         .scratch = job->scratch + (size_t)thread * job->scratch_floats,
     };
     job->device->kernels->product(&product);

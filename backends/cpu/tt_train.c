@@ -3,8 +3,8 @@
 /** Rows of a panel: whole register blocks of 6 and 8 rows, and the depth of a gradient's product.
  */
 #define PANEL_ROWS 72
-/** Floats of a panel, so that it stays in L2. */
-#define PANEL_FLOATS 98304
+/** Floats of a panel, so that it stays in L2 or near it. */
+#define PANEL_FLOATS 327680
 /** Pieces at least this wide are computed straight into place. */
 #define DIRECT_WIDTH 32
 

@@ -3,7 +3,8 @@
  * al., arXiv 2205.14135). Nothing larger than a block of scores exists.
  *
  * Scratch: scaled queries [QUERIES, size], output [QUERIES, size], keys transposed [size, KEYS],
- * values [KEYS, size], scores [QUERIES, KEYS], and three numbers a row. */
+ * values [KEYS, size], scores [QUERIES, KEYS], and for each row its maximum and the lanes of its
+ * sum. */
 #include "cpu/kernels/attention_block.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ typedef struct forward {
     float *v;
     float *scores;
     float *largest;
-    float *total;
+    float *total; /**< [QUERIES, LANES], added up at the end. */
 } forward;
 
 static forward lay_out(const ttm_cpu_attention *job)
@@ -36,6 +37,7 @@ static forward lay_out(const ttm_cpu_attention *job)
 static void weigh_row(const forward *state, int64_t row, int64_t seen, int64_t keys)
 {
     float *score = state->scores + row * KEYS;
+    float *total = state->total + row * LANES;
     const int64_t padded = (keys + LANES - 1) / LANES * LANES;
     for (int64_t j = seen; j < padded; j++) {
         score[j] = -INFINITY;
@@ -61,10 +63,12 @@ static void weigh_row(const forward *state, int64_t row, int64_t seen, int64_t k
         for (int64_t j = 0; j < state->job->size; j++) {
             out[j] *= fade;
         }
-        state->total[row] *= fade;
+        sum += vector_load(total) * fade;
         state->largest[row] = largest;
+    } else {
+        sum += vector_load(total);
     }
-    state->total[row] += vector_sum(sum);
+    vector_store(total, sum);
 }
 
 static void drop_row(const forward *state, int64_t row, int64_t query, int64_t first_key,
@@ -129,13 +133,14 @@ static void finish_rows(const forward *state, int64_t first, int64_t last)
     const ttm_cpu_attention *job = state->job;
     for (int64_t query = first; query < last; query++) {
         const int64_t row = query - first;
-        const float factor = 1.0F / state->total[row];
+        const float total = vector_sum(vector_load(state->total + row * LANES));
+        const float factor = 1.0F / total;
         float *out = job->out + query * job->out_row;
         for (int64_t j = 0; j < job->size; j++) {
             out[j] = state->out[row * job->size + j] * factor;
         }
         if (job->lse != NULL) {
-            job->lse[query * job->lse_row] = state->largest[row] + logf(state->total[row]);
+            job->lse[query * job->lse_row] = state->largest[row] + logf(total);
         }
     }
 }
@@ -150,7 +155,7 @@ void KERNEL(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_
         memset(state.out, 0, (size_t)((last - first) * job->size) * sizeof(float));
         for (int64_t row = 0; row < last - first; row++) {
             state.largest[row] = -INFINITY;
-            state.total[row] = 0.0F;
+            vector_store(state.total + row * LANES, (vector){0});
         }
         const int64_t seen = seen_keys(job, last - 1);
         for (int64_t key = 0; key < seen; key += KEYS) {

@@ -12,7 +12,7 @@
 #define QUERIES TTM_CPU_ATTENTION_QUERIES
 /** Queries that share one number of visible keys in the blocks that the diagonal cuts: little is
  * computed to be masked. */
-#define STEP 16
+#define STEP 24
 
 static inline int64_t smaller(int64_t a, int64_t b)
 {

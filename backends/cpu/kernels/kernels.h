@@ -124,26 +124,37 @@ typedef struct ttm_cpu_thin_product {
     float alpha;
 } ttm_cpu_thin_product;
 
-/** A large product c = alpha·a·b of strided matrices, with what comes before and after it. */
+/** What a large product does with its sums. */
+typedef enum ttm_cpu_activation {
+    TTM_CPU_IDENTITY,
+    TTM_CPU_GELU,         /**< out = gelu(value); value is kept in pre unless that is NULL. */
+    TTM_CPU_GELU_BACKWARD /**< out = value·gelu'(pre) */
+} ttm_cpu_activation;
+
+/** A large product of strided matrices: value = alpha·a·b + out (if add_out) + bias, and
+ * out = activation(value) + residual. Matrices have a last stride of 1 but for a and b. */
 typedef struct ttm_cpu_product {
-    float *c; /**< [rows, cols], last stride 1 */
-    ptrdiff_t c_row;
     const float *a; /**< [rows, depth], any strides */
     ptrdiff_t a_row;
     ptrdiff_t a_col;
     const float *b; /**< [depth, cols], one stride 1 */
     ptrdiff_t b_row;
     ptrdiff_t b_col;
+    float *out; /**< [rows, cols] */
+    ptrdiff_t out_row;
+    float *partial; /**< [rows, cols]: keeps sums of a part of the depth. May be out or pre. */
+    ptrdiff_t partial_row;
+    const float *bias;     /**< [cols], may be NULL */
+    const float *residual; /**< May be NULL; may be out where partial isn't. */
+    ptrdiff_t residual_row;
+    float *pre; /**< May be NULL but for TTM_CPU_GELU_BACKWARD. */
+    ptrdiff_t pre_row;
+    ttm_cpu_activation activation;
+    int add_out;
     ptrdiff_t rows;
     ptrdiff_t cols;
     ptrdiff_t depth;
     float alpha;
-    /** Called once for each part of c before it is computed; returns whether the product is to be
-     * added to what is there. */
-    int (*begin)(void *context, const int64_t rows[2], const int64_t cols[2]);
-    /** Called once for each part of c when it is complete. */
-    void (*finish)(void *context, const int64_t rows[2], const int64_t cols[2]);
-    void *context;
     float *scratch; /**< product_scratch floats. */
 } ttm_cpu_product;
 

@@ -3,8 +3,8 @@
  *
  * b is packed into strips as wide as the register block, a into panels as tall; a register block of
  * c then needs nothing but two streams of contiguous memory. The depth is cut only where it exceeds
- * DEPTH: most products of a transformer write each number of c once, and the epilogue runs on a
- * strip of c that is still in cache.
+ * DEPTH: most products of a transformer write each number of out once, with bias, activation and
+ * residual applied on the way.
  *
  * Scratch: packed b [DEPTH, STRIPS·STRIP], packed a [DEPTH, BLOCK_ROWS]. */
 #include "cpu/kernels/level.h"
@@ -139,41 +139,150 @@ static void multiply_registers(float *c, ptrdiff_t c_row, const float *a, const 
     }
 }
 
-/** The same where c has fewer rows or columns than the registers. */
-static void multiply_edge(float *c, ptrdiff_t c_row, const float *a, const float *b,
-                          ptrdiff_t depth, int accumulate, ptrdiff_t rows, ptrdiff_t cols)
+/** Where a register block lies. */
+typedef struct place {
+    ptrdiff_t row;
+    ptrdiff_t col;
+    ptrdiff_t rows; /**< At most ROWS. */
+    ptrdiff_t cols; /**< At most STRIP. */
+} place;
+
+ALWAYS_INLINE vector load_some(const float *source, size_t count)
 {
-    float whole[ROWS * STRIP];
-    multiply_registers(whole, STRIP, a, b, depth, 0);
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        for (ptrdiff_t j = 0; j < cols; j++) {
-            float *place = c + i * c_row + j;
-            *place = accumulate ? *place + whole[i * STRIP + j] : whole[i * STRIP + j];
+    return count < LANES ? vector_load_part(source, count) : vector_load(source);
+}
+
+ALWAYS_INLINE void store_some(float *target, vector value, size_t count)
+{
+    if (count < LANES) {
+        vector_store_part(target, value, count);
+    } else {
+        vector_store(target, value);
+    }
+}
+
+/** Stores a vector of pre, which nobody reads before the backward pass: past the caches. */
+ALWAYS_INLINE void store_for_later(float *target, vector value, size_t count)
+{
+#if defined(__AVX512F__)
+    if (count >= LANES && (uintptr_t)target % VECTOR_BYTES == 0) {
+        _mm512_stream_ps(target, value);
+        return;
+    }
+#elif defined(__AVX2__)
+    if (count >= LANES && (uintptr_t)target % VECTOR_BYTES == 0) {
+        _mm256_stream_ps(target, value);
+        return;
+    }
+#endif
+    store_some(target, value, count);
+}
+
+/** Up to a vector of finished values at (row, col) of out. */
+ALWAYS_INLINE void finish_vector(const ttm_cpu_product *job, vector value, ptrdiff_t row,
+                                 ptrdiff_t col, size_t count)
+{
+    float *out = job->out + row * job->out_row + col;
+    if (job->add_out && job->partial != job->out) {
+        value += load_some(out, count);
+    }
+    if (job->bias != NULL) {
+        value += load_some(job->bias + col, count);
+    }
+    if (job->activation == TTM_CPU_GELU) {
+        if (job->pre != NULL) {
+            store_for_later(job->pre + row * job->pre_row + col, value, count);
+        }
+        value = vector_gelu(value);
+    } else if (job->activation == TTM_CPU_GELU_BACKWARD) {
+        value *= vector_gelu_derivative(load_some(job->pre + row * job->pre_row + col, count));
+    }
+    if (job->residual != NULL) {
+        value += load_some(job->residual + row * job->residual_row + col, count);
+    }
+    store_some(out, value, count);
+}
+
+/** Finishes a register block of sums that lie in `sums` [ROWS, STRIP], adding what earlier parts of
+ * the depth (or out itself) have left where `accumulate` says so. */
+static void finish_registers(const ttm_cpu_product *job, const float *sums, place at,
+                             int accumulate)
+{
+    for (ptrdiff_t i = 0; i < at.rows; i++) {
+        const ptrdiff_t row = at.row + i;
+        for (ptrdiff_t j = 0; j < at.cols; j += LANES) {
+            const size_t count = (size_t)smaller(LANES, at.cols - j);
+            vector value = vector_load(sums + i * STRIP + j);
+            if (accumulate) {
+                value += load_some(job->partial + row * job->partial_row + at.col + j, count);
+            }
+            finish_vector(job, value, row, at.col + j, count);
         }
     }
+}
+
+ALWAYS_INLINE void prefetch_row(const float *row, ptrdiff_t cols)
+{
+    __builtin_prefetch(row, 0);
+    __builtin_prefetch(row + cols / 2, 0);
+    __builtin_prefetch(row + cols - 1, 0);
+}
+
+/** Asks for what finish_registers will read and write: it is there when the sums are. */
+static void prefetch_block(const ttm_cpu_product *job, place at)
+{
+    for (ptrdiff_t row = at.row; row < at.row + at.rows; row++) {
+        prefetch_row(job->out + row * job->out_row + at.col, at.cols);
+        if (job->residual != NULL) {
+            prefetch_row(job->residual + row * job->residual_row + at.col, at.cols);
+        }
+        if (job->activation == TTM_CPU_GELU_BACKWARD) {
+            prefetch_row(job->pre + row * job->pre_row + at.col, at.cols);
+        }
+    }
+}
+
+/** Stores or adds sums of a part of the depth that isn't the last. */
+static void keep_registers(const ttm_cpu_product *job, const float *sums, place at, int accumulate)
+{
+    for (ptrdiff_t i = 0; i < at.rows; i++) {
+        float *target = job->partial + (at.row + i) * job->partial_row + at.col;
+        for (ptrdiff_t j = 0; j < at.cols; j++) {
+            target[j] = accumulate ? target[j] + sums[i * STRIP + j] : sums[i * STRIP + j];
+        }
+    }
+}
+
+/** Returns whether finished values are the sums themselves, apart from adding to out. */
+static int is_plain(const ttm_cpu_product *job)
+{
+    return job->activation == TTM_CPU_IDENTITY && job->bias == NULL && job->residual == NULL &&
+           job->partial == job->out;
 }
 
 /** A block of packed rows against one packed strip. */
 static void multiply_strip(const ttm_cpu_product *job, const extent_of_block *at,
                            ptrdiff_t first_col, ptrdiff_t cols, const float *a, const float *b)
 {
-    const int64_t rows[2] = {at->first_row, at->first_row + at->rows};
-    const int64_t columns[2] = {first_col, first_col + cols};
-    int accumulate = 1;
-    if (at->first_depth == 0) {
-        accumulate = job->begin(job->context, rows, columns);
-    }
+    const int last = at->first_depth + at->depth == job->depth;
+    const int accumulate = at->first_depth > 0 || (job->add_out != 0 && job->partial == job->out);
+    const int direct = cols == STRIP && (!last || is_plain(job));
+    float sums[ROWS * STRIP];
     for (ptrdiff_t row = 0; row < at->rows; row += ROWS) {
-        float *c = job->c + (at->first_row + row) * job->c_row + first_col;
-        const ptrdiff_t now = smaller(ROWS, at->rows - row);
-        if (now == ROWS && cols == STRIP) {
-            multiply_registers(c, job->c_row, a + row * at->depth, b, at->depth, accumulate);
-        } else {
-            multiply_edge(c, job->c_row, a + row * at->depth, b, at->depth, accumulate, now, cols);
+        const place here = {at->first_row + row, first_col, smaller(ROWS, at->rows - row), cols};
+        const float *panel = a + row * at->depth;
+        if (direct && here.rows == ROWS) {
+            multiply_registers(job->partial + here.row * job->partial_row + first_col,
+                               job->partial_row, panel, b, at->depth, accumulate);
+            continue;
         }
-    }
-    if (at->first_depth + at->depth == job->depth) {
-        job->finish(job->context, rows, columns);
+        prefetch_block(job, here);
+        multiply_registers(sums, STRIP, panel, b, at->depth, 0);
+        if (last) {
+            finish_registers(job, sums, here, accumulate);
+        } else {
+            keep_registers(job, sums, here, accumulate);
+        }
     }
 }
 
@@ -213,4 +322,7 @@ void KERNEL(product)(const ttm_cpu_product *job)
             multiply_block(job, &at);
         }
     }
+#if defined(__SSE__)
+    _mm_sfence(); /* stores past the caches are seen by whoever this thread tells next */
+#endif
 }

@@ -125,30 +125,48 @@ ALWAYS_INLINE vector vector_sqrt(vector value)
 #endif
 }
 
+/* Lane numbers exchanged with those `distance` away. */
+#if LANES == 16
+#define LANES_APART(distance)                                                                     \
+    ((vector_int){0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance), 4 ^ (distance), \
+                  5 ^ (distance), 6 ^ (distance), 7 ^ (distance), 8 ^ (distance), 9 ^ (distance), \
+                  10 ^ (distance), 11 ^ (distance), 12 ^ (distance), 13 ^ (distance),             \
+                  14 ^ (distance), 15 ^ (distance)})
+#elif LANES == 8
+#define LANES_APART(distance)                                                                     \
+    ((vector_int){0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance), 4 ^ (distance), \
+                  5 ^ (distance), 6 ^ (distance), 7 ^ (distance)})
+#else
+#define LANES_APART(distance) \
+    ((vector_int){0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance)})
+#endif
+
 /** Returns the sum of the lanes, always in the same order. */
 ALWAYS_INLINE float vector_sum(vector value)
 {
-    float lanes[LANES];
-    memcpy(lanes, &value, sizeof lanes);
-    for (int half = LANES / 2; half > 0; half /= 2) {
-        for (int lane = 0; lane < half; lane++) {
-            lanes[lane] += lanes[lane + half];
-        }
-    }
-    return lanes[0];
+#if LANES == 16
+    value += __builtin_shuffle(value, LANES_APART(8));
+#endif
+#if LANES >= 8
+    value += __builtin_shuffle(value, LANES_APART(4));
+#endif
+    value += __builtin_shuffle(value, LANES_APART(2));
+    value += __builtin_shuffle(value, LANES_APART(1));
+    return value[0];
 }
 
 /** Returns the largest lane; a NaN may be passed over. */
 ALWAYS_INLINE float vector_largest(vector value)
 {
-    float lanes[LANES];
-    memcpy(lanes, &value, sizeof lanes);
-    for (int half = LANES / 2; half > 0; half /= 2) {
-        for (int lane = 0; lane < half; lane++) {
-            lanes[lane] = lanes[lane] > lanes[lane + half] ? lanes[lane] : lanes[lane + half];
-        }
-    }
-    return lanes[0];
+#if LANES == 16
+    value = vector_max(value, __builtin_shuffle(value, LANES_APART(8)));
+#endif
+#if LANES >= 8
+    value = vector_max(value, __builtin_shuffle(value, LANES_APART(4)));
+#endif
+    value = vector_max(value, __builtin_shuffle(value, LANES_APART(2)));
+    value = vector_max(value, __builtin_shuffle(value, LANES_APART(1)));
+    return value[0];
 }
 
 /** e^x within 2 ulp; 0 below −86.5 (where e^x < 3e-38), infinity above 88.73; NaN stays NaN.
