@@ -1,0 +1,277 @@
+/* Opening devices, choosing the shape of kernels, and device memory. */
+#include "opencl/device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the kernels can't do without. */
+#define LEAST_GROUP_ITEMS 64u
+#define LEAST_LOCAL_BYTES 16384u
+
+#define MOST_GROUP_ITEMS 256u
+#define MOST_VECTOR      16u
+
+ttm_status opencl_device_count(int32_t *count)
+{
+    const opencl_description *list = NULL;
+    return opencl_platforms_list(&list, count);
+}
+
+static ttm_status find_description(const opencl_description **description, int32_t index)
+{
+    const opencl_description *list = NULL;
+    int32_t count = 0;
+    const ttm_status status = opencl_platforms_list(&list, &count);
+    if (status != TTM_OK) {
+        return status;
+    }
+    if (index < 0 || index >= count) {
+        return opencl_fail(TTM_ERROR_NOT_FOUND, "opencl has %d devices; there is no number %d",
+                           (int)count, (int)index);
+    }
+    *description = &list[index];
+    return TTM_OK;
+}
+
+static ttm_device_kind kind_of(cl_device_type type)
+{
+    if ((type & CL_DEVICE_TYPE_GPU) != 0) {
+        return TTM_DEVICE_GPU;
+    }
+    return (type & CL_DEVICE_TYPE_CPU) != 0 ? TTM_DEVICE_CPU : TTM_DEVICE_ACCELERATOR;
+}
+
+static uint64_t planned_alignment(const opencl_limits *limits)
+{
+    uint64_t alignment = 64;
+    while (alignment < limits->alignment_bytes && alignment < 4096) {
+        alignment *= 2;
+    }
+    return alignment;
+}
+
+static void copy_info(ttm_device_info *target, const ttm_device_info *source)
+{
+    const size_t room = target->struct_size;
+    const size_t bytes = room < sizeof *source ? room : sizeof *source;
+    if (bytes > sizeof room) {
+        memcpy((unsigned char *)target + sizeof room, (const unsigned char *)source + sizeof room,
+               bytes - sizeof room);
+    }
+}
+
+ttm_status opencl_device_info(int32_t index, ttm_device_info *info)
+{
+    const opencl_description *description = NULL;
+    const ttm_status status = find_description(&description, index);
+    if (status != TTM_OK) {
+        return status;
+    }
+    const opencl_limits *limits = &description->limits;
+    ttm_device_info told = {.kind = kind_of(description->type),
+                            .memory_bytes = limits->memory_bytes,
+                            .memory_free_bytes = opencl_free_bytes(description),
+                            .max_allocation_bytes = limits->allocation_bytes,
+                            .alignment_bytes = planned_alignment(limits),
+                            .compute_units = limits->compute_units,
+                            .dtype_mask =
+                                1u << TTM_F32 | 1u << TTM_BF16 | 1u << TTM_F16 | 1u << TTM_I32};
+    snprintf(told.name, sizeof told.name, "%s", description->name);
+    snprintf(told.vendor, sizeof told.vendor, "%.63s", description->vendor);
+    snprintf(told.driver, sizeof told.driver, "%.127s", description->driver);
+    snprintf(told.details, sizeof told.details,
+             "%s; groups of %zu, %llu KiB local memory, native vectors of %u floats",
+             description->version, limits->group_items,
+             (unsigned long long)(limits->local_bytes / 1024), limits->vector_floats);
+    copy_info(info, &told);
+    return TTM_OK;
+}
+
+static uint32_t power_of_two_below(size_t value, uint32_t most)
+{
+    uint32_t result = 1;
+    while (result * 2 <= most && result * 2 <= value) {
+        result *= 2;
+    }
+    return result;
+}
+
+/* A CPU whose runtime offers vectors runs one work-item a group over explicit vectors: loops over
+ * the items of a group cost more there than they bring. llvmpipe calls itself a CPU, but its lanes
+ * are work-items as on a GPU, and it offers no vectors. TTM_OPENCL_STYLE=cpu|gpu decides otherwise,
+ * for tests. */
+static opencl_tuning choose_tuning(const opencl_description *description)
+{
+    const opencl_limits *limits = &description->limits;
+    opencl_tuning tuning = {.local_bytes = limits->local_bytes};
+    const char *style = getenv("TTM_OPENCL_STYLE");
+    const char *products = getenv("TTM_OPENCL_PRODUCTS");
+    tuning.is_cpu = (description->type & CL_DEVICE_TYPE_CPU) != 0 && limits->vector_floats >= 4;
+    if (style != NULL && strcmp(style, "gpu") == 0) {
+        tuning.is_cpu = 0;
+    } else if (style != NULL && strcmp(style, "cpu") == 0) {
+        tuning.is_cpu = 1;
+    }
+    const uint32_t group = power_of_two_below(limits->group_items, MOST_GROUP_ITEMS);
+    tuning.group = tuning.is_cpu ? 1 : group;
+    tuning.vector =
+        tuning.is_cpu
+            ? power_of_two_below(limits->vector_floats > 4 ? limits->vector_floats : 4, MOST_VECTOR)
+            : 1;
+    tuning.uses_clblast = !tuning.is_cpu;
+    if (products != NULL) {
+        tuning.uses_clblast = strcmp(products, "clblast") == 0;
+    }
+    return tuning;
+}
+
+static ttm_status check_limits(const opencl_description *description)
+{
+    const opencl_limits *limits = &description->limits;
+    if (limits->group_items < LEAST_GROUP_ITEMS || limits->local_bytes < LEAST_LOCAL_BYTES) {
+        return opencl_fail(TTM_ERROR_UNSUPPORTED,
+                           "%s: groups of %zu work-items and %llu bytes of local memory, but the "
+                           "kernels need %u and %u; choose another device",
+                           description->name, limits->group_items,
+                           (unsigned long long)limits->local_bytes, LEAST_GROUP_ITEMS,
+                           LEAST_LOCAL_BYTES);
+    }
+    return TTM_OK;
+}
+
+ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
+{
+    const opencl_description *description = NULL;
+    ttm_status status = find_description(&description, index);
+    if (status == TTM_OK) {
+        status = check_limits(description);
+    }
+    if (status != TTM_OK) {
+        return status;
+    }
+    ttm_backend_device *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device");
+    }
+    cl_int error = CL_SUCCESS;
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)description->platform, 0};
+    made->description = description;
+    made->tuning = choose_tuning(description);
+    made->context = clCreateContext(properties, 1, &description->id, NULL, NULL, &error);
+    if (error == CL_SUCCESS) {
+        made->queue = clCreateCommandQueue(made->context, description->id, 0, &error);
+    }
+    if (error != CL_SUCCESS) {
+        status = opencl_fail_call(error, description->name, "open a context");
+        goto fail;
+    }
+    made->programs = opencl_programs_new(description, made->context);
+    if (made->programs == NULL) {
+        status = opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device");
+        goto fail;
+    }
+    opencl_log(TTM_LOG_DEBUG, "opencl: %s opened: %s kernels, group %u, vector %u, products by %s",
+               description->name, made->tuning.is_cpu ? "cpu" : "gpu", made->tuning.group,
+               made->tuning.vector, made->tuning.uses_clblast ? "CLBlast" : "own kernels");
+    *device = made;
+    return TTM_OK;
+
+fail:
+    opencl_device_close(made);
+    return status;
+}
+
+void opencl_device_close(ttm_backend_device *device)
+{
+    if (device == NULL) {
+        return;
+    }
+    opencl_programs_free(device->programs);
+    if (device->queue != NULL) {
+        clReleaseCommandQueue(device->queue);
+    }
+    if (device->context != NULL) {
+        clReleaseContext(device->context);
+    }
+    free(device);
+}
+
+/* ---- Memory ---- */
+
+static ttm_status fail_allocation(const ttm_backend_device *device, size_t bytes, cl_int error)
+{
+    const opencl_description *description = device->description;
+    const uint64_t used = atomic_load(&device->allocated_bytes);
+    const uint64_t total = description->limits.memory_bytes;
+    uint64_t left = opencl_free_bytes(description);
+    if (left == 0) {
+        left = total > used ? total - used : 0;
+    }
+    return opencl_fail(TTM_ERROR_OUT_OF_MEMORY,
+                       "can't allocate %zu bytes on %s: %s (%d); about %llu of its %llu bytes are "
+                       "free, libttm holds %llu; use a smaller batch, a shorter sequence or a "
+                       "smaller model",
+                       bytes, description->name, opencl_error_name(error), (int)error,
+                       (unsigned long long)left, (unsigned long long)total,
+                       (unsigned long long)used);
+}
+
+/* Drivers allocate on first use, when nobody can be told any more. Writing a byte makes them do it
+ * now. */
+static cl_int touch(const ttm_backend_device *device, cl_mem buffer)
+{
+    static const unsigned char zero = 0;
+    if (device->description->limits.shares_host_memory) {
+        return CL_SUCCESS;
+    }
+    return clEnqueueWriteBuffer(device->queue, buffer, CL_TRUE, 0, 1, &zero, 0, NULL, NULL);
+}
+
+ttm_status opencl_memory_alloc(ttm_memory **memory, ttm_backend_device *device, size_t bytes)
+{
+    const opencl_description *description = device->description;
+    const uint64_t used = atomic_load(&device->allocated_bytes);
+    if (bytes > description->limits.allocation_bytes) {
+        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY,
+                           "can't allocate %zu bytes on %s: a single allocation may have %llu "
+                           "bytes there (CL_DEVICE_MAX_MEM_ALLOC_SIZE); use a smaller batch, a "
+                           "shorter sequence or a smaller model",
+                           bytes, description->name,
+                           (unsigned long long)description->limits.allocation_bytes);
+    }
+    if (used > description->limits.memory_bytes ||
+        bytes > description->limits.memory_bytes - used) {
+        return fail_allocation(device, bytes, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+    }
+    ttm_memory *made = malloc(sizeof *made);
+    if (made == NULL) {
+        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for an allocation's description");
+    }
+    cl_int error = CL_SUCCESS;
+    made->bytes = bytes;
+    made->buffer = clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &error);
+    if (error == CL_SUCCESS) {
+        error = touch(device, made->buffer);
+        if (error != CL_SUCCESS) {
+            clReleaseMemObject(made->buffer);
+        }
+    }
+    if (error != CL_SUCCESS) {
+        free(made);
+        return fail_allocation(device, bytes, error);
+    }
+    atomic_fetch_add(&device->allocated_bytes, bytes);
+    *memory = made;
+    return TTM_OK;
+}
+
+void opencl_memory_free(ttm_backend_device *device, ttm_memory *memory)
+{
+    if (memory != NULL) {
+        atomic_fetch_sub(&device->allocated_bytes, memory->bytes);
+        clReleaseMemObject(memory->buffer);
+        free(memory);
+    }
+}

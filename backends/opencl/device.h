@@ -1,0 +1,42 @@
+/* An open device: its context, how kernels are shaped for it, its programs, its memory. */
+#ifndef TTM_OPENCL_DEVICE_H
+#define TTM_OPENCL_DEVICE_H
+
+#include "opencl/platforms.h"
+#include "opencl/program.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/** How kernels are shaped for a device. */
+typedef struct opencl_tuning {
+    int is_cpu;           /**< Work-items are loops: one a group, over explicit vectors. */
+    uint32_t vector;      /**< VECTOR of the kernels: floats that one work-item takes at once. */
+    uint32_t group;       /**< GROUP of the kernels: work-items that share a row. */
+    uint64_t local_bytes; /**< Local memory that a kernel may use. */
+    int uses_clblast;     /**< Large f32 products go to CLBlast. */
+} opencl_tuning;
+
+struct ttm_backend_device {
+    const opencl_description *description;
+    cl_context context;
+    cl_command_queue queue; /**< For questions to CLBlast and for clearing new memory. */
+    opencl_tuning tuning;
+    opencl_programs *programs;
+    atomic_size_t allocated_bytes;
+};
+
+struct ttm_memory {
+    cl_mem buffer;
+    size_t bytes;
+};
+
+ttm_status opencl_device_count(int32_t *count);
+ttm_status opencl_device_info(int32_t index, ttm_device_info *info);
+ttm_status opencl_device_open(ttm_backend_device **device, int32_t index);
+void opencl_device_close(ttm_backend_device *device);
+
+ttm_status opencl_memory_alloc(ttm_memory **memory, ttm_backend_device *device, size_t bytes);
+void opencl_memory_free(ttm_backend_device *device, ttm_memory *memory);
+
+#endif

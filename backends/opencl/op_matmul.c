@@ -1,0 +1,25 @@
+/* MATMUL: any strides, up to two batch dimensions, the whole epilogue. */
+#include "opencl/product.h"
+
+static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
+{
+    (void)device;
+    return opencl_all_floats(op);
+}
+
+static ttm_status matmul_run(ttm_backend_stream *stream, const ttm_op *op)
+{
+    const ttm_matmul_params *params = op->params;
+    const opencl_product product = {.out = op->tensors[TTM_MATMUL_OUT],
+                                    .a = op->tensors[TTM_MATMUL_A],
+                                    .b = op->tensors[TTM_MATMUL_B],
+                                    .bias = op->tensors[TTM_MATMUL_BIAS],
+                                    .residual = op->tensors[TTM_MATMUL_RESIDUAL],
+                                    .pre = op->tensors[TTM_MATMUL_PRE],
+                                    .alpha = params->alpha,
+                                    .adds_out = params->beta != 0.0,
+                                    .activation = params->activation};
+    return opencl_product_run(stream, &product);
+}
+
+const opencl_op opencl_op_matmul = {matmul_supported, NULL, matmul_run};

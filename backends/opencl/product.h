@@ -1,0 +1,33 @@
+/* Products of matrices on a stream: the op MATMUL, and what the TT ops are made of. */
+#ifndef TTM_OPENCL_PRODUCT_H
+#define TTM_OPENCL_PRODUCT_H
+
+#include "opencl/op.h"
+
+/** out = epilogue(alpha·a·b), as in the contract of MATMUL. Absent tensors are zeroed. */
+typedef struct opencl_product {
+    ttm_tensor out;
+    ttm_tensor a;
+    ttm_tensor b;
+    ttm_tensor bias;
+    ttm_tensor residual;
+    ttm_tensor pre;
+    double alpha;
+    int adds_out; /**< beta = 1. */
+    ttm_activation activation;
+} opencl_product;
+
+/** Queues the product by whichever kernel is best for its shape. */
+ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *product);
+
+/** Queues it through CLBlast where that takes it; *done says whether. */
+ttm_status opencl_product_by_clblast(int *done, ttm_backend_stream *stream,
+                                     const opencl_product *product);
+
+/** Adds the arguments of product.cl's PRODUCT_PARAMETERS. */
+void opencl_product_arguments(opencl_call *call, const opencl_product *product);
+
+/** Returns the number of matrices. */
+int64_t opencl_product_batches(const opencl_product *product);
+
+#endif

@@ -1,0 +1,272 @@
+/* Building programs: memory, then the disk cache, then the compiler. */
+#include "opencl/program.h"
+
+#include "opencl/kernel_sources.h"
+#include "opencl/program_cache.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_PARTS = 6, OPTIONS_BYTES = 512 };
+
+/* The sources of each family: what it needs first, itself last. */
+static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
+#define PARTS(...)        \
+    (const char *const[]) \
+    {                     \
+        __VA_ARGS__, NULL \
+    }
+    [OPENCL_COPY] = PARTS("types.cl", "copy.cl"),
+    [OPENCL_ELEMENTWISE] = PARTS("types.cl", "gelu.cl", "philox.cl", "elementwise.cl"),
+    [OPENCL_MATMUL] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul.cl"),
+    [OPENCL_MATMUL_CPU] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_cpu.cl"),
+    [OPENCL_MATMUL_THIN] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_thin.cl"),
+    [OPENCL_EPILOGUE] = PARTS("types.cl", "gelu.cl", "product.cl", "epilogue.cl"),
+    [OPENCL_REDUCE] = PARTS("types.cl", "group_reduce.cl", "reduce.cl"),
+    [OPENCL_SOFTMAX] = PARTS("types.cl", "group_reduce.cl", "softmax.cl"),
+    [OPENCL_LAYER_NORM] = PARTS("types.cl", "group_reduce.cl", "layer_norm.cl"),
+    [OPENCL_ATTENTION] = PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention.cl"),
+    [OPENCL_ATTENTION_BACKWARD] =
+        PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention_backward.cl"),
+    [OPENCL_CROSS_ENTROPY] = PARTS("types.cl", "group_reduce.cl", "cross_entropy.cl"),
+    [OPENCL_EMBEDDING] = PARTS("types.cl", "embedding.cl"),
+    [OPENCL_ADAMW] = PARTS("types.cl", "adamw.cl"),
+#undef PARTS
+};
+
+/* One built program. */
+typedef struct built {
+    struct built *next;
+    opencl_family family;
+    char options[OPTIONS_BYTES];
+    cl_program program;
+} built;
+
+struct opencl_programs {
+    const opencl_description *description;
+    cl_context context;
+    pthread_mutex_t lock;
+    built *first;
+};
+
+const char *opencl_family_file(opencl_family family)
+{
+    const char *const *part = family_parts[family];
+    while (part[1] != NULL) {
+        part++;
+    }
+    return part[0];
+}
+
+opencl_programs *opencl_programs_new(const opencl_description *description, cl_context context)
+{
+    opencl_programs *made = calloc(1, sizeof *made);
+    if (made != NULL) {
+        made->description = description;
+        made->context = context;
+        pthread_mutex_init(&made->lock, NULL);
+    }
+    return made;
+}
+
+void opencl_programs_free(opencl_programs *programs)
+{
+    if (programs == NULL) {
+        return;
+    }
+    while (programs->first != NULL) {
+        built *old = programs->first;
+        programs->first = old->next;
+        clReleaseProgram(old->program);
+        free(old);
+    }
+    pthread_mutex_destroy(&programs->lock);
+    free(programs);
+}
+
+/* The texts of a family; returns how many. */
+static cl_uint collect_sources(const char *sources[MAX_PARTS], opencl_family family)
+{
+    cl_uint count = 0;
+    for (const char *const *part = family_parts[family]; *part != NULL; part++) {
+        for (const opencl_kernel_source *source = opencl_kernel_sources; source->name != NULL;
+             source++) {
+            if (strcmp(source->name, *part) == 0) {
+                sources[count++] = source->text;
+            }
+        }
+    }
+    return count;
+}
+
+static opencl_cache_key make_key(const opencl_programs *programs, const char *const *sources,
+                                 cl_uint source_count, const char *options)
+{
+    opencl_cache_key key = opencl_cache_key_start();
+    for (cl_uint i = 0; i < source_count; i++) {
+        opencl_cache_key_add(&key, sources[i]);
+    }
+    opencl_cache_key_add(&key, options);
+    opencl_cache_key_add(&key, programs->description->name);
+    opencl_cache_key_add(&key, programs->description->vendor);
+    opencl_cache_key_add(&key, programs->description->driver);
+    opencl_cache_key_add(&key, programs->description->version);
+    return key;
+}
+
+static ttm_status fail_build(const opencl_programs *programs, cl_program program,
+                             opencl_family family, const char *options, cl_int error)
+{
+    const opencl_description *description = programs->description;
+    char log[3000] = "";
+    size_t bytes = 0;
+    clGetProgramBuildInfo(program, description->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
+    char *whole = bytes > 1 ? malloc(bytes + 1) : NULL;
+    if (whole != NULL) {
+        clGetProgramBuildInfo(program, description->id, CL_PROGRAM_BUILD_LOG, bytes, whole, NULL);
+        whole[bytes] = '\0';
+        snprintf(log, sizeof log, "%s", whole);
+        free(whole);
+    }
+    for (char *at = log; *at != '\0'; at++) {
+        if (*at == '\n' || *at == '\r') {
+            *at = ' '; /* one line */
+        }
+    }
+    return opencl_fail(TTM_ERROR_DEVICE,
+                       "can't build %s for %s with '%s': %s (%d); update the driver or use another "
+                       "backend; build log: %s",
+                       opencl_family_file(family), description->name, options,
+                       opencl_error_name(error), (int)error, log[0] != '\0' ? log : "(empty)");
+}
+
+/* *program = the cached binary, built; NULL when there is none that works. */
+static cl_program build_from_cache(const opencl_programs *programs, const opencl_cache_key *key,
+                                   const char *options)
+{
+    size_t bytes = 0;
+    unsigned char *binary = opencl_cache_read(&bytes, key);
+    if (binary == NULL) {
+        return NULL;
+    }
+    cl_int error = CL_SUCCESS;
+    cl_int status = CL_SUCCESS;
+    const unsigned char *binaries[1] = {binary};
+    cl_program program = clCreateProgramWithBinary(programs->context, 1, &programs->description->id,
+                                                   &bytes, binaries, &status, &error);
+    free(binary);
+    if (error == CL_SUCCESS && status == CL_SUCCESS) {
+        error = clBuildProgram(program, 1, &programs->description->id, options, NULL, NULL);
+    }
+    if (error == CL_SUCCESS && status == CL_SUCCESS) {
+        return program;
+    }
+    if (program != NULL) {
+        clReleaseProgram(program);
+    }
+    opencl_log(TTM_LOG_INFO, "opencl: %s doesn't take a cached program any more; built anew",
+               programs->description->name);
+    opencl_cache_remove(key);
+    return NULL;
+}
+
+static void write_to_cache(const opencl_cache_key *key, cl_program program)
+{
+    size_t bytes = 0;
+    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof bytes, &bytes, NULL) !=
+            CL_SUCCESS ||
+        bytes == 0) {
+        return;
+    }
+    unsigned char *binary = malloc(bytes);
+    unsigned char *binaries[1] = {binary};
+    if (binary != NULL && clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binaries, binaries,
+                                           NULL) == CL_SUCCESS) {
+        opencl_cache_write(key, binary, bytes);
+    }
+    free(binary);
+}
+
+static ttm_status build_from_source(cl_program *program, const opencl_programs *programs,
+                                    opencl_family family, const char *const *sources,
+                                    cl_uint source_count, const char *options)
+{
+    cl_int error = CL_SUCCESS;
+    cl_program made = clCreateProgramWithSource(programs->context, source_count,
+                                                (const char **)(uintptr_t)sources, NULL, &error);
+    if (made == NULL) {
+        return opencl_fail_call(error, programs->description->name, "make a program");
+    }
+    error = clBuildProgram(made, 1, &programs->description->id, options, NULL, NULL);
+    if (error != CL_SUCCESS) {
+        const ttm_status status = fail_build(programs, made, family, options, error);
+        clReleaseProgram(made);
+        return status;
+    }
+    *program = made;
+    return TTM_OK;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static ttm_status build(cl_program *program, const opencl_programs *programs, opencl_family family,
+                        const char *options)
+{
+    const char *sources[MAX_PARTS];
+    const cl_uint count = collect_sources(sources, family);
+    const opencl_cache_key key = make_key(programs, sources, count, options);
+    const double start = seconds();
+    *program = build_from_cache(programs, &key, options);
+    const int cached = *program != NULL;
+    if (!cached) {
+        const ttm_status status =
+            build_from_source(program, programs, family, sources, count, options);
+        if (status != TTM_OK) {
+            return status;
+        }
+        write_to_cache(&key, *program);
+    }
+    opencl_log(TTM_LOG_DEBUG, "opencl: %s %s in %.3f s (%s)", opencl_family_file(family),
+               cached ? "taken from the cache" : "built", seconds() - start, options);
+    return TTM_OK;
+}
+
+ttm_status opencl_programs_get(cl_program *program, opencl_programs *programs, opencl_family family,
+                               const char *options)
+{
+    ttm_status status = TTM_OK;
+    pthread_mutex_lock(&programs->lock);
+    for (const built *known = programs->first; known != NULL; known = known->next) {
+        if (known->family == family && strcmp(known->options, options) == 0) {
+            *program = known->program;
+            goto out;
+        }
+    }
+    built *made = calloc(1, sizeof *made);
+    if (made == NULL || strlen(options) >= sizeof made->options) {
+        free(made);
+        status = opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a program's description");
+        goto out;
+    }
+    status = build(&made->program, programs, family, options);
+    if (status != TTM_OK) {
+        free(made);
+        goto out;
+    }
+    made->family = family;
+    strcpy(made->options, options);
+    made->next = programs->first;
+    programs->first = made;
+    *program = made->program;
+out:
+    pthread_mutex_unlock(&programs->lock);
+    return status;
+}

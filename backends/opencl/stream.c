@@ -1,0 +1,301 @@
+/* Streams: an in-order queue each. Nothing here waits for the device but reads, large writes and
+ * what is asked to wait. */
+#include "opencl/stream.h"
+
+#include "opencl/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct ttm_backend_event {
+    cl_event event;
+    const opencl_description *description;
+};
+
+ttm_status opencl_stream_fail(const ttm_backend_stream *stream, cl_int error, const char *doing)
+{
+    return opencl_fail_call(error, stream->device->description->name, doing);
+}
+
+/* Pinned host memory: buffers that the driver allocates on the host are copied without a detour. */
+static cl_int make_staging(ttm_backend_stream *stream)
+{
+    const size_t bytes = (size_t)OPENCL_STAGING_SLOTS * OPENCL_STAGING_SLOT_BYTES;
+    cl_int error = CL_SUCCESS;
+    stream->staging = clCreateBuffer(stream->device->context,
+                                     CL_MEM_READ_ONLY | CL_MEM_ALLOC_HOST_PTR, bytes, NULL, &error);
+    if (error == CL_SUCCESS) {
+        stream->staging_bytes = clEnqueueMapBuffer(stream->queue, stream->staging, CL_TRUE,
+                                                   CL_MAP_WRITE, 0, bytes, 0, NULL, NULL, &error);
+    }
+    for (int i = 0; error == CL_SUCCESS && i < OPENCL_STAGING_SLOTS; i++) {
+        stream->slots[i].bytes = stream->staging_bytes + (size_t)i * OPENCL_STAGING_SLOT_BYTES;
+    }
+    return error;
+}
+
+ttm_status opencl_stream_create(ttm_backend_stream **stream, ttm_backend_device *device)
+{
+    ttm_backend_stream *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a stream");
+    }
+    cl_int error = CL_SUCCESS;
+    made->device = device;
+    made->queue = clCreateCommandQueue(device->context, device->description->id,
+                                       CL_QUEUE_PROFILING_ENABLE, &error);
+    if (error == CL_SUCCESS) {
+        error = make_staging(made);
+    }
+    if (error != CL_SUCCESS) {
+        const ttm_status status = opencl_stream_fail(made, error, "make a stream");
+        opencl_stream_destroy(made);
+        return status;
+    }
+    *stream = made;
+    return TTM_OK;
+}
+
+void opencl_stream_destroy(ttm_backend_stream *stream)
+{
+    if (stream == NULL) {
+        return;
+    }
+    if (stream->staging_bytes != NULL) {
+        clEnqueueUnmapMemObject(stream->queue, stream->staging, stream->staging_bytes, 0, NULL,
+                                NULL);
+    }
+    if (stream->queue != NULL) {
+        clFinish(stream->queue);
+    }
+    opencl_stream_kernels_free(stream->kernels);
+    for (int i = 0; i < OPENCL_STAGING_SLOTS; i++) {
+        if (stream->slots[i].event != NULL) {
+            clReleaseEvent(stream->slots[i].event);
+        }
+    }
+    if (stream->staging != NULL) {
+        clReleaseMemObject(stream->staging);
+    }
+    if (stream->adamw_chunks.buffer != NULL) {
+        clReleaseMemObject(stream->adamw_chunks.buffer);
+    }
+    free(stream->adamw_chunks.copy);
+    if (stream->queue != NULL) {
+        clReleaseCommandQueue(stream->queue);
+    }
+    free(stream);
+}
+
+/* A marker behind everything: its status tells of commands that failed after they were queued,
+ * which clFinish doesn't on all drivers. */
+ttm_status opencl_stream_synchronize(ttm_backend_stream *stream)
+{
+    cl_event marker = NULL;
+    cl_int error = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &marker);
+    if (error == CL_SUCCESS) {
+        error = clWaitForEvents(1, &marker);
+        clReleaseEvent(marker);
+    }
+    if (error == CL_SUCCESS) {
+        error = clFinish(stream->queue);
+    }
+    stream->unflushed = 0;
+    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "finish queued work");
+}
+
+/* ---- Copies ---- */
+
+static ttm_status check_range(const ttm_memory *memory, size_t offset, size_t bytes)
+{
+    if (offset > memory->bytes || bytes > memory->bytes - offset) {
+        return opencl_fail(TTM_ERROR_ARGUMENT,
+                           "%zu bytes at offset %zu lie outside an allocation of %zu bytes", bytes,
+                           offset, memory->bytes);
+    }
+    return TTM_OK;
+}
+
+/* Queues a write from the next slot, waiting only if it is still in use from several writes ago. */
+static cl_int write_staged(ttm_backend_stream *stream, cl_mem buffer, size_t offset,
+                           const void *source, size_t bytes)
+{
+    opencl_staging_slot *slot = &stream->slots[stream->next_slot];
+    stream->next_slot = (stream->next_slot + 1) % OPENCL_STAGING_SLOTS;
+    if (slot->event != NULL) {
+        const cl_int error = clWaitForEvents(1, &slot->event);
+        clReleaseEvent(slot->event);
+        slot->event = NULL;
+        if (error != CL_SUCCESS) {
+            return error;
+        }
+    }
+    memcpy(slot->bytes, source, bytes);
+    return clEnqueueWriteBuffer(stream->queue, buffer, CL_FALSE, offset, bytes, slot->bytes, 0,
+                                NULL, &slot->event);
+}
+
+static cl_int write_buffer(ttm_backend_stream *stream, cl_mem buffer, size_t offset,
+                           const void *source, size_t bytes)
+{
+    const size_t most = (size_t)OPENCL_STAGING_SLOTS * OPENCL_STAGING_SLOT_BYTES / 2;
+    if (bytes > most) {
+        return clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE, offset, bytes, source, 0, NULL,
+                                    NULL);
+    }
+    cl_int error = CL_SUCCESS;
+    for (size_t done = 0; error == CL_SUCCESS && done < bytes; done += OPENCL_STAGING_SLOT_BYTES) {
+        const size_t left = bytes - done;
+        error = write_staged(stream, buffer, offset + done, (const unsigned char *)source + done,
+                             left < OPENCL_STAGING_SLOT_BYTES ? left : OPENCL_STAGING_SLOT_BYTES);
+    }
+    return error;
+}
+
+ttm_status opencl_memory_write(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
+                               const void *source, size_t bytes)
+{
+    const ttm_status status = check_range(memory, offset, bytes);
+    if (status != TTM_OK || bytes == 0) {
+        return status;
+    }
+    const cl_int error = write_buffer(stream, memory->buffer, offset, source, bytes);
+    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "write to memory");
+}
+
+ttm_status opencl_memory_read(ttm_backend_stream *stream, void *target, ttm_memory *memory,
+                              size_t offset, size_t bytes)
+{
+    const ttm_status status = check_range(memory, offset, bytes);
+    if (status != TTM_OK || bytes == 0) {
+        return status;
+    }
+    const cl_int error = clEnqueueReadBuffer(stream->queue, memory->buffer, CL_TRUE, offset, bytes,
+                                             target, 0, NULL, NULL);
+    stream->unflushed = 0;
+    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "read memory");
+}
+
+ttm_status opencl_memory_copy(ttm_backend_stream *stream, ttm_memory *target, size_t target_offset,
+                              ttm_memory *source, size_t source_offset, size_t bytes)
+{
+    ttm_status status = check_range(target, target_offset, bytes);
+    if (status == TTM_OK) {
+        status = check_range(source, source_offset, bytes);
+    }
+    if (status != TTM_OK || bytes == 0) {
+        return status;
+    }
+    const cl_int error = clEnqueueCopyBuffer(stream->queue, source->buffer, target->buffer,
+                                             source_offset, target_offset, bytes, 0, NULL, NULL);
+    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "copy memory");
+}
+
+ttm_status opencl_memory_zero(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
+                              size_t bytes)
+{
+    static const unsigned char zero[4] = {0};
+    const ttm_status status = check_range(memory, offset, bytes);
+    if (status != TTM_OK || bytes == 0) {
+        return status;
+    }
+    const size_t pattern = offset % 4 == 0 && bytes % 4 == 0 ? 4 : 1;
+    const cl_int error = clEnqueueFillBuffer(stream->queue, memory->buffer, zero, pattern, offset,
+                                             bytes, 0, NULL, NULL);
+    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "clear memory");
+}
+
+ttm_status opencl_stream_keep(opencl_kept_data *kept, ttm_backend_stream *stream, const void *data,
+                              size_t bytes)
+{
+    if (kept->buffer != NULL && kept->bytes == bytes && memcmp(kept->copy, data, bytes) == 0) {
+        return TTM_OK;
+    }
+    void *copy = malloc(bytes);
+    if (copy == NULL) {
+        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a copy of %zu bytes", bytes);
+    }
+    memcpy(copy, data, bytes);
+    if (kept->buffer != NULL) {
+        clReleaseMemObject(kept->buffer); /* commands in flight keep it alive */
+    }
+    free(kept->copy);
+    cl_int error = CL_SUCCESS;
+    kept->copy = copy;
+    kept->bytes = bytes;
+    kept->buffer = clCreateBuffer(stream->device->context, CL_MEM_READ_ONLY, bytes, NULL, &error);
+    if (error == CL_SUCCESS) {
+        error = write_buffer(stream, kept->buffer, 0, copy, bytes);
+    }
+    if (error != CL_SUCCESS) {
+        kept->bytes = 0;
+        return opencl_stream_fail(stream, error, "keep a table");
+    }
+    return TTM_OK;
+}
+
+/* ---- Events ---- */
+
+ttm_status opencl_event_record(ttm_backend_event **event, ttm_backend_stream *stream)
+{
+    ttm_backend_event *made = malloc(sizeof *made);
+    if (made == NULL) {
+        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for an event");
+    }
+    made->description = stream->device->description;
+    cl_int error = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &made->event);
+    if (error == CL_SUCCESS) {
+        error = clFlush(stream->queue); /* another stream may wait for it */
+        stream->unflushed = 0;
+    }
+    if (error != CL_SUCCESS) {
+        free(made);
+        return opencl_stream_fail(stream, error, "record an event");
+    }
+    *event = made;
+    return TTM_OK;
+}
+
+ttm_status opencl_event_wait(ttm_backend_stream *stream, ttm_backend_event *event)
+{
+    const cl_int error = clEnqueueBarrierWithWaitList(stream->queue, 1, &event->event, NULL);
+    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "wait for an event");
+}
+
+ttm_status opencl_event_synchronize(ttm_backend_event *event)
+{
+    const cl_int error = clWaitForEvents(1, &event->event);
+    return error == CL_SUCCESS
+               ? TTM_OK
+               : opencl_fail_call(error, event->description->name, "wait for an event");
+}
+
+static cl_int event_time(cl_ulong *nanoseconds, const ttm_backend_event *event)
+{
+    return clGetEventProfilingInfo(event->event, CL_PROFILING_COMMAND_END, sizeof *nanoseconds,
+                                   nanoseconds, NULL);
+}
+
+ttm_status opencl_event_elapsed_ns(uint64_t *elapsed_ns, ttm_backend_event *start,
+                                   ttm_backend_event *end)
+{
+    cl_ulong first = 0;
+    cl_ulong last = 0;
+    cl_int error = event_time(&first, start);
+    if (error == CL_SUCCESS) {
+        error = event_time(&last, end);
+    }
+    if (error != CL_SUCCESS) {
+        return opencl_fail_call(error, start->description->name, "take a time");
+    }
+    *elapsed_ns = last > first ? last - first : 0;
+    return TTM_OK;
+}
+
+void opencl_event_destroy(ttm_backend_event *event)
+{
+    if (event != NULL) {
+        clReleaseEvent(event->event);
+        free(event);
+    }
+}
