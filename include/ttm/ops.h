@@ -11,7 +11,7 @@
  * contract says more. Results are rounded once, on writing. `mean`, `rstd`, `lse`, `loss` and sums
  * are f32 (f64 where the other tensors are f64).
  * - Accuracy is stated against the same op in double precision on the same inputs; u is the unit
- * round-off of the output type (2^-24 for f32, 2^-9 for bf16, 2^-11 for f16), and |x|_abs is the
+ * round-off of the output type (2^-24 for f32, 2^-8 for bf16, 2^-11 for f16), and |x|_abs is the
  * sum of absolute values that the result is a sum of. "Elementwise c·u" means |result − exact| ≤
  * c·u·|exact| + tiny.
  * - Every op is deterministic: the same inputs on the same device and build give the same bits.
@@ -100,8 +100,8 @@ typedef struct ttm_add_params {
  * NaN). residual may be exactly out (then beta = 0). gelu is the tanh form of the op GELU. a, b of
  * one type; out of that type or f32; bias, residual and pre of out's type. Backends may refuse an a
  * or b with no unit stride in its last two dimensions, or an out whose last stride isn't 1: the
- * core then copies. Accuracy of value: (K + 4)·u32·(|alpha|·|a|·|b|)_abs + one rounding to the
- * output type, with u32 = 2^-24. */
+ * core then copies. Accuracy of value: (K + 4)·u32·(|alpha·a·b| + |beta·out| + |bias| +
+ * |residual|)_abs + one rounding to the output type, with u32 = 2^-24. */
 enum {
     TTM_MATMUL_OUT = 0, /* inout if beta = 1, else out */
     TTM_MATMUL_A = 1,
@@ -194,7 +194,8 @@ typedef struct ttm_softmax_params {
  * biased one) over each row, rstd = 1/√(variance + epsilon). x, residual, sum, out [rows, cols];
  * gamma, beta [cols]; mean, rstd [rows]. `sum` receives s and may be exactly x or residual. The
  * variance is computed from centred values (two passes or Welford), never as a difference of
- * squares. Accuracy: 16·u·(|s − mean|·rstd·|gamma| + |beta|) + 16·u·rstd·|s|_max·|gamma|. */
+ * squares. Accuracy: mean and sum 4·u·|s|_max, rstd 16·u·rstd·(1 + |s|_max·rstd); out 16·u·(|s −
+ * mean|·rstd·|gamma| + |beta|) + 16·u·rstd·|s|_max·|gamma|. */
 enum {
     TTM_LAYER_NORM_OUT = 0,
     TTM_LAYER_NORM_X = 1,
@@ -401,7 +402,8 @@ enum {
 };
 
 /* TT_LINEAR_BACKWARD: dx = dy·Wᵀ (where present); dcore_k += ∂(Σ dy·y)/∂core_k; dbias += Σ_rows dy
- * (where present). No activation of the forward chain is needed. */
+ * (where present). No activation of the forward chain is needed. Accuracy: dx as TT_LINEAR's with
+ * `out` for `in`; dcore_k as TT_GRADIENT's with `rows` more terms; dbias as REDUCE_ROWS's. */
 enum {
     TTM_TT_LINEAR_BACKWARD_DX = 0, /* optional out */
     TTM_TT_LINEAR_BACKWARD_DY = 1,
