@@ -77,12 +77,13 @@ static inline void transpose_square(float *out, ptrdiff_t out_row, const float *
     }
 }
 
-/** out[j, i] = x[i, j], x [rows, cols]. */
+/** out[j, i] = x[i, j], x [rows, cols]. x is read along its rows, which is as many streams as the
+ * hardware can prefetch. */
 static inline void transpose(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row,
                              size_t rows, size_t cols)
 {
-    for (size_t col = 0; col < cols; col += LANES) {
-        for (size_t row = 0; row < rows; row += LANES) {
+    for (size_t row = 0; row < rows; row += LANES) {
+        for (size_t col = 0; col < cols; col += LANES) {
             transpose_square(out + (ptrdiff_t)col * out_row + (ptrdiff_t)row, out_row,
                              x + (ptrdiff_t)row * x_row + (ptrdiff_t)col, x_row,
                              rows - row < LANES ? rows - row : LANES,
