@@ -22,7 +22,7 @@ stop_at()
     wait_for_step "$folder" "$step" $pid
     kill -"$signal" $pid 2>/dev/null || true
     status=0
-    wait $pid || status=$?
+    wait $pid 2>/dev/null || status=$?
 }
 
 for step in 1 7 18 29; do
