@@ -7,10 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* OpenBLAS's extensions, NULL where another CBLAS is linked. */
-extern void openblas_set_num_threads(int threads) __attribute__((weak));
-extern char *openblas_get_corename(void) __attribute__((weak));
-extern char *openblas_get_config(void) __attribute__((weak));
+/* OpenBLAS's extensions are weak: NULL where another CBLAS is linked. */
+#if !defined(OPENBLAS_VERSION)
+extern void openblas_set_num_threads(int threads);
+extern char *openblas_get_corename(void);
+extern char *openblas_get_config(void);
+#endif
+#pragma weak openblas_set_num_threads
+#pragma weak openblas_get_corename
+#pragma weak openblas_get_config
 
 /* OpenBLAS's names of its x86 kernel sets, by the widest instructions they use. */
 static const char *const avx512_sets[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The levels that this build has; backends/cpu/meson.build compiles them. */
+/* The levels that this build has, best first; backends/cpu/meson.build compiles them. */
 #if defined(__x86_64__)
 static const ttm_cpu_kernels *const levels[] = {&ttm_cpu_kernels_avx512, &ttm_cpu_kernels_avx2,
                                                 &ttm_cpu_kernels_baseline};
@@ -72,14 +72,12 @@ static int has_level(const char *level)
 const ttm_cpu_kernels *ttm_cpu_choose_kernels(void)
 {
     const char *wanted = getenv("TTM_CPU_LEVEL");
-    const ttm_cpu_kernels *best = NULL;
-    for (size_t i = 0; i < LEVEL_COUNT; i++) {
+    const ttm_cpu_kernels *best = &ttm_cpu_kernels_baseline;
+    for (size_t i = LEVEL_COUNT; i-- > 0;) {
         if (!has_level(levels[i]->level)) {
             continue;
         }
-        if (best == NULL) {
-            best = levels[i];
-        }
+        best = levels[i];
         if (wanted != NULL && strcmp(wanted, levels[i]->level) == 0) {
             return levels[i];
         }

@@ -90,13 +90,15 @@ typedef struct float_job {
     ttm_cpu_dropout dropout;
 } float_job;
 
+static const ttm_tensor absent;
+
 /** Plans the loops over out, a and (where present) b and fills the job's pointers. */
 static void plan_floats(ttm_cpu_loops *loops, float_job *job, const ttm_backend_device *device,
                         const ttm_tensor *out, const ttm_tensor *a, const ttm_tensor *b,
                         int reorder)
 {
     const ttm_tensor *tensors[] = {out, a, b};
-    const int count = b != NULL && ttm_tensor_present(b) ? 3 : 2;
+    const int count = ttm_tensor_present(b) ? 3 : 2;
     ttm_cpu_loops_plan(loops, tensors, count, reorder);
     *job = (float_job){.kernels = device->kernels,
                        .out = host_tensor_data(out),
@@ -185,7 +187,7 @@ static void gelu_op_run(const ttm_backend_device *device, const ttm_op *op)
 {
     ttm_cpu_loops loops;
     float_job job;
-    plan_floats(&loops, &job, device, &op->tensors[TTM_GELU_OUT], &op->tensors[TTM_GELU_X], NULL,
+    plan_floats(&loops, &job, device, &op->tensors[TTM_GELU_OUT], &op->tensors[TTM_GELU_X], &absent,
                 1);
     ttm_cpu_loops_run(device, &loops, gelu_run, &job);
 }

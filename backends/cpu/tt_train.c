@@ -25,8 +25,8 @@ static void plan_core(ttm_cpu_tt_node *node, const ttm_tensor *core)
 
 void ttm_cpu_tt_plan(ttm_cpu_tt_train *train, const ttm_tensor *cores)
 {
-    int64_t in_modes[TTM_TT_MAX_CORES];
-    int64_t out_modes[TTM_TT_MAX_CORES];
+    int64_t in_modes[TTM_TT_MAX_CORES] = {0};
+    int64_t out_modes[TTM_TT_MAX_CORES] = {0};
     int64_t ranks[TTM_TT_MAX_CORES + 1] = {1};
     int node_of[TTM_TT_MAX_CORES]; /* the node that begins with a core */
     ttm_tt_build_order build;

@@ -121,10 +121,10 @@ typedef struct product_case {
     int64_t rows;
     int64_t cols;
     int64_t depth;
+    double beta;
     int transpose_a;
     int transpose_b;
     ttm_activation activation;
-    double beta;
     int bias;
     int residual; /**< 1: a tensor of its own; 2: out itself. */
     int pre;
@@ -133,18 +133,18 @@ typedef struct product_case {
 /** Blocks end inside, at and after the plugin's own edges (8 or 6 rows, 48 or 16 columns, blocks of
  * 96 × 1008, depth 768). */
 static const product_case product_cases[] = {
-    {97, 1057, 769, 0, 0, TTM_ACTIVATION_NONE, 0.0, 0, 0, 0},
-    {96, 96, 768, 1, 0, TTM_ACTIVATION_NONE, 1.0, 1, 0, 0},
-    {101, 49, 1600, 0, 1, TTM_ACTIVATION_NONE, 0.0, 1, 2, 0},
-    {31, 2017, 40, 1, 1, TTM_ACTIVATION_NONE, 1.0, 0, 1, 0},
-    {130, 200, 900, 0, 0, TTM_ACTIVATION_GELU, 0.0, 1, 0, 1},
-    {57, 61, 1537, 0, 1, TTM_ACTIVATION_GELU, 0.0, 1, 2, 0},
-    {64, 144, 800, 0, 0, TTM_ACTIVATION_GELU, 1.0, 0, 1, 1},
-    {77, 100, 777, 0, 1, TTM_ACTIVATION_GELU_BACKWARD, 0.0, 0, 2, 1},
-    {48, 48, 96, 1, 0, TTM_ACTIVATION_GELU_BACKWARD, 1.0, 1, 1, 1},
-    {1, 1000, 700, 0, 0, TTM_ACTIVATION_NONE, 0.0, 1, 2, 0},
-    {8, 301, 515, 0, 1, TTM_ACTIVATION_GELU, 1.0, 1, 0, 1},
-    {5, 1030, 77, 0, 0, TTM_ACTIVATION_GELU_BACKWARD, 0.0, 0, 0, 1},
+    {97, 1057, 769, 0.0, 0, 0, TTM_ACTIVATION_NONE, 0, 0, 0},
+    {96, 96, 768, 1.0, 1, 0, TTM_ACTIVATION_NONE, 1, 0, 0},
+    {101, 49, 1600, 0.0, 0, 1, TTM_ACTIVATION_NONE, 1, 2, 0},
+    {31, 2017, 40, 1.0, 1, 1, TTM_ACTIVATION_NONE, 0, 1, 0},
+    {130, 200, 900, 0.0, 0, 0, TTM_ACTIVATION_GELU, 1, 0, 1},
+    {57, 61, 1537, 0.0, 0, 1, TTM_ACTIVATION_GELU, 1, 2, 0},
+    {64, 144, 800, 1.0, 0, 0, TTM_ACTIVATION_GELU, 0, 1, 1},
+    {77, 100, 777, 0.0, 0, 1, TTM_ACTIVATION_GELU_BACKWARD, 0, 2, 1},
+    {48, 48, 96, 1.0, 1, 0, TTM_ACTIVATION_GELU_BACKWARD, 1, 1, 1},
+    {1, 1000, 700, 0.0, 0, 0, TTM_ACTIVATION_NONE, 1, 2, 0},
+    {8, 301, 515, 1.0, 0, 1, TTM_ACTIVATION_GELU, 1, 0, 1},
+    {5, 1030, 77, 0.0, 0, 0, TTM_ACTIVATION_GELU_BACKWARD, 0, 0, 1},
 };
 
 static double gelu(double x)
