@@ -89,7 +89,7 @@ opencl_call opencl_call_start(ttm_backend_stream *stream, opencl_family family, 
     /* The part of the key from `built_with` on is what the program is built with. */
     const int built_with = snprintf(key, sizeof key, "%d %s ", (int)family, name);
     int used = built_with + snprintf(key + built_with, sizeof key - (size_t)built_with,
-                                     "-cl-std=CL1.2 -cl-mad-enable -DVECTOR=%u -DGROUP=%u ",
+                                     "-w -cl-std=CL1.2 -cl-mad-enable -DVECTOR=%u -DGROUP=%u ",
                                      tuning->vector, tuning->group);
     va_list arguments;
     va_start(arguments, options);

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Compiles every kernel of kernels_cl for real GPUs that aren't at hand, and prints what each needs.
+
+    offline_compile.py KERNELS_CL [--target intel|gfx90a|gfx1030]… [--filter TEXT]
+
+Intel DG2 is compiled by ocloc (Debian: intel-opencl-icd), AMD gfx90a and gfx1030 by clang-15 with
+rocm-device-libs. A compiler that isn't installed is reported and passed over. Exit status 1 when a
+kernel doesn't compile or spills registers to memory in a default shape.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PARTS = {  # as in backends/opencl/program.c
+    'copy': ['types', 'copy'],
+    'elementwise': ['types', 'gelu', 'philox', 'elementwise'],
+    'matmul': ['types', 'gelu', 'product', 'matmul'],
+    'matmul_thin': ['types', 'gelu', 'product', 'matmul_thin'],
+    'epilogue': ['types', 'gelu', 'product', 'epilogue'],
+    'reduce': ['types', 'group_reduce', 'reduce'],
+    'softmax': ['types', 'group_reduce', 'softmax'],
+    'layer_norm': ['types', 'group_reduce', 'layer_norm'],
+    'attention': ['types', 'philox', 'attention_tile', 'attention'],
+    'attention_backward': ['types', 'philox', 'attention_tile', 'attention_backward'],
+    'cross_entropy': ['types', 'group_reduce', 'cross_entropy'],
+    'embedding': ['types', 'embedding'],
+    'adamw': ['types', 'adamw'],
+}
+COMMON = '-cl-std=CL1.2 -cl-mad-enable -DVECTOR=1 -DGROUP=256'
+
+
+def tile(head_size, rows, cols, items=16, dropout=0):
+    return (f'-DHEAD_SIZE={head_size} -DCOL_ITEMS={items} -DROW_ITEMS={items} -DEACH_ROWS={rows} '
+            f'-DEACH_COLS={cols} -DSTEPS=1 -DDROPOUT={dropout}')
+
+
+def variants():
+    """(family, options, default): what the host builds on a GPU with 256 work-items a group."""
+    yield 'copy', '-DRAW_BYTES=4', True
+    yield 'copy', '-DFROM=1 -DTO=2', True
+    yield 'copy', '-DFROM=3 -DTO=1', True
+    for data in (1, 2, 3):
+        yield 'elementwise', f'-DDATA={data} -DHAS_B=1', True
+        yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
+        yield 'matmul_thin', f'-DDATA={data} -DRESULT={data} -DMOST_ROWS=8 -DCOLS=32 -DPARTS=8', True
+        yield 'reduce', f'-DDATA={data} -DRESULT=1', True
+        yield 'softmax', f'-DDATA={data}', True
+        yield 'layer_norm', f'-DDATA={data} -DRESULT=1', True
+        yield 'cross_entropy', f'-DDATA={data}', True
+        yield 'embedding', f'-DDATA={data} -DRESULT=1 -DSORT_ITEMS=256', True
+        yield 'adamw', f'-DDATA={data} -DRESULT={data} -DITEMS=256', True
+        yield 'attention', f'-DDATA={data} ' + tile(64, 4, 2), True
+        yield 'attention_backward', f'-DDATA={data} ' + tile(64, 2, 2), True
+    yield 'matmul', '-DDATA=1 -DRESULT=1 -DITEMS=16 -DEACH=2 -DDEPTH=16', True
+    yield 'matmul', '-DDATA=2 -DRESULT=1 -DITEMS=8 -DEACH=4 -DDEPTH=16', True
+    yield 'epilogue', '-DDATA=1 -DRESULT=1', True
+    yield 'attention', '-DDATA=1 ' + tile(64, 4, 2, dropout=1), True
+    yield 'attention', '-DDATA=1 ' + tile(128, 1, 1), True
+    yield 'attention', '-DDATA=1 ' + tile(80, 2, 2), True
+    yield 'attention_backward', '-DDATA=1 ' + tile(64, 2, 2, dropout=1), True
+    yield 'attention_backward', '-DDATA=1 ' + tile(128, 1, 1), True
+
+
+def run(command):
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            check=False)
+    return result.returncode, result.stdout
+
+
+def compile_amd(source, options, folder, chip):
+    """[(kernel, registers, local bytes, bytes spilled)] by clang and the code object's notes."""
+    output = os.path.join(folder, 'kernel.o')
+    code, text = run(['clang-15', '-x', 'cl', '-target', 'amdgcn-amd-amdhsa', f'-mcpu={chip}',
+                      '-Xclang', '-finclude-default-header',
+                      f'--rocm-device-lib-path={device_library()}', '-O3', *options.split(), '-o',
+                      output, source])
+    if code != 0:
+        raise RuntimeError(text)
+    _, notes = run(['llvm-readelf-15', '--notes', output])
+    kernels = []
+    for block in notes.split('- .agpr_count:')[1:] or notes.split('  - .args:')[1:]:
+        def field(name, block=block):
+            return int(re.search(r'\.%s:\s+(\d+)' % name, block).group(1))
+        name = re.search(r'\.symbol:\s+(\w+)\.kd', block).group(1)
+        # Scalars are spilled to lanes of vector registers, which costs no memory.
+        spilled = 4 * field('vgpr_spill_count') + field('private_segment_fixed_size')
+        kernels.append((name, field('vgpr_count'), field('group_segment_fixed_size'), spilled))
+    return kernels
+
+
+def compile_intel(source, options, folder, _chip):
+    """The same by ocloc and the binary's patch tokens (15 local memory, 18 scratch, 23 the rest)."""
+    code, text = run(['ocloc', 'compile', '-file', source, '-device', 'dg2', '-options', options,
+                      '-output', 'kernel', '-out_dir', folder])
+    binaries = [name for name in os.listdir(folder) if name.endswith('.bin')]
+    if code != 0 or not binaries:
+        raise RuntimeError(text)
+    dump = os.path.join(folder, 'dump')
+    os.mkdir(dump)
+    run(['ocloc', 'disasm', '-file', os.path.join(folder, binaries[0]), '-dump', dump, '-device',
+         'dg2'])
+    with open(os.path.join(dump, 'PTM.txt'), encoding='utf-8', errors='replace') as listing:
+        blocks = listing.read().split('KernelBinaryHeader:')[1:]
+    kernels = []
+    for block in blocks:
+        def token(number, place, block=block):
+            found = re.search(r'Token %d\n\t4 Size \d+\n\tHex ([0-9a-f ]+)' % number, block)
+            if not found:
+                return 0
+            data = [int(byte, 16) for byte in found.group(1).split()]
+            return int.from_bytes(bytes(data[4 * place:4 * place + 4]), 'little')
+        name = re.search(r'KernelName (\w+)', block).group(1)
+        kernels.append((name, token(23, 20), token(15, 1), token(18, 1)))
+    return kernels
+
+
+def device_library():
+    for folder in ('/usr/lib/x86_64-linux-gnu/amdgcn/bitcode', '/usr/lib/amdgcn/bitcode'):
+        if os.path.isdir(folder):
+            return folder
+    return ''
+
+
+TARGETS = {
+    'intel': ('Intel DG2', compile_intel, lambda: shutil.which('ocloc') is not None),
+    'gfx90a': ('AMD gfx90a', compile_amd,
+               lambda: shutil.which('clang-15') is not None and device_library() != ''),
+    'gfx1030': ('AMD gfx1030', compile_amd,
+                lambda: shutil.which('clang-15') is not None and device_library() != ''),
+}
+
+
+def check(target, kernels_cl, text_filter):
+    """Prints the target's table; returns the number of failures."""
+    title, compiler, _ = TARGETS[target]
+    print(f'{title}\n  {"kernel":24} {"registers":>9} {"local":>7} {"spilled":>7}  options')
+    failures = 0
+    for family, options, default in variants():
+        if text_filter not in family:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            source = os.path.join(folder, family + '.cl')
+            with open(source, 'w', encoding='utf-8') as joined:
+                for part in PARTS[family]:
+                    with open(os.path.join(kernels_cl, part + '.cl'), encoding='utf-8') as file:
+                        joined.write(file.read().encode('ascii', 'replace').decode())
+            try:
+                kernels = compiler(source, f'{COMMON} {options}', folder, target)
+            except RuntimeError as error:
+                failures += 1
+                print(f'  {family:24} does not compile: {options}\n{error}')
+                continue
+        for name, registers, local, spilled in kernels:
+            failed = default and spilled > 0
+            failures += failed
+            print(f'  {name:24} {registers:9} {local:7} {spilled:7}  {options}'
+                  f'{"  SPILLS" if failed else ""}')
+    return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('kernels_cl')
+    parser.add_argument('--target', choices=TARGETS, action='append')
+    parser.add_argument('--filter', default='')
+    options = parser.parse_args()
+    failures = 0
+    checked = 0
+    for target in options.target or TARGETS:
+        title, _, is_installed = TARGETS[target]
+        if not is_installed():
+            print(f'{title}: its compiler is not installed; passed over')
+            continue
+        checked += 1
+        failures += check(target, options.kernels_cl, options.filter)
+    print(f'{failures} failures on {checked} targets')
+    return 1 if failures else (0 if checked else 77)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
