@@ -9,22 +9,36 @@
 
 static void print_counts(const suite_report *report)
 {
-    for (int opcode = 0; opcode < TTM_OP_COUNT; opcode++) {
-        const suite_counts *counts = &report->ops[opcode];
-        if (counts->passed + counts->failed + counts->skipped > 0) {
-            printf(
-                "%-20s %5llu passed %5llu failed %5llu skipped   largest error %.2g of its bound\n",
-                ttm_op_name((ttm_opcode)opcode), (unsigned long long)counts->passed,
-                (unsigned long long)counts->failed, (unsigned long long)counts->skipped,
-                counts->worst);
+    for (size_t k = 0; k < report->group_count; k++) {
+        const suite_counts *group = &report->groups[k];
+        printf("%-20s %5llu passed %5llu failed %5llu skipped", group->name,
+               (unsigned long long)group->passed, (unsigned long long)group->failed,
+               (unsigned long long)group->skipped);
+        if (group->worst > 0.0) {
+            printf("   largest error %.2g of its bound", group->worst);
         }
+        putchar('\n');
     }
     if (report->total.skipped > 0) {
-        printf("%llu skipped (not supported by the device)\n",
-               (unsigned long long)report->total.skipped);
+        printf("%llu skipped (--verbose says why)\n", (unsigned long long)report->total.skipped);
     }
     printf("%llu passed, %llu failed\n", (unsigned long long)report->total.passed,
            (unsigned long long)report->total.failed);
+}
+
+/* Writes the files that were asked for. */
+static ttm_status write_files(const suite_report *report, const suite_options *suite,
+                              const char *json_path, const char *junit_path)
+{
+    ttm_status status = TTM_OK;
+    if (json_path != NULL) {
+        status = suite_report_write_json(report, json_path, suite->plugin_path, suite->device,
+                                         suite->seed);
+    }
+    if (junit_path != NULL && status == TTM_OK) {
+        status = suite_report_write_junit(report, junit_path);
+    }
+    return status;
 }
 
 /* *path = the file of a backend given as NAME or NAME:DEVICE; *device = what follows the colon. */
@@ -64,6 +78,8 @@ int main(int argc, char **argv)
     const char *plugin = NULL;
     const char *filter = NULL;
     const char *dtype = "all";
+    const char *json_path = NULL;
+    const char *junit_path = NULL;
     int64_t seed = 1;
     int64_t cases = 60;
     int64_t time_limit = 120;
@@ -73,8 +89,9 @@ int main(int argc, char **argv)
     tool_option options[] = {
         TOOL_GROUP("What is tested"),
         TOOL_STRING("plugin", 'p', "FILE.so", &plugin, "plugin file to test"),
-        TOOL_STRING("filter", 'f', "OP[/CASE]", &filter,
-                    "only these cases; a shell pattern such as 'tt_*' is understood"),
+        TOOL_STRING("filter", 'f', "NAME", &filter,
+                    "only the cases of this group or name, such as memory or matmul/3; a shell "
+                    "pattern such as 'tt_*' is understood"),
         TOOL_CHOICE("dtype", 't', "all|f32|bf16|f16|f64", &dtype, "type of the tensors' elements"),
         TOOL_GROUP("How"),
         TOOL_INT("seed", 's', "N", &seed, 0, INT64_MAX, "seed of the random cases"),
@@ -86,6 +103,9 @@ int main(int argc, char **argv)
         TOOL_GROUP("Output"),
         TOOL_FLAG("list", 'l', &list, "print the cases instead of running them"),
         TOOL_FLAG("verbose", 'v', &verbose, "print a line for every case"),
+        TOOL_STRING("json-file", 0, "FILE", &json_path, "write all cases to this file as JSON"),
+        TOOL_STRING("junit-file", 0, "FILE", &junit_path,
+                    "write all cases to this file as JUnit XML"),
     };
     const tool_example examples[] = {
         {"ttm-conformance --backend cpu", "test the backend called cpu"},
@@ -97,20 +117,25 @@ int main(int argc, char **argv)
         .summary = "test a backend plugin against the contracts of its ops",
         .usage = "[--backend NAME[:DEVICE] | --plugin FILE.so [--device DEVICE]] [option…]",
         .description =
-            "Runs random cases of every op on the device and compares the results with those of "
-            "the reference backend in double precision, within the error bound of each op's "
-            "contract. Guards around every tensor show writes outside; every case runs twice and "
-            "must give the same bits.\n\nA case is a function of the op, its number and the "
-            "seed: a failure prints the command that repeats it. Ends with the line \"N passed, N "
-            "failed\"; the exit status is 1 when a case failed. Without --backend and --plugin the "
-            "backend of TTM_BACKEND is tested, else cpu.",
+            "Tests every promise of ttm/backend.h and ttm/ops.h. First the device: memory, "
+            "streams, "
+            "threads, opening and closing. Then random cases of every op that the plugin has, "
+            "compared with the reference backend in double precision within the error bound of the "
+            "op's contract; guards around every tensor show writes outside, and every case runs "
+            "twice and must give the same bits. Then ops that it lacks, through libttm (libttm/…), "
+            "and descriptors that must be refused (errors/…).\n\nEvery case runs in a process that "
+            "may crash or hang: that case has then failed, and the run goes on. A case is a "
+            "function of its name and the seed: a failure prints the command that repeats it. Ends "
+            "with the line \"N passed, N failed\"; the exit status is 1 when a case failed. "
+            "Without "
+            "--backend and --plugin the backend of TTM_BACKEND is tested, else cpu.",
         .offers = TOOL_OFFERS_DEVICE,
         TOOL_TABLE(options, examples),
     };
     char *plugin_path = NULL;
     char *oracle_path = NULL;
     char repeat_how[1024];
-    suite_report report = {0};
+    suite_report report = {.keep_entries = false};
     int code = tool_parse(&program, argc, argv);
     if (code != TOOL_GO_ON) {
         return code;
@@ -141,6 +166,7 @@ int main(int argc, char **argv)
                                  .time_limit_s = time_limit,
                                  .verbose = verbose,
                                  .repeat_how = repeat_how};
+    report.keep_entries = json_path != NULL || junit_path != NULL;
     if (list) {
         status = suite_list(&suite);
     } else {
@@ -148,12 +174,14 @@ int main(int argc, char **argv)
     }
     if (status == TTM_OK && !list) {
         print_counts(&report);
+        status = write_files(&report, &suite, json_path, junit_path);
     }
     code = status != TTM_OK ? tool_fail(status) : tool_done();
     if (code == TOOL_EXIT_DONE && report.total.failed > 0) {
         code = TOOL_EXIT_FAILED;
     }
 out:
+    suite_report_free(&report);
     free(plugin_path);
     free(oracle_path);
     tool_free(&program);

@@ -114,6 +114,10 @@ static ttm_status check_tensor(const ttm_op *op, uint32_t slot, bool planning)
                         ttm_op_get_info(op->opcode)->slots[slot].name, (int)tensor->rank,
                         TTM_MAX_RANK);
     }
+    if (tensor->layout != TTM_LAYOUT_STRIDED) {
+        return fail_slot(TTM_ERROR_UNSUPPORTED, op, slot,
+                         "no backend gives out layouts of its own");
+    }
     TTM_TRY(check_bounds(op, slot, planning));
     if (ttm_op_slot_role(op, slot) != TTM_SLOT_IN && ttm_tensor_count(tensor) > 0 &&
         strides_overlap(tensor)) {
@@ -426,8 +430,8 @@ ttm_status ttm_op_validate(const ttm_op *op, bool planning)
     if (info == NULL) {
         return ttm_fail(TTM_ERROR_ARGUMENT, "opcode %d doesn't exist", (int)op->opcode);
     }
-    if (op->tensor_count != info->slot_count || op->params_bytes < info->params_bytes ||
-        (info->params_bytes > 0 && op->params == NULL)) {
+    if (op->tensor_count != info->slot_count || op->tensors == NULL ||
+        op->params_bytes < info->params_bytes || (info->params_bytes > 0 && op->params == NULL)) {
         return ttm_fail(
             TTM_ERROR_ARGUMENT,
             "%s: %" PRIu32 " tensors and %zu bytes of parameters, not %" PRIu32 " and %zu",

@@ -119,6 +119,9 @@ static ttm_status check_adamw(const ttm_op *op)
         return ttm_fail(TTM_ERROR_ARGUMENT, "adamw: betas %g and %g must be at least 0 and below 1",
                         params->beta1, params->beta2);
     }
+    TTM_TRY(check_finite(op, "learning_rate", params->learning_rate));
+    TTM_TRY(check_finite(op, "epsilon", params->epsilon));
+    TTM_TRY(check_finite(op, "gradient_scale", params->gradient_scale));
     int64_t end = 0;
     for (int64_t i = 0; i < params->segment_count; i++) {
         const ttm_adamw_segment *segment = &params->segments[i];

@@ -18,6 +18,10 @@ typedef struct check_verdict {
     char message[512]; /**< Of a failure: what was wrong. */
 } check_verdict;
 
+/** Whether the plugin does a case's op itself. Asked without memory, as libttm does when it plans.
+ */
+bool check_is_native(const conformance_case *made, const struct target *tested);
+
 /** Runs a case twice on the target, compares with the oracle, and looks at guards, inputs and
  * determinism. A failure is part of the verdict, also one of the plugin's functions. */
 void check_case(check_verdict *verdict, const conformance_case *made, const struct target *tested,

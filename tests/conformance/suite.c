@@ -2,145 +2,106 @@
  * pipe. When it dies, the case it was at has failed, and another worker goes on behind it. */
 #include "conformance/suite.h"
 
+#include "conformance/session.h"
 #include "core/error.h"
 
 #include <errno.h>
-#include <fnmatch.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <ttm/compute.h>
 #include <unistd.h>
 
-/* A case in the order of the run: opcode and index. */
-struct position {
-    int32_t opcode;
-    uint64_t index;
-};
+/* Cases of an op that a run has unless it is told otherwise. */
+enum { DEFAULT_CASES = 60, COMMAND_BYTES = 1400 };
 
-/* What a worker sends for each case, small enough to be written to a pipe at once. */
-struct record {
-    struct position position;
-    check_verdict verdict;
-    char description[1500];
-};
-
-bool suite_selects(const char *filter, ttm_opcode opcode, uint64_t index)
+static bool find_selected(plan_position *position, const suite_options *options)
 {
-    char name[96];
-    if (filter == NULL || strcmp(filter, ttm_op_name(opcode)) == 0) {
-        return true;
+    return plan_find(position, options->filter, options->cases);
+}
+
+/* The command that runs one case alone. */
+static void print_command(char command[COMMAND_BYTES], const plan_position *position,
+                          const suite_options *options)
+{
+    char name[PLAN_NAME_BYTES];
+    char more[48] = "";
+    plan_name(name, position);
+    if (position->index >= DEFAULT_CASES) {
+        snprintf(more, sizeof more, " --cases %llu", (unsigned long long)position->index + 1);
     }
-    snprintf(name, sizeof name, "%s/%llu", ttm_op_name(opcode), (unsigned long long)index);
-    return fnmatch(filter, name, 0) == 0;
-}
-
-/* Moves on to the next selected case, `position` itself included; false after the last. */
-static bool find_selected(struct position *position, const suite_options *options)
-{
-    for (; position->opcode < TTM_OP_COUNT; position->opcode++, position->index = 0) {
-        for (; position->index < options->cases; position->index++) {
-            if (suite_selects(options->filter, (ttm_opcode)position->opcode, position->index)) {
-                return true;
-            }
-        }
+    if (options->dtype != TTM_DTYPE_NONE) {
+        snprintf(more + strlen(more), sizeof more - strlen(more), " --dtype %s",
+                 ttm_dtype_name(options->dtype));
     }
-    return false;
+    snprintf(command, COMMAND_BYTES, "%s --seed %llu%s --filter '%s'", options->repeat_how,
+             (unsigned long long)options->seed, more, name);
 }
 
-/* Tested and oracle plugin. */
-struct pair {
-    struct target tested;
-    struct target oracle;
-};
-
-static ttm_status open_pair(struct pair *pair, const suite_options *options)
-{
-    TTM_TRY(target_open(&pair->oracle, options->oracle_path, NULL));
-    const ttm_status status = target_open(&pair->tested, options->plugin_path, options->device);
-    if (status != TTM_OK) {
-        target_close(&pair->oracle);
-    }
-    return status;
-}
-
-static void close_pair(struct pair *pair)
-{
-    target_close(&pair->tested);
-    target_close(&pair->oracle);
-}
-
-static void run_case(struct record *record, const struct pair *pair, const suite_options *options)
-{
-    conformance_case made;
-    const struct position position = record->position;
-    if (case_generate(&made, (ttm_opcode)position.opcode, position.index, options->seed,
-                      options->dtype, &pair->oracle) == TTM_OK) {
-        check_case(&record->verdict, &made, &pair->tested, &pair->oracle);
-    } else {
-        record->verdict = (check_verdict){.outcome = CHECK_FAILED};
-        snprintf(record->verdict.message, sizeof record->verdict.message,
-                 "the case can't be made: %s", ttm_error_message());
-    }
-    case_describe(record->description, sizeof record->description, &made);
-    case_free(&made);
-}
-
-static void count(suite_counts *counts, const check_verdict *verdict)
-{
-    counts->passed += verdict->outcome == CHECK_PASSED;
-    counts->failed += verdict->outcome == CHECK_FAILED;
-    counts->skipped += verdict->outcome == CHECK_SKIPPED;
-    if (verdict->worst > counts->worst) {
-        counts->worst = verdict->worst;
-    }
-}
-
-static const char *dtype_option(ttm_dtype dtype)
-{
-    return dtype == TTM_DTYPE_NONE ? "all" : ttm_dtype_name(dtype);
-}
-
-static void report_case(suite_report *report, const struct record *record,
-                        const suite_options *options)
+static void print_case(const session_record *record, const char *command)
 {
     static const char *const words[] = {"ok", "FAILED", "skipped"};
-    const ttm_opcode opcode = (ttm_opcode)record->position.opcode;
     const check_verdict *verdict = &record->verdict;
-    count(&report->ops[opcode], verdict);
-    count(&report->total, verdict);
-    if (verdict->outcome != CHECK_FAILED && !options->verbose) {
-        return;
-    }
-    printf("%s %s/%llu", words[verdict->outcome], ttm_op_name(opcode),
-           (unsigned long long)record->position.index);
-    if (verdict->outcome == CHECK_FAILED) {
-        printf(": %s\n    repeat: %s --dtype %s --seed %llu --filter '%s/%llu'", verdict->message,
-               options->repeat_how, dtype_option(options->dtype), (unsigned long long)options->seed,
-               ttm_op_name(opcode), (unsigned long long)record->position.index);
-    } else if (verdict->outcome == CHECK_PASSED) {
+    char name[PLAN_NAME_BYTES];
+    plan_name(name, &record->position);
+    printf("%s %s", words[verdict->outcome], name);
+    if (verdict->outcome == CHECK_PASSED && verdict->worst > 0.0) {
         printf(" (%.3g of its bound)", verdict->worst);
+    } else if (verdict->message[0] != '\0') {
+        printf(": %s", verdict->message);
     }
-    printf("\n    %s\n", record->description);
+    if (verdict->outcome == CHECK_FAILED) {
+        printf("\n    repeat: %s", command);
+    }
+    printf("%s%s\n", record->description[0] != '\0' ? "\n    " : "", record->description);
     fflush(stdout);
+}
+
+static ttm_status report_case(suite_report *report, const session_record *record,
+                              const suite_options *options)
+{
+    char command[COMMAND_BYTES];
+    print_command(command, &record->position, options);
+    if (record->verdict.outcome == CHECK_FAILED || options->verbose) {
+        print_case(record, command);
+    }
+    return suite_report_add(report, &record->position, &record->verdict, record->seconds,
+                            record->description, command);
 }
 
 ttm_status suite_run_here(suite_report *report, const suite_options *options)
 {
-    struct pair pair;
-    struct record record = {0};
-    TTM_TRY(open_pair(&pair, options));
-    while (find_selected(&record.position, options)) {
-        run_case(&record, &pair, options);
-        report_case(report, &record, options);
+    suite_session session;
+    session_record record = {0};
+    ttm_status status = through_set_path(options->plugin_path, options->oracle_path);
+    TTM_TRY(status);
+    TTM_TRY(session_open(&session, options));
+    while (status == TTM_OK && find_selected(&record.position, options)) {
+        session_run(&record, &session);
+        status = report_case(report, &record, options);
         record.position.index++;
     }
-    close_pair(&pair);
-    return TTM_OK;
+    session_close(&session);
+    return status;
+}
+
+ttm_status suite_list(const suite_options *options)
+{
+    suite_session session = {.options = options};
+    plan_position position = {0};
+    ttm_status status = TTM_OK;
+    TTM_TRY(target_open(&session.oracle, options->oracle_path, NULL));
+    for (; status == TTM_OK && find_selected(&position, options); position.index++) {
+        char name[PLAN_NAME_BYTES];
+        char description[1500];
+        plan_name(name, &position);
+        status = session_describe(description, sizeof description, &session, &position);
+        printf("%s  %s\n", name, description);
+    }
+    target_close(&session.oracle);
+    return status;
 }
 
 /* ---- Workers ---- */
@@ -167,17 +128,16 @@ static bool write_all(int file, const void *data, size_t bytes)
     return true;
 }
 
-/* The life of a worker. The first record it sends has opcode -1 and says whether it could start;
- * then comes one for each case. */
-static void work(int pipe, struct position start, const suite_options *options)
+/* The life of a worker. The first record it sends says whether it could start; then comes one for
+ * each case. */
+static void work(int pipe, plan_position start, const suite_options *options)
 {
-    struct pair pair;
-    struct record *record = calloc(1, sizeof *record);
+    suite_session session;
+    session_record *record = calloc(1, sizeof *record);
     if (record == NULL) {
         return;
     }
-    record->position.opcode = -1;
-    if (open_pair(&pair, options) != TTM_OK) {
+    if (session_open(&session, options) != TTM_OK) {
         record->verdict.outcome = CHECK_FAILED;
         snprintf(record->verdict.message, sizeof record->verdict.message, "%s",
                  ttm_error_message());
@@ -188,15 +148,15 @@ static void work(int pipe, struct position start, const suite_options *options)
     bool heard = write_all(pipe, record, sizeof *record);
     record->position = start;
     while (heard && find_selected(&record->position, options)) {
-        run_case(record, &pair, options);
+        session_run(record, &session);
         heard = write_all(pipe, record, sizeof *record);
         record->position.index++;
     }
-    close_pair(&pair);
+    session_close(&session);
     free(record);
 }
 
-static ttm_status start_worker(struct worker *worker, struct position start,
+static ttm_status start_worker(struct worker *worker, plan_position start,
                                const suite_options *options)
 {
     int ends[2];
@@ -221,7 +181,7 @@ static ttm_status start_worker(struct worker *worker, struct position start,
 }
 
 /* Reads one record; false at the end of the pipe or after the time limit (*late is set then). */
-static bool read_record(struct record *record, bool *late, const struct worker *worker,
+static bool read_record(session_record *record, bool *late, const struct worker *worker,
                         const suite_options *options)
 {
     size_t have = 0;
@@ -267,21 +227,24 @@ static bool end_worker(char *message, size_t message_bytes, const struct worker 
 }
 
 /* Runs one worker from *position until it ends; *position is then where the next one starts. */
-static ttm_status run_worker(suite_report *report, struct position *position, struct record *record,
+static ttm_status run_worker(suite_report *report, plan_position *position, session_record *record,
                              const suite_options *options)
 {
     struct worker worker = {0};
     bool late = false;
     char ending[200];
+    ttm_status status = TTM_OK;
     TTM_TRY(start_worker(&worker, *position, options));
     const bool started = read_record(record, &late, &worker, options);
     const bool refused = started && record->verdict.outcome == CHECK_FAILED;
-    while (started && !refused && read_record(record, &late, &worker, options)) {
-        report_case(report, record, options);
+    while (started && !refused && status == TTM_OK &&
+           read_record(record, &late, &worker, options)) {
+        status = report_case(report, record, options);
         *position = record->position;
         position->index++;
     }
     const bool bad_end = end_worker(ending, sizeof ending, &worker, late);
+    TTM_TRY(status);
     if (refused) {
         return ttm_fail(TTM_ERROR_PLUGIN, "%s", record->verdict.message);
     }
@@ -290,49 +253,25 @@ static ttm_status run_worker(suite_report *report, struct position *position, st
                         bad_end ? ending : "it ended the process");
     }
     if (find_selected(position, options)) { /* it ended before it was through */
-        *record = (struct record){.position = *position, .verdict.outcome = CHECK_FAILED};
+        *record = (session_record){.position = *position, .verdict.outcome = CHECK_FAILED};
         snprintf(record->verdict.message, sizeof record->verdict.message, "%s",
                  bad_end ? ending : "the process ended itself");
-        report_case(report, record, options);
+        status = report_case(report, record, options);
         position->index++;
     } else if (bad_end) {
         return ttm_fail(TTM_ERROR_PLUGIN, "after all cases, when the device was closed: %s",
                         ending);
     }
-    return TTM_OK;
+    return status;
 }
 
 ttm_status suite_run(suite_report *report, const suite_options *options)
 {
-    struct position position = {0};
-    struct record record; /* not allocated: workers would inherit it as a leak */
-    ttm_status status = TTM_OK;
+    plan_position position = {0};
+    session_record record; /* not allocated: workers would inherit it as a leak */
+    ttm_status status = through_set_path(options->plugin_path, options->oracle_path);
     while (status == TTM_OK && find_selected(&position, options)) {
         status = run_worker(report, &position, &record, options);
     }
     return status;
-}
-
-ttm_status suite_list(const suite_options *options)
-{
-    struct target oracle;
-    struct position position = {0};
-    TTM_TRY(target_open(&oracle, options->oracle_path, NULL));
-    while (find_selected(&position, options)) {
-        conformance_case made;
-        char description[1500];
-        const ttm_status status = case_generate(&made, (ttm_opcode)position.opcode, position.index,
-                                                options->seed, options->dtype, &oracle);
-        case_describe(description, sizeof description, &made);
-        case_free(&made);
-        if (status != TTM_OK) {
-            target_close(&oracle);
-            return status;
-        }
-        printf("%s/%llu  %s\n", ttm_op_name((ttm_opcode)position.opcode),
-               (unsigned long long)position.index, description);
-        position.index++;
-    }
-    target_close(&oracle);
-    return TTM_OK;
 }

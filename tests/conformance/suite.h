@@ -2,14 +2,14 @@
 #ifndef TTM_CONFORMANCE_SUITE_H
 #define TTM_CONFORMANCE_SUITE_H
 
-#include "conformance/check.h"
+#include "conformance/report.h"
 
 /** What to run, on what. */
 typedef struct suite_options {
     const char *plugin_path; /**< The plugin that is tested. */
     const char *device;      /**< Which of its devices, as target_open takes it. */
     const char *oracle_path; /**< The reference plugin. */
-    const char *filter;      /**< "op", "op/index" or a shell pattern of these; NULL for all. */
+    const char *filter;      /**< As plan_selects takes it; NULL for all. */
     ttm_dtype dtype;         /**< Data type of all cases, TTM_DTYPE_NONE for all types in turn. */
     uint64_t seed;
     uint64_t cases;         /**< Cases of each op. */
@@ -17,23 +17,6 @@ typedef struct suite_options {
     bool verbose;           /**< Print a line for every case. */
     const char *repeat_how; /**< Start of the command that repeats a case, "ttm-conformance --…". */
 } suite_options;
-
-/** Counts of one op or of all. */
-typedef struct suite_counts {
-    uint64_t passed;
-    uint64_t failed;
-    uint64_t skipped;
-    double worst; /**< Largest error in parts of its bound. */
-} suite_counts;
-
-/** Everything that a run found. */
-typedef struct suite_report {
-    suite_counts ops[TTM_OP_COUNT];
-    suite_counts total;
-} suite_report;
-
-/** Whether the case `index` of an op is among those that `filter` selects. */
-bool suite_selects(const char *filter, ttm_opcode opcode, uint64_t index);
 
 /** Runs all selected cases in worker processes, printing failures (and with `verbose` all cases) to
  * stdout. An error means that the suite itself couldn't run, for instance for lack of the

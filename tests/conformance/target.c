@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <ttm/compute.h>
 
 ttm_status target_check(const struct target *target, const char *function, ttm_status status)
 {
@@ -91,6 +92,7 @@ ttm_status target_open(struct target *target, const char *path, const char *devi
     memset(target, 0, sizeof *target);
     TTM_TRY(load(&target->backend, &target->path, path));
     TTM_TRY(choose_device(&index, target, device));
+    target->index = index;
     ttm_plugin_begin();
     TTM_TRY(
         target_check(target, "device_open", target->backend->device_open(&target->device, index)));
@@ -200,6 +202,11 @@ void target_free(const struct target *target, ttm_memory *memory)
 
 int target_supports(const struct target *target, const ttm_op *op)
 {
+    return target->through != NULL || target_is_native(target, op);
+}
+
+int target_is_native(const struct target *target, const ttm_op *op)
+{
     return target->backend->op_supported != NULL && target->backend->op_run != NULL &&
            target->backend->op_supported(target->device, op);
 }
@@ -221,6 +228,10 @@ static struct operand workspace_operand(const struct target *target, const ttm_o
 
 ttm_status target_run(const struct target *target, const ttm_op *op)
 {
+    if (target->through != NULL) {
+        TTM_TRY(ttm_op_run(target->through, op));
+        return ttm_stream_synchronize(target->through);
+    }
     ttm_op with_workspace = *op;
     const struct operand workspace = workspace_operand(target, op);
     const size_t bytes = operand_bytes(&workspace);

@@ -2,7 +2,7 @@
 #ifndef TTM_CONFORMANCE_TARGET_H
 #define TTM_CONFORMANCE_TARGET_H
 
-#include <ttm/backend.h>
+#include <ttm/device.h>
 
 /** A plugin, one open device of it and a stream. */
 struct target {
@@ -11,6 +11,8 @@ struct target {
     ttm_backend_device *device;
     ttm_backend_stream *stream;
     ttm_device_info info;
+    int32_t index;       /**< The device's number. */
+    ttm_stream *through; /**< Where ops run through libttm, or NULL: straight on the plugin. */
 };
 
 /** Loads the plugin in file `path` and opens a device of it: `device` is a number or a part of the
@@ -41,8 +43,11 @@ TTM_CHECKED ttm_status target_download(void *image, const struct target *target,
 /** Frees an allocation; NULL is allowed. */
 void target_free(const struct target *target, ttm_memory *memory);
 
-/** Returns 1 when the plugin says that it takes the op. */
+/** Returns 1 when the op can be run on the target. */
 int target_supports(const struct target *target, const ttm_op *op);
+
+/** Returns 1 when the plugin does the op itself; with `through` set libttm does every op. */
+int target_is_native(const struct target *target, const ttm_op *op);
 
 /** Runs an op with the workspace that it asks for, and waits for it. */
 TTM_CHECKED ttm_status target_run(const struct target *target, const ttm_op *op);

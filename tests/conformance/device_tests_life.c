@@ -1,0 +1,252 @@
+/* What a device says of itself, and that opening and closing leaves nothing behind. */
+#include "conformance/device_tests.h"
+#include "core/error.h"
+#include "core/plugin_host.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    REPETITIONS = 1000,
+    WARM_UP = 50,             /* What a driver builds up once and keeps. */
+    LEAK_BYTES_PER_TURN = 12, /* Less than the smallest thing that can be forgotten. */
+    RESIDENT_BYTES = 32 << 20 /* Growth of the process beside malloc: maps of a driver. */
+};
+
+/* What a process holds. */
+typedef struct footprint {
+    uint64_t heap_bytes;
+    uint64_t resident_bytes;
+    int files;
+    int threads;
+} footprint;
+
+static int count_entries(const char *folder)
+{
+    int count = 0;
+    DIR *directory = opendir(folder);
+    while (directory != NULL && readdir(directory) != NULL) {
+        count++;
+    }
+    if (directory != NULL) {
+        closedir(directory);
+    }
+    return count;
+}
+
+static footprint take_footprint(void)
+{
+    footprint taken = {0};
+    unsigned long long resident = 0;
+    const struct mallinfo2 heap = mallinfo2();
+    taken.heap_bytes = heap.uordblks + heap.hblkhd;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file != NULL) {
+        if (fscanf(file, "%*u %llu", &resident) == 1) {
+            taken.resident_bytes = resident * 4096;
+        }
+        fclose(file);
+    }
+    taken.files = count_entries("/proc/self/fd");
+    taken.threads = count_entries("/proc/self/task");
+    return taken;
+}
+
+static ttm_status compare_footprints(const footprint *before, const footprint *after, int turns,
+                                     const char *what)
+{
+    REQUIRE(after->files <= before->files, "%s %d times leaves %d files open", what, turns,
+            after->files - before->files);
+    REQUIRE(after->threads <= before->threads, "%s %d times leaves %d threads running", what, turns,
+            after->threads - before->threads);
+    REQUIRE(after->heap_bytes <= before->heap_bytes + (uint64_t)turns * LEAK_BYTES_PER_TURN,
+            "%s %d times leaves %llu bytes of heap", what, turns,
+            (unsigned long long)(after->heap_bytes - before->heap_bytes));
+    REQUIRE(after->resident_bytes <= before->resident_bytes + RESIDENT_BYTES,
+            "%s %d times makes the process %llu bytes larger", what, turns,
+            (unsigned long long)(after->resident_bytes - before->resident_bytes));
+    return TTM_OK;
+}
+
+static double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Repeats a turn a thousand times (fewer if that takes too long) and compares what the process
+ * holds after a warm-up and at the end. */
+static ttm_status repeat(ttm_status (*turn)(const test_bench *bench), const char *what,
+                         const test_bench *bench)
+{
+    const double deadline = now_seconds() + (double)bench->seconds;
+    footprint before = {0};
+    int turns = 0;
+    for (int k = 0; k < WARM_UP + REPETITIONS && (k <= WARM_UP || now_seconds() < deadline); k++) {
+        if (k == WARM_UP) {
+            before = take_footprint();
+        }
+        TTM_TRY(turn(bench));
+        turns = k + 1 - WARM_UP;
+    }
+    const footprint after = take_footprint();
+    return compare_footprints(&before, &after, turns, what);
+}
+
+/* Opens, uses and closes the device once. */
+static ttm_status one_life(const test_bench *bench)
+{
+    struct target target;
+    test_block block = {0};
+    TTM_TRY(target_open(&target, bench->plugin_path, bench->device));
+    ttm_status status = block_new(&block, &target, 4096, 9);
+    if (status == TTM_OK) {
+        status = block_check(&block, &target);
+    }
+    block_free(&block, &target);
+    target_close(&target);
+    return status;
+}
+
+static ttm_status open_and_close(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    return repeat(one_life, "opening and closing the device", bench);
+}
+
+static ttm_status one_stream(const test_bench *bench)
+{
+    struct target target = *bench->tested;
+    ttm_plugin_begin();
+    TTM_TRY(target_check(&target, "stream_create",
+                         target.backend->stream_create(&target.stream, target.device)));
+    if (target.backend->event_record != NULL) {
+        ttm_backend_event *event = NULL;
+        ttm_plugin_begin();
+        TTM_TRY(target_check(&target, "event_record",
+                             target.backend->event_record(&event, target.stream)));
+        target.backend->event_destroy(event);
+    }
+    target.backend->stream_destroy(target.stream);
+    return TTM_OK;
+}
+
+static ttm_status streams_and_events(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    return repeat(one_stream, "making and destroying a stream and an event", bench);
+}
+
+static ttm_status one_allocation(const test_bench *bench)
+{
+    test_block block = {0};
+    TTM_TRY(block_new(&block, bench->tested, 100000, 11));
+    block_free(&block, bench->tested);
+    return TTM_OK;
+}
+
+static ttm_status allocations(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    return repeat(one_allocation, "allocating and freeing 100000 bytes", bench);
+}
+
+/* Two handles of one device: closing one doesn't disturb the other. */
+static ttm_status open_twice(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    for (int first = 0; first < 2; first++) {
+        struct target targets[2] = {0};
+        test_block blocks[2] = {0};
+        ttm_status status = TTM_OK;
+        for (uint32_t k = 0; k < 2; k++) {
+            TTM_TRY_OUT(target_open(&targets[k], bench->plugin_path, bench->device));
+            TTM_TRY_OUT(block_new(&blocks[k], &targets[k], 5000, 30 + k));
+        }
+        TTM_TRY_OUT(block_check(&blocks[first], &targets[first]));
+        block_free(&blocks[first], &targets[first]);
+        target_close(&targets[first]);
+        TTM_TRY_OUT(block_check(&blocks[1 - first], &targets[1 - first]));
+    out:
+        for (uint32_t k = 0; k < 2; k++) {
+            if (targets[k].backend != NULL) {
+                block_free(&blocks[k], &targets[k]);
+                target_close(&targets[k]);
+            }
+        }
+        TTM_TRY(status);
+    }
+    return TTM_OK;
+}
+
+/* An older libttm passes a shorter struct. */
+static ttm_status shorter_info(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    const size_t shorter[] = {offsetof(ttm_device_info, details),
+                              offsetof(ttm_device_info, memory_bytes)};
+    for (size_t k = 0; k < sizeof shorter / sizeof shorter[0]; k++) {
+        ttm_device_info info;
+        memset(&info, 0xa5, sizeof info);
+        memset(&info, 0, shorter[k]);
+        info.struct_size = shorter[k];
+        ttm_plugin_begin();
+        TTM_TRY(target_check(bench->tested, "device_info",
+                             bench->tested->backend->device_info(0, &info)));
+        REQUIRE(info.struct_size == shorter[k], "device_info changes struct_size from %zu to %zu",
+                shorter[k], info.struct_size);
+        for (size_t i = shorter[k]; i < sizeof info; i++) {
+            REQUIRE(((unsigned char *)&info)[i] == 0xa5,
+                    "device_info writes byte %zu of a struct of struct_size %zu", i, shorter[k]);
+        }
+    }
+    return TTM_OK;
+}
+
+static ttm_status info(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    const ttm_device_info *first = &bench->tested->info;
+    ttm_device_info second = {.struct_size = sizeof second};
+    int32_t index = 0;
+    int32_t count = 0;
+    ttm_plugin_begin();
+    TTM_TRY(
+        target_check(bench->tested, "device_count", bench->tested->backend->device_count(&count)));
+    for (index = 0; index < count; index++) {
+        second = (ttm_device_info){.struct_size = sizeof second};
+        ttm_plugin_begin();
+        TTM_TRY(target_check(bench->tested, "device_info",
+                             bench->tested->backend->device_info(index, &second)));
+        if (strcmp(first->name, second.name) == 0) {
+            break;
+        }
+    }
+    REQUIRE(index < count, "the device's name changes: no device is called \"%s\" any more",
+            first->name);
+    REQUIRE(first->kind == second.kind && first->alignment_bytes == second.alignment_bytes &&
+                first->max_allocation_bytes == second.max_allocation_bytes &&
+                first->dtype_mask == second.dtype_mask,
+            "device_info says something else the second time");
+    REQUIRE(first->vendor[0] != '\0' && first->driver[0] != '\0',
+            "the device has no vendor or no driver: bug reports need them");
+    REQUIRE(first->memory_free_bytes <= first->memory_bytes || first->memory_bytes == 0,
+            "more memory is free than there is");
+    return TTM_OK;
+}
+
+const device_test device_life_tests[] = {
+    {"device/info", "a device says the same of itself each time, with vendor and driver", info},
+    {"device/shorter_info", "device_info fills no more than struct_size", shorter_info},
+    {"device/open_twice", "two handles of one device don't disturb each other", open_twice},
+    {"device/open_and_close", "opening and closing a thousand times leaves nothing behind",
+     open_and_close},
+    {"device/streams_and_events", "nor do a thousand streams and events", streams_and_events},
+    {"device/allocations", "nor do a thousand allocations", allocations},
+    {0},
+};

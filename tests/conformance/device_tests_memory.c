@@ -1,0 +1,326 @@
+/* Memory: what is written is read, nothing else changes, and limits are errors. */
+#include "conformance/device_tests.h"
+#include "conformance/draw.h"
+#include "core/error.h"
+#include "core/plugin_host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCKS = 48, COPIES = 60, COPY_BYTES = 5000 };
+
+static ttm_status write_bytes(const struct target *target, ttm_memory *memory, size_t offset,
+                              const void *source, size_t bytes)
+{
+    ttm_plugin_begin();
+    return target_check(
+        target, "memory_write",
+        target->backend->memory_write(target->stream, memory, offset, source, bytes));
+}
+
+static ttm_status read_bytes(void *result, const struct target *target, ttm_memory *memory,
+                             size_t offset, size_t bytes)
+{
+    ttm_plugin_begin();
+    return target_check(
+        target, "memory_read",
+        target->backend->memory_read(target->stream, result, memory, offset, bytes));
+}
+
+static ttm_status expect_image(const struct target *target, ttm_memory *memory,
+                               const unsigned char *expected, unsigned char *room, size_t bytes,
+                               const char *after)
+{
+    memset(room, 0, bytes);
+    TTM_TRY(read_bytes(room, target, memory, 0, bytes));
+    for (size_t i = 0; i < bytes; i++) {
+        REQUIRE(room[i] == expected[i], "after %s byte %zu of %zu is %u, not %u", after, i, bytes,
+                room[i], expected[i]);
+    }
+    return TTM_OK;
+}
+
+/* Writes and reads of any length at any offset, beside a host copy of it all. */
+static ttm_status round_trip(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    ttm_random random = {.seed = bench->seed};
+    unsigned char mirror[COPY_BYTES];
+    unsigned char part[COPY_BYTES];
+    test_block block;
+    ttm_status status = block_new(&block, bench->tested, sizeof mirror, 1);
+    pattern_fill(mirror, sizeof mirror, 1);
+    for (uint32_t k = 0; k < COPIES && status == TTM_OK; k++) {
+        const size_t offset = (size_t)draw_below(&random, COPY_BYTES);
+        const size_t bytes = (size_t)draw_between(&random, 1, (int64_t)(COPY_BYTES - offset));
+        pattern_fill(part, bytes, 100 + k);
+        memcpy(mirror + offset, part, bytes);
+        TTM_TRY_OUT(write_bytes(bench->tested, block.memory, offset, part, bytes));
+        TTM_TRY_OUT(read_bytes(part, bench->tested, block.memory, offset / 2, COPY_BYTES / 2));
+        REQUIRE_OUT(memcmp(part, mirror + offset / 2, COPY_BYTES / 2) == 0,
+                    "%d bytes read from offset %zu aren't those written", COPY_BYTES / 2,
+                    offset / 2);
+        TTM_TRY_OUT(expect_image(bench->tested, block.memory, mirror, part, sizeof mirror,
+                                 "writing a part"));
+    }
+out:
+    block_free(&block, bench->tested);
+    return status;
+}
+
+static ttm_status zero_bytes(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    const ttm_backend *backend = bench->tested->backend;
+    unsigned char byte = 7;
+    test_block block;
+    ttm_status status = block_new(&block, bench->tested, 64, 2);
+    for (size_t offset = 0; offset <= 64 && status == TTM_OK; offset += 32) {
+        TTM_TRY_OUT(write_bytes(bench->tested, block.memory, offset, &byte, 0));
+        TTM_TRY_OUT(read_bytes(&byte, bench->tested, block.memory, offset, 0));
+        REQUIRE_OUT(byte == 7, "reading 0 bytes wrote to the host");
+        ttm_plugin_begin();
+        TTM_TRY_OUT(target_check(
+            bench->tested, "memory_zero",
+            backend->memory_zero == NULL
+                ? TTM_OK
+                : backend->memory_zero(bench->tested->stream, block.memory, offset, 0)));
+    }
+    if (status == TTM_OK) {
+        status = block_check(&block, bench->tested);
+    }
+out:
+    block_free(&block, bench->tested);
+    return status;
+}
+
+/* Allocations of all sizes at once, half of them replaced: none touches another. */
+static ttm_status separate(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    ttm_random random = {.seed = bench->seed + 1};
+    test_block blocks[BLOCKS] = {0};
+    ttm_status status = TTM_OK;
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t k = 0; k < BLOCKS; k++) {
+            if (round > 0 && draw_once_in(&random, 2)) {
+                continue;
+            }
+            block_free(&blocks[k], bench->tested);
+            const size_t bytes = (size_t)1 << draw_below(&random, 18);
+            TTM_TRY_OUT(block_new(&blocks[k], bench->tested, bytes + (size_t)draw_below(&random, 9),
+                                  (uint32_t)round * BLOCKS + k));
+        }
+        for (uint32_t k = 0; k < BLOCKS; k++) {
+            TTM_TRY_OUT(block_check(&blocks[k], bench->tested));
+        }
+    }
+out:
+    for (uint32_t k = 0; k < BLOCKS; k++) {
+        block_free(&blocks[k], bench->tested);
+    }
+    return status;
+}
+
+static ttm_status source_is_free(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    enum { BYTES = 1 << 20 };
+    unsigned char *source = malloc(BYTES);
+    test_block block = {.bytes = BYTES, .key = 3};
+    ttm_status status = TTM_OK;
+    REQUIRE_OUT(source != NULL, "no memory for a source of %d bytes", BYTES);
+    TTM_TRY_OUT(block_new(&block, bench->tested, BYTES, 3));
+    for (uint32_t k = 0; k < 16; k++) {
+        block.key = 10 + k;
+        pattern_fill(source, BYTES, block.key);
+        TTM_TRY_OUT(write_bytes(bench->tested, block.memory, 0, source, BYTES));
+        memset(source, 0xee, BYTES);
+        TTM_TRY_OUT(block_check(&block, bench->tested));
+    }
+out:
+    block_free(&block, bench->tested);
+    free(source);
+    return status;
+}
+
+static ttm_status copy(const char **skipped, const test_bench *bench)
+{
+    const ttm_backend *backend = bench->tested->backend;
+    ttm_random random = {.seed = bench->seed + 2};
+    unsigned char mirror[COPY_BYTES];
+    unsigned char room[COPY_BYTES];
+    test_block blocks[2] = {0};
+    ttm_status status = TTM_OK;
+    if (backend->memory_copy == NULL) {
+        *skipped = "the plugin has no memory_copy";
+        return TTM_OK;
+    }
+    for (uint32_t k = 0; k < 2; k++) {
+        TTM_TRY_OUT(block_new(&blocks[k], bench->tested, COPY_BYTES, k));
+    }
+    pattern_fill(mirror, sizeof mirror, 0);
+    for (uint32_t k = 0; k < COPIES; k++) {
+        const size_t to = (size_t)draw_below(&random, COPY_BYTES);
+        const size_t from = (size_t)draw_below(&random, COPY_BYTES);
+        const size_t furthest = to > from ? to : from;
+        const size_t bytes = (size_t)draw_between(&random, 0, (int64_t)(COPY_BYTES - furthest));
+        for (size_t i = 0; i < bytes; i++) {
+            mirror[to + i] = pattern_byte(1, from + i);
+        }
+        ttm_plugin_begin();
+        TTM_TRY_OUT(target_check(bench->tested, "memory_copy",
+                                 backend->memory_copy(bench->tested->stream, blocks[0].memory, to,
+                                                      blocks[1].memory, from, bytes)));
+        TTM_TRY_OUT(
+            expect_image(bench->tested, blocks[0].memory, mirror, room, sizeof mirror, "a copy"));
+    }
+    TTM_TRY_OUT(block_check(&blocks[1], bench->tested));
+out:
+    block_free(&blocks[0], bench->tested);
+    block_free(&blocks[1], bench->tested);
+    return status;
+}
+
+static ttm_status zero(const char **skipped, const test_bench *bench)
+{
+    const ttm_backend *backend = bench->tested->backend;
+    ttm_random random = {.seed = bench->seed + 3};
+    unsigned char mirror[COPY_BYTES];
+    unsigned char room[COPY_BYTES];
+    test_block block;
+    if (backend->memory_zero == NULL) {
+        *skipped = "the plugin has no memory_zero";
+        return TTM_OK;
+    }
+    ttm_status status = block_new(&block, bench->tested, COPY_BYTES, 4);
+    pattern_fill(mirror, sizeof mirror, 4);
+    for (uint32_t k = 0; k < 12 && status == TTM_OK; k++) {
+        const size_t offset = (size_t)draw_below(&random, COPY_BYTES);
+        const size_t bytes = (size_t)draw_between(&random, 0, 400) % (COPY_BYTES - offset + 1);
+        memset(mirror + offset, 0, bytes);
+        ttm_plugin_begin();
+        TTM_TRY_OUT(
+            target_check(bench->tested, "memory_zero",
+                         backend->memory_zero(bench->tested->stream, block.memory, offset, bytes)));
+        TTM_TRY_OUT(expect_image(bench->tested, block.memory, mirror, room, sizeof mirror,
+                                 "zeroing a part"));
+    }
+out:
+    block_free(&block, bench->tested);
+    return status;
+}
+
+static ttm_status map(const char **skipped, const test_bench *bench)
+{
+    const struct target *tested = bench->tested;
+    test_block block;
+    if ((tested->info.capabilities & TTM_DEVICE_CAN_MAP) == 0) {
+        *skipped = "the device doesn't map its memory";
+        return TTM_OK;
+    }
+    ttm_status status = block_new(&block, tested, COPY_BYTES, 5);
+    TTM_TRY_OUT(status);
+    ttm_plugin_begin();
+    TTM_TRY_OUT(target_check(tested, "stream_synchronize",
+                             tested->backend->stream_synchronize(tested->stream)));
+    unsigned char *address = tested->backend->memory_map(tested->device, block.memory);
+    REQUIRE_OUT(address != NULL, "memory_map returns NULL");
+    REQUIRE_OUT((uintptr_t)address % tested->info.alignment_bytes == 0,
+                "an allocation begins at %p, which is no multiple of alignment_bytes = %llu",
+                (void *)address, (unsigned long long)tested->info.alignment_bytes);
+    REQUIRE_OUT(address == tested->backend->memory_map(tested->device, block.memory),
+                "memory_map returns another address the second time");
+    for (size_t i = 0; i < COPY_BYTES; i++) {
+        REQUIRE_OUT(address[i] == pattern_byte(5, i),
+                    "byte %zu of the mapped memory isn't what was written", i);
+    }
+    block.key = 6;
+    pattern_fill(address, COPY_BYTES, block.key);
+    TTM_TRY_OUT(block_check(&block, tested));
+out:
+    block_free(&block, tested);
+    return status;
+}
+
+/* As much as the device says that it gives, at its first and its last byte. */
+static ttm_status largest(const char **skipped, const test_bench *bench)
+{
+    const ttm_device_info *info = &bench->tested->info;
+    uint64_t bytes = info->max_allocation_bytes;
+    if (bytes == 0 || (info->memory_free_bytes != 0 && bytes > info->memory_free_bytes)) {
+        bytes = info->memory_free_bytes / 2;
+    }
+    if (bytes == 0 || bytes > SIZE_MAX / 2) {
+        *skipped = "the device doesn't say how much memory it has";
+        return TTM_OK;
+    }
+    ttm_memory *memory = NULL;
+    ttm_plugin_begin();
+    ttm_status status =
+        bench->tested->backend->memory_alloc(&memory, bench->tested->device, (size_t)bytes);
+    if (status == TTM_ERROR_OUT_OF_MEMORY) {
+        *skipped = "others use the memory now";
+        return TTM_OK;
+    }
+    TTM_TRY(target_check(bench->tested, "memory_alloc", status));
+    for (int end = 0; end < 2 && status == TTM_OK; end++) {
+        const size_t offset = end == 0 ? 0 : (size_t)bytes - 16;
+        unsigned char written[16];
+        unsigned char got[16] = {0};
+        pattern_fill(written, sizeof written, 20 + (uint32_t)end);
+        TTM_TRY_OUT(write_bytes(bench->tested, memory, offset, written, sizeof written));
+        TTM_TRY_OUT(read_bytes(got, bench->tested, memory, offset, sizeof got));
+        REQUIRE_OUT(memcmp(got, written, sizeof got) == 0,
+                    "an allocation of %llu bytes doesn't hold what is written at byte %zu",
+                    (unsigned long long)bytes, offset);
+    }
+out:
+    target_free(bench->tested, memory);
+    return status;
+}
+
+/* Sizes that no device has must be refused, with the right status, and the device goes on. */
+static ttm_status too_large(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    static const size_t sizes[] = {(size_t)1 << 50, (size_t)1 << 62, SIZE_MAX / 2,
+                                   SIZE_MAX - 4096, SIZE_MAX - 1,    SIZE_MAX};
+    const struct target *tested = bench->tested;
+    test_block block;
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        ttm_memory *memory = NULL;
+        ttm_plugin_begin();
+        const ttm_status status = tested->backend->memory_alloc(&memory, tested->device, sizes[k]);
+        if (status == TTM_OK) {
+            target_free(tested, memory);
+        }
+        REQUIRE(status != TTM_OK, "an allocation of %zu bytes succeeds", sizes[k]);
+        REQUIRE(status == TTM_ERROR_OUT_OF_MEMORY,
+                "an allocation of %zu bytes fails with \"%s\", not \"%s\"", sizes[k],
+                ttm_status_name(status), ttm_status_name(TTM_ERROR_OUT_OF_MEMORY));
+        REQUIRE(memory == NULL, "a failed allocation of %zu bytes sets its result", sizes[k]);
+    }
+    ttm_status status = block_new(&block, tested, 1000, 8);
+    if (status == TTM_OK) {
+        status = block_check(&block, tested);
+    }
+    block_free(&block, tested);
+    return status;
+}
+
+const device_test device_memory_tests[] = {
+    {"memory/round_trip", "what is written at any offset is read back, and nothing else changes",
+     round_trip},
+    {"memory/zero_bytes", "copying 0 bytes is allowed and does nothing", zero_bytes},
+    {"memory/separate", "allocations don't overlap, whatever was freed before", separate},
+    {"memory/source_is_free", "the source of memory_write may be reused on return", source_is_free},
+    {"memory/copy", "memory_copy copies the range it is given and no byte more", copy},
+    {"memory/zero", "memory_zero zeroes the range it is given and no byte more", zero},
+    {"memory/map", "mapped memory is aligned, stays where it is, and shows the device's bytes",
+     map},
+    {"memory/largest", "max_allocation_bytes can be allocated, and used to its last byte", largest},
+    {"memory/too_large", "impossible sizes give TTM_ERROR_OUT_OF_MEMORY, and work goes on",
+     too_large},
+    {0},
+};
