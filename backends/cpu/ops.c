@@ -40,8 +40,10 @@ int ttm_cpu_op_supported(ttm_backend_device *device, const ttm_op *op)
 {
     const ttm_cpu_op *entry = find_op(op);
     for (uint32_t i = 0; i < op->tensor_count; i++) {
-        if (op->tensors[i].layout != TTM_LAYOUT_STRIDED) {
-            return 0;
+        const ttm_tensor *tensor = &op->tensors[i];
+        if (tensor->layout != TTM_LAYOUT_STRIDED ||
+            (ttm_tensor_present(tensor) && ttm_dtype_bytes(tensor->dtype) == 0)) {
+            return 0; /* a layout or type of a newer libttm */
         }
     }
     return entry != NULL && entry->supported(device, op);
