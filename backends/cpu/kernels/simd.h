@@ -125,33 +125,40 @@ ALWAYS_INLINE vector vector_sqrt(vector value)
 #endif
 }
 
-/* Lane numbers exchanged with those `distance` away. */
-#if LANES == 16
-#define LANES_APART(distance)                                                                     \
-    ((vector_int){0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance), 4 ^ (distance), \
-                  5 ^ (distance), 6 ^ (distance), 7 ^ (distance), 8 ^ (distance), 9 ^ (distance), \
-                  10 ^ (distance), 11 ^ (distance), 12 ^ (distance), 13 ^ (distance),             \
-                  14 ^ (distance), 15 ^ (distance)})
-#elif LANES == 8
-#define LANES_APART(distance)                                                                     \
-    ((vector_int){0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance), 4 ^ (distance), \
-                  5 ^ (distance), 6 ^ (distance), 7 ^ (distance)})
+/** A vector of the numbered lanes of a and (from LANES on) b. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define VECTOR_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define LANES_APART(distance) \
-    ((vector_int){0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance)})
+#define VECTOR_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vector_int){__VA_ARGS__})
+#endif
+
+/** The value with lanes exchanged that are `distance` (a power of two) apart. */
+#if LANES == 16
+#define VECTOR_SWAP(value, distance)                                                               \
+    VECTOR_SHUFFLE(value, value, 0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance),   \
+                   4 ^ (distance), 5 ^ (distance), 6 ^ (distance), 7 ^ (distance), 8 ^ (distance), \
+                   9 ^ (distance), 10 ^ (distance), 11 ^ (distance), 12 ^ (distance),              \
+                   13 ^ (distance), 14 ^ (distance), 15 ^ (distance))
+#elif LANES == 8
+#define VECTOR_SWAP(value, distance)                                                             \
+    VECTOR_SHUFFLE(value, value, 0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance), \
+                   4 ^ (distance), 5 ^ (distance), 6 ^ (distance), 7 ^ (distance))
+#else
+#define VECTOR_SWAP(value, distance) \
+    VECTOR_SHUFFLE(value, value, 0 ^ (distance), 1 ^ (distance), 2 ^ (distance), 3 ^ (distance))
 #endif
 
 /** Returns the sum of the lanes, always in the same order. */
 ALWAYS_INLINE float vector_sum(vector value)
 {
 #if LANES == 16
-    value += __builtin_shuffle(value, LANES_APART(8));
+    value += VECTOR_SWAP(value, 8);
 #endif
 #if LANES >= 8
-    value += __builtin_shuffle(value, LANES_APART(4));
+    value += VECTOR_SWAP(value, 4);
 #endif
-    value += __builtin_shuffle(value, LANES_APART(2));
-    value += __builtin_shuffle(value, LANES_APART(1));
+    value += VECTOR_SWAP(value, 2);
+    value += VECTOR_SWAP(value, 1);
     return value[0];
 }
 
@@ -159,13 +166,13 @@ ALWAYS_INLINE float vector_sum(vector value)
 ALWAYS_INLINE float vector_largest(vector value)
 {
 #if LANES == 16
-    value = vector_max(value, __builtin_shuffle(value, LANES_APART(8)));
+    value = vector_max(value, VECTOR_SWAP(value, 8));
 #endif
 #if LANES >= 8
-    value = vector_max(value, __builtin_shuffle(value, LANES_APART(4)));
+    value = vector_max(value, VECTOR_SWAP(value, 4));
 #endif
-    value = vector_max(value, __builtin_shuffle(value, LANES_APART(2)));
-    value = vector_max(value, __builtin_shuffle(value, LANES_APART(1)));
+    value = vector_max(value, VECTOR_SWAP(value, 2));
+    value = vector_max(value, VECTOR_SWAP(value, 1));
     return value[0];
 }
 

@@ -6,16 +6,15 @@
 
 #if LANES == 16
 #define INTERLEAVE_LOW(a, b) \
-    __builtin_shuffle(a, b, (vector_int){0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23})
+    VECTOR_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define INTERLEAVE_HIGH(a, b) \
-    __builtin_shuffle(a, b,   \
-                      (vector_int){8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31})
+    VECTOR_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 #elif LANES == 8
-#define INTERLEAVE_LOW(a, b)  __builtin_shuffle(a, b, (vector_int){0, 8, 1, 9, 2, 10, 3, 11})
-#define INTERLEAVE_HIGH(a, b) __builtin_shuffle(a, b, (vector_int){4, 12, 5, 13, 6, 14, 7, 15})
+#define INTERLEAVE_LOW(a, b)  VECTOR_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define INTERLEAVE_HIGH(a, b) VECTOR_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
 #else
-#define INTERLEAVE_LOW(a, b)  __builtin_shuffle(a, b, (vector_int){0, 4, 1, 5})
-#define INTERLEAVE_HIGH(a, b) __builtin_shuffle(a, b, (vector_int){2, 6, 3, 7})
+#define INTERLEAVE_LOW(a, b)  VECTOR_SHUFFLE(a, b, 0, 4, 1, 5)
+#define INTERLEAVE_HIGH(a, b) VECTOR_SHUFFLE(a, b, 2, 6, 3, 7)
 #endif
 
 /** One round: with i and i + LANES/2 interleaved into 2·i and 2·i + 1, log2(LANES) rounds exchange
