@@ -1,0 +1,93 @@
+/* What this machine can do at most: SGEMM by the BLAS's own threads on GPT-2's products, and memory
+ * read bandwidth. Printed beside benchmarks, so that they can be judged.
+ *
+ *     cc -O3 -march=native -fopenmp bench/roofs.c -o roofs $(pkg-config --cflags --libs openblas)
+ * && ./roofs */
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static float *random_array(size_t count)
+{
+    float *values = malloc(count * sizeof *values);
+    unsigned state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = (float)(state >> 8) / 16777216.0F - 0.5F;
+    }
+    return values;
+}
+
+/* Best of several runs, in GFLOP/s. */
+static double product_speed(int m, int n, int k)
+{
+    float *a = random_array((size_t)m * k);
+    float *b = random_array((size_t)k * n);
+    float *c = random_array((size_t)m * n);
+    double best = 1e30;
+    for (int run = 0; run < 5; run++) {
+        const double start = now();
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, a, k, b, n, 0.0F, c,
+                    n);
+        const double elapsed = now() - start;
+        best = elapsed < best ? elapsed : best;
+    }
+    free(a);
+    free(b);
+    free(c);
+    return 2e-9 * m * n * k / best;
+}
+
+/* Best of several passes over 512 MiB, in GB/s. */
+static double read_speed(void)
+{
+    const size_t count = (size_t)1 << 27;
+    float *values = random_array(count);
+    double best = 1e30;
+    double total = 0.0;
+    for (int run = 0; run < 7; run++) {
+        const double start = now();
+        double sum = 0.0;
+#pragma omp parallel for reduction(+ : sum) schedule(static)
+        for (size_t block = 0; block < count / 4096; block++) {
+            float part[64] = {0};
+            for (size_t i = 0; i < 4096; i += 64) {
+                for (size_t lane = 0; lane < 64; lane++) {
+                    part[lane] += values[block * 4096 + i + lane];
+                }
+            }
+            for (size_t lane = 0; lane < 64; lane++) {
+                sum += (double)part[lane];
+            }
+        }
+        const double elapsed = now() - start;
+        best = elapsed < best ? elapsed : best;
+        total += sum;
+    }
+    free(values);
+    return total == 0.123 ? 0.0 : 4e-9 * (double)count / best;
+}
+
+int main(void)
+{
+    static const int shapes[][3] = {
+        {2048, 3072, 768}, {2048, 768, 3072}, {2048, 2304, 768}, {2048, 50257, 768}};
+    printf("{\"blas\": \"%s\", \"threads\": %d, \"read_gb_per_s\": %.1f", openblas_get_config(),
+           omp_get_max_threads(), read_speed());
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        printf(", \"sgemm_%dx%dx%d_gflops\": %.0f", shapes[i][0], shapes[i][1], shapes[i][2],
+               product_speed(shapes[i][0], shapes[i][1], shapes[i][2]));
+    }
+    printf("}\n");
+    return 0;
+}
