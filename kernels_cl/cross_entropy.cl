@@ -17,7 +17,9 @@ ROW_KERNEL void cross_entropy(__global float *loss, long loss_start,
     const long begin = (long)get_local_id(0) * VECTOR;
     const long step = (long)GROUP * VECTOR;
     const long target = targets[targets_start + row * strides.s4];
-    const int counted = target >= 0 && target < vocab;
+    /* Some compilers run both sides of a branch: the address is always a valid one. */
+    const long known = clamp(target, 0L, vocab - 1);
+    const int counted = known == target;
     logits += logits_start + row * strides.s0;
     dlogits += dlogits_start + row * strides.s2;
     fvec largest = (fvec)(-FLT_MAX);
@@ -34,7 +36,7 @@ ROW_KERNEL void cross_entropy(__global float *loss, long loss_start,
     const float total = group_sum(VECTOR_SUM(scaled), scratch);
     if (get_local_id(0) == 0) {
         loss[loss_start + row * strides.s5] =
-            counted ? log(total) + (maximum - LOAD_DATA(logits, target * strides.s1)) : 0.0f;
+            counted ? log(total) + (maximum - LOAD_DATA(logits, known * strides.s1)) : 0.0f;
     }
     if (has_gradient == 0) {
         return;

@@ -5,7 +5,7 @@
  * The backward pass is deterministic without float atomics: rows are sorted by (token, row number),
  * so that the rows of one token are neighbours in ascending order, and each token's rows are added
  * by one item a column.
- * sort_start: keys [padded] = token << 32 | row, tokens outside the table and padding last, and sorts
+ * sort_start: keys [padded] = token << 32 | row, with `vocab` for tokens outside the table, and sorts
  *   blocks of 2·SORT_ITEMS in local memory. Launch: groups of SORT_ITEMS, global padded / 2.
  * sort_step: one compare-exchange distance of the bitonic network in global memory. Launch: global
  *   padded / 2.
@@ -26,9 +26,11 @@ __kernel void embedding(__global data_t *out, long out_start, __global const int
     const long count = cols - col;
     for (long row = get_global_id(1); count > 0 && row < rows; row += get_global_size(1)) {
         const long token = tokens[tokens_start + row * token_stride];
+        /* Some compilers run both sides of a branch: the address is always a valid one. */
+        const long known = clamp(token, 0L, max(vocab - 1, 0L));
         fvec value = (fvec)(0.0f);
-        if (token >= 0 && token < vocab) {
-            value = load_data(table + table_start + token * strides.s2 + col * strides.s3,
+        if (known == token && vocab > 0) {
+            value = load_data(table + table_start + known * strides.s2 + col * strides.s3,
                               strides.s3, count, 0.0f);
         }
         if (has_positions != 0) {
@@ -42,7 +44,6 @@ __kernel void embedding(__global data_t *out, long out_start, __global const int
 
 #ifdef SORT_ITEMS
 #define SORT_BLOCK (2 * SORT_ITEMS)
-#define LAST_KEY   ((ulong)0xffffffffffffffff)
 
 /* Puts keys low < high of a pair in the order that stage `size` of the network wants at `low`. */
 inline void exchange(__local ulong *keys, int low, int high, int ascending)
@@ -80,8 +81,10 @@ SORT_KERNEL void sort_start(__global ulong *keys, long keys_start, __global cons
     for (int half_number = 0; half_number < 2; half_number++) {
         const int place = item + half_number * SORT_ITEMS;
         const long row = first + place;
-        const long token = row < rows ? tokens[tokens_start + row * token_stride] : -1;
-        block[place] = token >= 0 && token < vocab ? ((ulong)token << 32) | (ulong)row : LAST_KEY;
+        const long token = tokens[tokens_start + min(row, rows - 1) * token_stride];
+        /* What isn't in the table sorts behind it. */
+        const long kept = row < rows && token >= 0 ? min(token, vocab) : vocab;
+        block[place] = ((ulong)kept << 32) | (ulong)row;
     }
     for (ulong size = 2; size <= SORT_BLOCK; size *= 2) {
         merge_block(block, first, size);
@@ -117,26 +120,32 @@ SORT_KERNEL void sort_blocks(__global ulong *keys, long keys_start, ulong size)
 /* strides = (dtable row, col, dpositions row, col, dout row, col, 0, 0) */
 __kernel void add_rows(__global result_t *dtable, long dtable_start, __global const data_t *dout,
                        long dout_start, __global const ulong *keys, long keys_start, long rows,
-                       long cols, long8 strides)
+                       long cols, long vocab, long8 strides)
 {
     const long col = (long)get_global_id(0) * VECTOR;
     const long count = cols - col;
     keys += keys_start;
     for (long place = get_global_id(1); count > 0 && place < rows; place += get_global_size(1)) {
-        const ulong token = keys[place] >> 32;
-        if (keys[place] == LAST_KEY || (place > 0 && keys[place - 1] >> 32 == token)) {
-            continue;
+        const ulong key = keys[place];
+        const ulong token = key >> 32;
+        const int begins =
+            token < (ulong)vocab && (place == 0 || keys[max(place - 1, 0L)] >> 32 != token);
+        long end = begins ? place + 1 : place;
+        while (begins && end < rows && keys[min(end, rows - 1)] >> 32 == token) {
+            end++;
         }
         fvec sum = (fvec)(0.0f);
-        for (long next = place; next < rows && keys[next] >> 32 == token; next++) {
-            const long row = (long)(keys[next] & 0xffffffff);
+        for (long next = place; next < end; next++) {
+            const long row = min((long)(keys[next] & 0xffffffff), rows - 1);
             sum += load_data(dout + dout_start + row * strides.s4 + col * strides.s5, strides.s5,
                              count, 0.0f);
         }
-        __global result_t *target =
-            dtable + dtable_start + (long)token * strides.s0 + col * strides.s1;
-        store_result(target, strides.s1, count,
-                     load_result(target, strides.s1, count, 0.0f) + sum);
+        if (begins) {
+            __global result_t *target =
+                dtable + dtable_start + min((long)token, vocab - 1) * strides.s0 + col * strides.s1;
+            store_result(target, strides.s1, count,
+                         load_result(target, strides.s1, count, 0.0f) + sum);
+        }
     }
 }
 

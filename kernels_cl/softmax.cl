@@ -11,9 +11,10 @@ ROW_KERNEL void softmax(__global data_t *out, long out_start, __global const dat
 {
     DECLARE_SCRATCH(scratch);
     const long number = get_group_id(0);
-    const long row = number % rows;
-    const long inner = number / rows % inner_batches;
-    const long outer = number / rows / inner_batches;
+    const long batch = number / rows;
+    const long row = number - batch * rows;
+    const long outer = batch / inner_batches;
+    const long inner = batch - outer * inner_batches;
     const long visible = causal != 0 ? clamp(row + (cols - rows) + 1, 0L, cols) : cols;
     const long begin = (long)get_local_id(0) * VECTOR;
     const long step = (long)GROUP * VECTOR;

@@ -153,6 +153,7 @@ static ttm_status embedding_backward_run(ttm_backend_stream *stream, const ttm_o
         add_keys(&call, op);
         opencl_call_long(&call, rows);
         opencl_call_long(&call, cols);
+        opencl_call_long(&call, dtable->shape[0]);
         opencl_call_longs8(&call, strides);
         status = run_matrix(&call, rows, cols);
     }
