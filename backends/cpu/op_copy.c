@@ -8,7 +8,7 @@
 #include <string.h>
 
 /** Side of a transposition's tile. */
-#define TILE 32
+#define TILE 64
 /** Elements that a cast between odd strides buffers. */
 #define BUFFER 256
 
@@ -170,6 +170,12 @@ static void copy_tile(const copy_job *job, int64_t out_offset, int64_t x_offset,
     const int inner = job->loops.rank - 1;
     const int64_t out_step = job->loops.stride[0][job->across];
     const int64_t x_step = job->loops.stride[1][inner];
+    if (job->out_dtype == job->x_dtype && job->out_bytes == sizeof(float)) {
+        job->device->kernels->transpose((float *)(void *)job->out + out_offset, out_step,
+                                        (const float *)(const void *)job->x + x_offset, x_step,
+                                        (size_t)cols, (size_t)rows);
+        return;
+    }
     for (int64_t i = 0; i < rows; i++) {
         copy_run(job, job->out + (size_t)(out_offset + i * out_step) * job->out_bytes, 1,
                  job->x + (size_t)(x_offset + i) * job->x_bytes, x_step, cols);

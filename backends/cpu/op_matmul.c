@@ -1,20 +1,30 @@
-/* MATMUL: products of the BLAS, shared out over the plugin's own threads.
+/* MATMUL, shared out over the plugin's own threads.
  *
- * out is cut into one block per thread (or per batch), each computed by one call into a BLAS held
- * to one thread: measured faster than the BLAS's own threads, and the same bits from run to run.
- * beta, bias and (where there is no activation) the residual are put into the block first and the
- * product is added to it, which costs nothing: with beta = 0 the BLAS would write zeros there.
- * Products with few rows go to kernels that are bound by reading b. */
+ * out is cut into blocks (a batch into its matrices) that the threads take one after another; each
+ * is one call of our own kernel (kernels/product.c) or into a BLAS held to one thread. Measured
+ * faster than the BLAS's own threads, and the same bits from run to run. For the BLAS, beta, bias
+ * and (where there is no activation) the residual are put into the block first and the product is
+ * added to it, which costs nothing: with beta = 0 it would write zeros there. Products with few
+ * rows go to kernels that are bound by reading b. */
 #include "cpu/blas.h"
 #include "cpu/op.h"
 
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 /** Columns that a thread takes at a time in a thin product. */
 #define THIN_COLUMNS 256
-/** Columns of out, and rows, that a block's edge is a multiple of. */
-#define BLOCK_EDGE 16
+/** What the edges of a block are multiples of: whole register blocks of product.c at any level. */
+#define ROW_EDGE 24
+#define COL_EDGE 48
+/** Columns for which product.c packs a's rows once, and what packing a number costs in
+ * multiply-accumulates. */
+#define PACKED_COLS   1008.0
+#define PACKING_PRICE 5.0
+/** Most blocks per thread, and the part of a round that a busy machine may hold up. */
+#define MOST_ROUNDS 8
+#define HOLD_UP     0.06
 /** Elements of a row between the activation and the residual. */
 #define ROW_BUFFER 512
 
@@ -334,39 +344,47 @@ static int64_t divide_up(int64_t count, int64_t parts)
     return (count + parts - 1) / parts;
 }
 
-/** Cuts each matrix into `parts` blocks so that the sides of a block, which are what its thread has
- * to pack, are as short as can be. */
-static void choose_grid(matmul *job, int parts)
+/** Returns roughly what `job` costs when each matrix is cut into row_blocks × col_blocks blocks, in
+ * units of one multiply-accumulate: the rounds that the threads go, times a block with its packing.
+ * With few rounds a thread that is held up holds up all, hence the last factor. */
+static double price_grid(const matmul *job, int64_t row_blocks, int64_t col_blocks)
 {
-    int64_t best = INT64_MAX;
-    for (int rows = 1; rows <= parts; rows++) {
-        if (parts % rows != 0) {
-            continue;
-        }
-        const int64_t block_rows = divide_up(divide_up(job->rows, rows), BLOCK_EDGE) * BLOCK_EDGE;
-        const int64_t block_cols =
-            divide_up(divide_up(job->cols, parts / rows), BLOCK_EDGE) * BLOCK_EDGE;
-        /* Half a block's packing counts as much as uneven shares: area first, then sides. */
-        const int64_t price = block_rows * block_cols * 64 + (block_rows + block_cols) * 64 * 16;
-        if (price < best) {
-            best = price;
-            job->block_rows = block_rows;
-            job->block_cols = block_cols;
+    const double rows = (double)(divide_up(divide_up(job->rows, row_blocks), ROW_EDGE) * ROW_EDGE);
+    const double cols = (double)(divide_up(divide_up(job->cols, col_blocks), COL_EDGE) * COL_EDGE);
+    const int64_t items = row_blocks * col_blocks;
+    const double rounds = (double)divide_up(items, job->device->threads);
+    const double packing = rows * (1.0 + cols / PACKED_COLS) + cols;
+    return rounds * (rows * cols + packing * PACKING_PRICE) * (1.0 + HOLD_UP / rounds);
+}
+
+/** Cuts each matrix into blocks, the cheapest way. */
+static void choose_grid(matmul *job)
+{
+    const int64_t most = (int64_t)job->device->threads * MOST_ROUNDS;
+    double best = INFINITY;
+    for (int64_t rows = 1; rows <= most && (rows == 1 || rows * ROW_EDGE <= job->rows); rows++) {
+        for (int64_t cols = 1; cols * rows <= most && (cols == 1 || cols * COL_EDGE <= job->cols);
+             cols++) {
+            const double price = price_grid(job, rows, cols);
+            if (price < best) {
+                best = price;
+                job->block_rows = divide_up(divide_up(job->rows, rows), ROW_EDGE) * ROW_EDGE;
+                job->block_cols = divide_up(divide_up(job->cols, cols), COL_EDGE) * COL_EDGE;
+            }
         }
     }
 }
 
 static void choose_blocks(matmul *job)
 {
-    const int threads = job->device->threads;
     const int64_t batches = job->batch[0] * job->batch[1];
     job->thin = job->rows <= TTM_CPU_THIN_ROWS && !job->a.transposed;
     job->block_rows = job->rows;
     job->block_cols = job->cols;
     if (job->thin) {
         job->block_cols = THIN_COLUMNS;
-    } else if (batches < threads) {
-        choose_grid(job, threads);
+    } else if (batches < job->device->threads) {
+        choose_grid(job);
     }
     job->row_blocks = divide_up(job->rows, job->block_rows);
     job->col_blocks = divide_up(job->cols, job->block_cols);

@@ -99,30 +99,64 @@ typedef struct loop_job {
     void *context;
 } loop_job;
 
+/** Where the outer loops stand. */
+typedef struct loop_place {
+    int64_t index[TTM_MAX_RANK];
+    int64_t offset[TTM_CPU_LOOP_TENSORS];
+} loop_place;
+
+static loop_place find_place(const ttm_cpu_loops *loops, int64_t outer)
+{
+    loop_place place = {{0}, {0}};
+    for (int i = loops->rank - 2; i >= 0; i--) {
+        place.index[i] = outer % loops->shape[i];
+        outer /= loops->shape[i];
+        for (int t = 0; t < loops->tensors; t++) {
+            place.offset[t] += place.index[i] * loops->stride[t][i];
+        }
+    }
+    return place;
+}
+
+/** Moves on by one: divisions would cost more than a short run. */
+static void next_place(const ttm_cpu_loops *loops, loop_place *place)
+{
+    for (int i = loops->rank - 2; i >= 0; i--) {
+        const int wraps = ++place->index[i] == loops->shape[i];
+        const int64_t step = wraps ? 1 - loops->shape[i] : 1;
+        for (int t = 0; t < loops->tensors; t++) {
+            place->offset[t] += step * loops->stride[t][i];
+        }
+        if (!wraps) {
+            return;
+        }
+        place->index[i] = 0;
+    }
+}
+
 static void run_pieces(void *context, int64_t first, int64_t last, int thread)
 {
     (void)thread;
     const loop_job *job = context;
     const ttm_cpu_loops *loops = job->loops;
     const int inner = loops->rank - 1;
+    int64_t outer = first / job->pieces;
+    int64_t piece = first % job->pieces;
+    loop_place place = find_place(loops, outer);
     for (int64_t item = first; item < last; item++) {
-        const int64_t outer = item / job->pieces;
-        const int64_t begin = item % job->pieces * RUN_LENGTH;
+        const int64_t begin = piece * RUN_LENGTH;
         const int64_t left = loops->shape[inner] - begin;
         ttm_cpu_run run = {.start = outer * loops->shape[inner] + begin,
                            .count = left < RUN_LENGTH ? left : RUN_LENGTH};
-        int64_t rest = outer;
         for (int t = 0; t < loops->tensors; t++) {
-            run.offset[t] = begin * loops->stride[t][inner];
-        }
-        for (int i = inner - 1; i >= 0; i--) {
-            const int64_t index = rest % loops->shape[i];
-            rest /= loops->shape[i];
-            for (int t = 0; t < loops->tensors; t++) {
-                run.offset[t] += index * loops->stride[t][i];
-            }
+            run.offset[t] = place.offset[t] + begin * loops->stride[t][inner];
         }
         job->function(job->context, &run);
+        if (++piece == job->pieces) {
+            piece = 0;
+            outer++;
+            next_place(loops, &place);
+        }
     }
 }
 
