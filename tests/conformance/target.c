@@ -123,8 +123,12 @@ static ttm_status find_in(char **path, const char *name, const ttm_plugin_places
     ttm_plugin_files files = {0};
     const ttm_status status = ttm_plugin_search(&files, places);
     for (size_t i = 0; status == TTM_OK && i < files.count && *path == NULL; i++) {
-        if (strcmp(files.items[i].name, name) == 0 && files.items[i].problem == NULL) {
-            *path = strdup(files.items[i].path);
+        const ttm_plugin_file *file = &files.items[i];
+        const bool named = strcmp(file->name, name) == 0;
+        if (named && file->problem == NULL) {
+            *path = strdup(file->path);
+        } else if (file->problem != NULL && (named || file->name[0] == '\0')) {
+            ttm_log(TTM_LOG_WARNING, "'%s' is passed over: %s", file->path, file->problem);
         }
     }
     ttm_plugin_files_free(&files);
