@@ -1,0 +1,143 @@
+/* Bars and tables. */
+#include "bench/report.h"
+#include "bench/table.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *class_of(const bench_entry *entry)
+{
+    const char *name = bench_bound_name(entry->bound);
+    return name[0] != '\0' ? name : "none";
+}
+
+static double longest_of(const bench_result *result, const char *group, const char *ending)
+{
+    double longest = 0.0;
+    for (size_t k = 0; k < result->entry_count; k++) {
+        const bench_entry *entry = &result->entries[k];
+        if (strcmp(entry->group, group) == 0 && strstr(entry->name, ending) != NULL) {
+            longest = fmax(longest, bench_entry_median(entry));
+        }
+    }
+    return longest;
+}
+
+static void write_bar(FILE *file, const bench_entry *entry, double longest)
+{
+    char time[32];
+    const double median = bench_entry_median(entry);
+    fputs("<div class=\"name\">", file);
+    bench_html(file, entry->name);
+    fprintf(file, "</div><div class=\"track\"><i class=\"time %s\" style=\"width:%.2f%%\"></i>",
+            class_of(entry), 100.0 * median / longest);
+    if (isfinite(entry->floor_ns)) {
+        fprintf(file, "<i class=\"%s\" style=\"width:%.2f%%\"></i>", class_of(entry),
+                100.0 * fmin(entry->floor_ns, median) / longest);
+    }
+    fprintf(file, "</div><div class=\"value\">%s", bench_format_ns(time, sizeof time, median));
+    if (isfinite(entry->share)) {
+        fprintf(file, " · %.1f%%", 100.0 * entry->share);
+    } else if (isfinite(entry->floor_ns)) {
+        fprintf(file, " · %.0f%% of roof", 100.0 * entry->floor_ns / median);
+    }
+    fputs("</div>\n", file);
+}
+
+/* Entries whose names end alike (", 512 rows") are of one size: each size has its own scale. */
+static void write_sized_bars(FILE *file, const bench_result *result, const char *group)
+{
+    for (size_t first = 0; first < result->entry_count; first++) {
+        const bench_entry *entry = &result->entries[first];
+        const char *ending = strrchr(entry->name, ',');
+        bool done = ending == NULL || strcmp(entry->group, group) != 0;
+        for (size_t k = 0; k < first && !done; k++) {
+            done = strcmp(result->entries[k].group, group) == 0 &&
+                   strstr(result->entries[k].name, ending) != NULL;
+        }
+        if (done) {
+            continue;
+        }
+        fprintf(file, "<h3>%s</h3>\n<div class=\"panel\"><div class=\"bars\">\n", ending + 2);
+        const double longest = longest_of(result, group, ending);
+        for (size_t k = first; k < result->entry_count; k++) {
+            if (strcmp(result->entries[k].group, group) == 0 &&
+                strstr(result->entries[k].name, ending) != NULL) {
+                write_bar(file, &result->entries[k], longest);
+            }
+        }
+        fputs("</div></div>\n", file);
+    }
+}
+
+void bench_report_bars(FILE *file, const bench_result *result, const char *group)
+{
+    if (strcmp(group, "layer") == 0 && strcmp(result->command, "layer") == 0) {
+        write_sized_bars(file, result, group);
+        return;
+    }
+    const double longest = longest_of(result, group, "");
+    fputs("<div class=\"panel\"><div class=\"bars\">\n", file);
+    for (size_t k = 0; k < result->entry_count; k++) {
+        if (strcmp(result->entries[k].group, group) == 0) {
+            write_bar(file, &result->entries[k], longest);
+        }
+    }
+    fputs("</div><p class=\"legend\"><span>pale: time taken; full: least time by the measured "
+          "roofs</span></p></div>\n",
+          file);
+}
+
+static void write_row(FILE *file, const bench_entry *entry, int number, bool in_step)
+{
+    char text[32];
+    const double median = bench_entry_median(entry);
+    const bench_interval interval =
+        bench_median_interval(entry->series.values, entry->series.count, 0.95);
+    fprintf(file, "<tr><td>%d</td><td class=\"name\">", number);
+    bench_html(file, entry->name);
+    if (entry->shapes[0] != '\0' && strcmp(entry->group, "op") == 0) {
+        fputs("<br><span class=\"soft\">", file);
+        bench_html(file, entry->shapes);
+        fputs("</span>", file);
+    }
+    fprintf(file, "</td><td>%s</td><td>± %.1f%%</td>", bench_format_ns(text, sizeof text, median),
+            50.0 * (interval.high - interval.low) / median);
+    fprintf(file, "<td>%s</td>",
+            entry->operations > 0.0
+                ? bench_format_rate(text, sizeof text, entry->operations / median * 1e9, "FLOP/s")
+                : "–");
+    fprintf(file, "<td>%s</td>",
+            bench_format_rate(text, sizeof text, entry->bytes / median * 1e9, "B/s"));
+    if (isfinite(entry->floor_ns)) {
+        fprintf(file, "<td>%.0f%%</td>", 100.0 * entry->floor_ns / median);
+    } else {
+        fputs("<td>–</td>", file);
+    }
+    fprintf(file, "<td>%s</td>", bench_bound_name(entry->bound));
+    if (in_step) {
+        fprintf(file, "<td>%.0f</td><td>%.1f%%</td>", entry->calls, 100.0 * entry->share);
+    }
+    fprintf(file, "<td>%.0f</td></tr>\n", entry->fallback_calls);
+}
+
+void bench_report_table(FILE *file, const bench_result *result, const char *group)
+{
+    int number = 0;
+    bool in_step = false;
+    for (size_t k = 0; k < result->entry_count; k++) {
+        in_step |=
+            strcmp(result->entries[k].group, group) == 0 && isfinite(result->entries[k].share);
+    }
+    fprintf(file,
+            "<div class=\"panel\"><table><thead><tr><th>#</th><th class=\"name\">%s</th>"
+            "<th>median</th><th>95%%</th><th>operations</th><th>bytes</th><th>of roof</th>"
+            "<th>bound</th>%s<th>on host</th></tr></thead><tbody>\n",
+            group, in_step ? "<th>calls</th><th>share</th>" : "");
+    for (size_t k = 0; k < result->entry_count; k++) {
+        if (strcmp(result->entries[k].group, group) == 0) {
+            write_row(file, &result->entries[k], ++number, in_step);
+        }
+    }
+    fputs("</tbody></table></div>\n", file);
+}

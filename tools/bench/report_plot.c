@@ -1,0 +1,168 @@
+/* The roofline: operations a second over operations a byte, both logarithmic. Under the slope
+ * memory is the bound, under the flat part the product units are. */
+#include "bench/report.h"
+#include "bench/table.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { WIDTH = 960, HEIGHT = 420, LEFT = 74, RIGHT = 20, TOP = 18, BOTTOM = 46, ROW = 14 };
+
+/* The plot's ranges, as powers of ten. */
+typedef struct axes {
+    double x_from;
+    double x_to;
+    double y_from;
+    double y_to;
+} axes;
+
+static double place_x(const axes *range, double value)
+{
+    const double part = (log10(value) - range->x_from) / (range->x_to - range->x_from);
+    return LEFT + part * (WIDTH - LEFT - RIGHT);
+}
+
+static double place_y(const axes *range, double value)
+{
+    const double part = (log10(value) - range->y_from) / (range->y_to - range->y_from);
+    return HEIGHT - BOTTOM - part * (HEIGHT - TOP - BOTTOM);
+}
+
+static bool is_point(const bench_entry *entry, const char *group)
+{
+    return strcmp(entry->group, group) == 0 && entry->operations > 0.0 && entry->bytes > 0.0 &&
+           bench_entry_median(entry) > 0.0;
+}
+
+static double speed_of(const bench_entry *entry)
+{
+    return entry->operations / bench_entry_median(entry) * 1e9;
+}
+
+static axes choose_axes(const bench_result *result, const char *group, double peak, double memory)
+{
+    axes range = {-1.0, log10(peak / memory) + 1.0, log10(peak) - 2.0, log10(peak) + 0.3};
+    for (size_t k = 0; k < result->entry_count; k++) {
+        const bench_entry *entry = &result->entries[k];
+        if (is_point(entry, group)) {
+            const double x = log10(entry->operations / entry->bytes);
+            const double y = log10(speed_of(entry));
+            range.x_from = fmin(range.x_from, x - 0.2);
+            range.x_to = fmax(range.x_to, x + 0.2);
+            range.y_from = fmin(range.y_from, y - 0.2);
+            range.y_to = fmax(range.y_to, y + 0.2);
+        }
+    }
+    return range;
+}
+
+static void write_grid(FILE *file, const axes *range)
+{
+    char text[32];
+    for (int power = (int)ceil(range->x_from); power <= (int)floor(range->x_to); power++) {
+        const double x = place_x(range, pow(10.0, power));
+        fprintf(file,
+                "<line class=\"grid\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>"
+                "<text class=\"soft\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
+                x, TOP, x, HEIGHT - BOTTOM, x, HEIGHT - BOTTOM + 18, pow(10.0, power));
+    }
+    for (int power = (int)ceil(range->y_from); power <= (int)floor(range->y_to); power++) {
+        const double y = place_y(range, pow(10.0, power));
+        fprintf(file,
+                "<line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>"
+                "<text class=\"soft\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+                LEFT, y, WIDTH - RIGHT, y, LEFT - 8, y + 4,
+                bench_format_rate(text, sizeof text, pow(10.0, power), "FLOP/s"));
+    }
+    fprintf(file,
+            "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">operations per byte "
+            "moved</text>\n",
+            (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8);
+}
+
+static void write_roof(FILE *file, const axes *range, double peak, double memory)
+{
+    char text[32];
+    const double ridge = peak / memory;
+    const double start = fmax(pow(10.0, range->x_from), pow(10.0, range->y_from) / memory);
+    fprintf(file, "<path class=\"roof\" d=\"M%.1f %.1fL%.1f %.1fL%d %.1f\"/>\n",
+            place_x(range, start), place_y(range, start * memory), place_x(range, ridge),
+            place_y(range, peak), WIDTH - RIGHT, place_y(range, peak));
+    fprintf(file, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">products %s</text>\n",
+            WIDTH - RIGHT - 4, place_y(range, peak) - 7,
+            bench_format_rate(text, sizeof text, peak, "FLOP/s"));
+    const double x = place_x(range, sqrt(start * ridge));
+    const double y = place_y(range, sqrt(start * ridge) * memory);
+    const double slope = atan2(place_y(range, peak) - y, place_x(range, ridge) - x) * 57.29578;
+    fprintf(file,
+            "<text transform=\"translate(%.1f %.1f) rotate(%.1f)\" text-anchor=\"middle\" "
+            "dy=\"-8\">memory %s</text>\n",
+            x, y, slope, bench_format_rate(text, sizeof text, memory, "B/s"));
+}
+
+static void write_point(FILE *file, const axes *range, const bench_entry *entry, int number,
+                        double label_y)
+{
+    char speed[32];
+    char time[32];
+    const double x = place_x(range, entry->operations / entry->bytes);
+    const double y = place_y(range, speed_of(entry));
+    const double radius = isfinite(entry->share) ? 4.0 + 9.0 * sqrt(fmin(entry->share, 1.0)) : 5.5;
+    const char *bound = bench_bound_name(entry->bound);
+    fprintf(file, "<g tabindex=\"0\" role=\"img\" aria-label=\"");
+    bench_html(file, entry->name);
+    fprintf(file, "\"><title>%d ", number);
+    bench_html(file, entry->name);
+    fprintf(file, ": %s, %s, %.0f%% of its roof</title>",
+            bench_format_ns(time, sizeof time, bench_entry_median(entry)),
+            bench_format_rate(speed, sizeof speed, speed_of(entry), "FLOP/s"),
+            100.0 * entry->floor_ns / bench_entry_median(entry));
+    fprintf(file,
+            "<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>"
+            "<text class=\"soft\" x=\"%.1f\" y=\"%.1f\">%d</text></g>\n",
+            bound[0] != '\0' ? bound : "none", x, y, radius, x + radius + 3.0, label_y, number);
+}
+
+void bench_report_roofline(FILE *file, const bench_result *result, const char *group)
+{
+    enum { MOST_LABELS = 128 };
+    double labels[MOST_LABELS][2];
+    int label_count = 0;
+    const double peak = bench_number(result, "roofs", "product_f32_flops");
+    const double memory = bench_number(result, "roofs", "memory_bytes_per_second");
+    if (!(peak > 0.0) || !(memory > 0.0)) {
+        return;
+    }
+    const axes range = choose_axes(result, group, peak, memory);
+    fprintf(file,
+            "<svg viewBox=\"0 0 %d %d\" role=\"group\" aria-label=\"Roofline: speed of each op "
+            "over operations per byte\">\n",
+            WIDTH, HEIGHT);
+    write_grid(file, &range);
+    write_roof(file, &range, peak, memory);
+    int number = 0;
+    for (size_t k = 0; k < result->entry_count; k++) {
+        const bench_entry *entry = &result->entries[k];
+        number += strcmp(entry->group, group) == 0;
+        if (!is_point(entry, group) || label_count == MOST_LABELS) {
+            continue;
+        }
+        /* Numbers of points that lie close together are moved down until they can be read. */
+        const double x = place_x(&range, entry->operations / entry->bytes);
+        double y = place_y(&range, speed_of(entry)) + 4.0;
+        for (int before = 0; before < label_count; before++) {
+            if (fabs(labels[before][0] - x) < 24.0 && fabs(labels[before][1] - y) < ROW - 2) {
+                y = labels[before][1] + ROW - 2;
+                before = -1;
+            }
+        }
+        labels[label_count][0] = x;
+        labels[label_count++][1] = y;
+        write_point(file, &range, entry, number, y);
+    }
+    fputs("</svg>\n<p class=\"legend\"><span><i class=\"compute\"></i>bound by products</span>"
+          "<span><i class=\"memory\"></i>by memory</span><span><i class=\"cache\"></i>fits the "
+          "caches</span><span><i class=\"launch\"></i>by launching</span><span>numbers as in the "
+          "table; larger: more of the step</span></p>\n",
+          file);
+}

@@ -1,0 +1,228 @@
+/* The device's roofs, through its own plugin: what shares of peak are shares of. */
+#include "bench/measure.h"
+#include "bench/session.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <ttm/compute.h>
+
+/* Up to three tensors and an op over them. */
+typedef struct roof_work {
+    bench_session *session;
+    ttm_tensor tensors[3];
+    int kind;
+    void *host;
+} roof_work;
+
+enum { WORK_PRODUCT, WORK_COPY, WORK_TRIAD, WORK_READ, WORK_WRITE, WORK_UP, WORK_DOWN };
+
+static ttm_status run_work(void *user, uint64_t call)
+{
+    const roof_work *work = user;
+    ttm_stream *stream = work->session->stream;
+    const ttm_tensor *t = work->tensors;
+    const int64_t one = 1;
+    (void)call;
+    switch (work->kind) {
+    case WORK_PRODUCT:
+        return ttm_matmul(stream, &t[0], &t[1], &t[2], NULL);
+    case WORK_COPY:
+        return ttm_copy(stream, &t[0], &t[1]);
+    case WORK_TRIAD:
+        return ttm_add(stream, &t[0], 1.0, &t[1], 3.0, &t[2]);
+    case WORK_READ: {
+        const ttm_tensor sum = ttm_tensor_view(&t[0], 0, TTM_F32, 1, &one);
+        return ttm_sum_of_squares(stream, &sum, 0.0, &t[1]);
+    }
+    case WORK_WRITE:
+        return ttm_fill(stream, &t[0], 1.0);
+    case WORK_UP:
+        return ttm_tensor_write(stream, &t[0], work->host);
+    default:
+        return ttm_tensor_read(stream, work->host, &t[0]);
+    }
+}
+
+static void free_tensors(roof_work *work)
+{
+    for (int k = 0; k < 3; k++) {
+        ttm_tensor_free(&work->tensors[k], work->session->device);
+    }
+}
+
+static ttm_status alloc_tensors(roof_work *work, ttm_dtype dtype, int count, int32_t rank,
+                                const int64_t *shape)
+{
+    ttm_status status = TTM_OK;
+    for (int k = 0; k < count && status == TTM_OK; k++) {
+        status = ttm_tensor_alloc(&work->tensors[k], work->session->device, dtype, rank, shape);
+        if (status == TTM_OK) {
+            status = bench_fill_random(work->session, &work->tensors[k], 1.0, 0);
+        }
+    }
+    return status;
+}
+
+/* *best = least time of one call. */
+static ttm_status time_work(double *best, roof_work *work, int kind)
+{
+    bench_series series = {0};
+    bench_timing timing = {0};
+    work->kind = kind;
+    if (!bench_series_begin_round(&series)) {
+        return TTM_OK;
+    }
+    const ttm_status status = bench_measure(&series, &timing, work->session, run_work, work);
+    bench_series_free(&series);
+    *best = timing.best_ns;
+    return status;
+}
+
+/* Whether the device computes products of this type itself. */
+static bool has_products(bench_session *session, ttm_dtype dtype)
+{
+    const int64_t shape[] = {64, 64};
+    const ttm_tensor matrix = ttm_tensor_describe(dtype, 2, shape);
+    ttm_stream *planning = NULL;
+    bool found = false;
+    if ((ttm_device_get_info(session->device)->dtype_mask & (1u << dtype)) != 0 &&
+        ttm_stream_create_planning(&planning, session->device) == TTM_OK &&
+        ttm_matmul(planning, &matrix, &matrix, &matrix, NULL) == TTM_OK) {
+        found = ttm_stream_statistics(planning, TTM_OP_MATMUL).fallback_calls == 0;
+    }
+    ttm_stream_destroy(planning);
+    return found;
+}
+
+/* Doubles the size while a product takes less than a fiftieth of a second and gets faster. */
+static ttm_status measure_products(bench_session *session, ttm_dtype dtype)
+{
+    char name[48];
+    double *flops = &session->roofs.product_flops[dtype];
+    double best_ns = 0.0;
+    for (int64_t size = 512; size <= 8192 && best_ns < 2e7; size *= 2) {
+        const int64_t shape[] = {size, size};
+        roof_work work = {.session = session};
+        snprintf(name, sizeof name, "roof: %s product of %lld", ttm_dtype_name(dtype),
+                 (long long)size);
+        bench_progress(session, name);
+        ttm_status status = alloc_tensors(&work, dtype, 3, 2, shape);
+        if (status == TTM_OK) {
+            status = time_work(&best_ns, &work, WORK_PRODUCT);
+        }
+        free_tensors(&work);
+        if (status != TTM_OK) {
+            return status;
+        }
+        *flops = fmax(*flops, 2e9 * (double)size * (double)size * (double)size / best_ns);
+    }
+    snprintf(name, sizeof name, "product_%s_flops", ttm_dtype_name(dtype));
+    bench_set_number(&session->result, "roofs", name, *flops);
+    return TTM_OK;
+}
+
+/* Arrays far larger than the caches, but no more than a sixteenth of the memory each. */
+static int64_t array_elements(const bench_session *session)
+{
+    const uint64_t memory = ttm_device_get_info(session->device)->memory_bytes;
+    double bytes = fmax(64e6, 4.0 * session->cache_bytes);
+    if (ttm_device_get_info(session->device)->kind != TTM_DEVICE_CPU) {
+        bytes = 256e6;
+    }
+    if (memory > 0) {
+        bytes = fmin(bytes, (double)memory / 16.0);
+    }
+    return (int64_t)(bytes / 4.0);
+}
+
+static ttm_status measure_memory(bench_session *session)
+{
+    bench_roofs *roofs = &session->roofs;
+    const struct {
+        int kind;
+        double passes; /* Arrays read and written. */
+        double *speed;
+        const char *name;
+    } kinds[] = {{WORK_COPY, 2.0, &roofs->copy, "copy_bytes_per_second"},
+                 {WORK_TRIAD, 3.0, &roofs->triad, "triad_bytes_per_second"},
+                 {WORK_READ, 1.0, &roofs->read, "read_bytes_per_second"},
+                 {WORK_WRITE, 1.0, &roofs->write, "write_bytes_per_second"}};
+    const int64_t elements = array_elements(session);
+    roof_work work = {.session = session};
+    ttm_status status = alloc_tensors(&work, TTM_F32, 3, 1, &elements);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds && status == TTM_OK; k++) {
+        double best_ns = 0.0;
+        bench_progress(session, kinds[k].name);
+        status = time_work(&best_ns, &work, kinds[k].kind);
+        *kinds[k].speed = kinds[k].passes * 4e9 * (double)elements / best_ns;
+        bench_set_number(&session->result, "roofs", kinds[k].name, *kinds[k].speed);
+    }
+    free_tensors(&work);
+    roofs->memory = fmax(fmax(roofs->copy, roofs->triad), fmax(roofs->read, roofs->write));
+    bench_set_number(&session->result, "roofs", "memory_bytes_per_second", roofs->memory);
+    return status;
+}
+
+static ttm_status measure_launch(bench_session *session)
+{
+    const int64_t one = 1;
+    roof_work work = {.session = session};
+    ttm_status status = alloc_tensors(&work, TTM_F32, 3, 1, &one);
+    if (status == TTM_OK) {
+        status = time_work(&session->roofs.launch_ns, &work, WORK_TRIAD);
+        bench_set_number(&session->result, "roofs", "launch_ns", session->roofs.launch_ns);
+    }
+    free_tensors(&work);
+    return status;
+}
+
+static ttm_status measure_transfers(bench_session *session)
+{
+    const int64_t elements = 16 << 20;
+    roof_work work = {.session = session, .host = calloc((size_t)elements, 4)};
+    if (work.host == NULL) {
+        return TTM_OK;
+    }
+    double up_ns = 0.0;
+    double down_ns = 0.0;
+    ttm_status status = alloc_tensors(&work, TTM_F32, 1, 1, &elements);
+    if (status == TTM_OK) {
+        status = time_work(&up_ns, &work, WORK_UP);
+    }
+    if (status == TTM_OK) {
+        status = time_work(&down_ns, &work, WORK_DOWN);
+    }
+    free_tensors(&work);
+    free(work.host);
+    if (status == TTM_OK) {
+        session->roofs.to_device = 4e9 * (double)elements / up_ns;
+        session->roofs.from_device = 4e9 * (double)elements / down_ns;
+        bench_set_number(&session->result, "roofs", "to_device_bytes_per_second",
+                         session->roofs.to_device);
+        bench_set_number(&session->result, "roofs", "from_device_bytes_per_second",
+                         session->roofs.from_device);
+    }
+    return status;
+}
+
+ttm_status bench_measure_roofs(bench_session *session, bool all)
+{
+    static const ttm_dtype dtypes[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64};
+    ttm_status status = TTM_OK;
+    for (size_t k = 0; k < (all ? sizeof dtypes / sizeof *dtypes : 1) && status == TTM_OK; k++) {
+        if (has_products(session, dtypes[k])) {
+            status = measure_products(session, dtypes[k]);
+        }
+    }
+    if (status == TTM_OK) {
+        status = measure_memory(session);
+    }
+    if (status == TTM_OK) {
+        status = measure_launch(session);
+    }
+    if (status == TTM_OK && all) {
+        status = measure_transfers(session);
+    }
+    bench_progress(session, NULL);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* A profiled step in the trace-event format that chrome://tracing and Perfetto read: complete
+ * events ("ph": "X", times in microseconds), one thread for the host's queueing and one for the
+ * device. */
+#include "bench/breakdown.h"
+
+#include "common/tool_options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <ttm/json.h>
+
+enum { PROCESS = 1, HOST_TRACK = 1, DEVICE_TRACK = 2 };
+
+static void write_name(ttm_json_writer *writer, const char *kind, int track, const char *name)
+{
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "ph", "M");
+    ttm_json_member_string(writer, "name", kind);
+    ttm_json_member_int(writer, "pid", PROCESS);
+    ttm_json_member_int(writer, "tid", track);
+    ttm_json_key(writer, "args");
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "name", name);
+    ttm_json_end_object(writer);
+    ttm_json_end_object(writer);
+}
+
+static void write_call(ttm_json_writer *writer, const ttm_profile_op *op,
+                       const ttm_profile_call *call, int track)
+{
+    static const char *const routes[] = {"native", "decomposed", "host", "transfer"};
+    const uint64_t start = track == HOST_TRACK ? call->host_start_ns : call->start_ns;
+    const uint64_t end = track == HOST_TRACK ? call->host_end_ns : call->end_ns;
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "ph", "X");
+    ttm_json_member_string(writer, "name", op->name);
+    ttm_json_member_string(writer, "cat", routes[call->route]);
+    ttm_json_member_int(writer, "pid", PROCESS);
+    ttm_json_member_int(writer, "tid", track);
+    ttm_json_member_double(writer, "ts", (double)start * 1e-3);
+    ttm_json_member_double(writer, "dur", end > start ? (double)(end - start) * 1e-3 : 0.0);
+    ttm_json_key(writer, "args");
+    ttm_json_begin_object(writer);
+    if (op->label[0] != '\0') {
+        ttm_json_member_string(writer, "label", op->label);
+    }
+    if (op->layer >= 0) {
+        ttm_json_member_int(writer, "layer", op->layer);
+    }
+    ttm_json_member_string(writer, "shapes", op->shapes);
+    ttm_json_member_double(writer, "operations", op->operations);
+    ttm_json_member_double(writer, "bytes", op->bytes);
+    ttm_json_end_object(writer);
+    ttm_json_end_object(writer);
+}
+
+static ttm_status write_events(const char **text, ttm_json_writer *writer,
+                               const ttm_profile *profile, const bench_result *result,
+                               const char *what)
+{
+    char title[320];
+    size_t count = 0;
+    size_t op_count = 0;
+    const ttm_profile_call *calls = ttm_profile_calls(profile, &count);
+    const ttm_profile_op *ops = ttm_profile_ops(profile, &op_count);
+    snprintf(title, sizeof title, "ttm-bench %s: %s", result->command, what);
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "displayTimeUnit", "ns");
+    ttm_json_key(writer, "traceEvents");
+    ttm_json_begin_array(writer);
+    write_name(writer, "process_name", 0, title);
+    write_name(writer, "thread_name", HOST_TRACK, "host: queueing");
+    write_name(writer, "thread_name", DEVICE_TRACK, bench_text(result, "device", "name"));
+    for (size_t k = 0; k < count; k++) {
+        write_call(writer, &ops[calls[k].op], &calls[k], HOST_TRACK);
+        write_call(writer, &ops[calls[k].op], &calls[k], DEVICE_TRACK);
+    }
+    ttm_json_end_array(writer);
+    ttm_json_end_object(writer);
+    return ttm_json_writer_finish(text, NULL, writer);
+}
+
+int bench_write_trace(const char *path, const ttm_profile *profile, const bench_result *result,
+                      const char *what)
+{
+    ttm_json_writer *writer = NULL;
+    const char *text = NULL;
+    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_COMPACT);
+    if (status == TTM_OK) {
+        status = write_events(&text, writer, profile, result, what);
+    }
+    if (status != TTM_OK) {
+        tool_fail(status);
+    } else {
+        FILE *file = fopen(path, "we");
+        const bool written = file != NULL && fputs(text, file) >= 0;
+        const bool closed = file != NULL && fclose(file) == 0;
+        if (!written || !closed) {
+            tool_fail_text("can't write '%s': %s", path, strerror(errno));
+            status = TTM_ERROR_IO;
+        }
+    }
+    ttm_json_writer_free(writer);
+    return status == TTM_OK;
+}

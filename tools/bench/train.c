@@ -1,0 +1,312 @@
+/* ttm-bench train: whole optimiser steps on random tokens, unwatched and profiled in turn. */
+#include "bench/breakdown.h"
+#include "bench/commands.h"
+#include "bench/measure.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <ttm/compute.h>
+#include <ttm/model.h>
+#include <ttm/random.h>
+#include <ttm/trainer.h>
+
+enum { MOST_WARM_UPS = 12 };
+
+/* Everything that a step needs. */
+typedef struct train_work {
+    bench_session *session;
+    ttm_gpt2_config config;
+    ttm_model *model;
+    ttm_tensor tokens;
+    ttm_tensor targets;
+    ttm_tensor moments[2];
+    ttm_tensor scalars; /* [2]: loss, squared norm. */
+    int32_t *host_tokens;
+    ttm_adamw_segment segment;
+    int64_t batch;
+    int64_t seq;
+    int64_t step;
+    ttm_profile *profile;
+    bench_series plain;
+    bench_breakdown breakdown;
+} train_work;
+
+static ttm_status open_buffers(train_work *work)
+{
+    ttm_device *device = work->session->device;
+    const int64_t tokens[] = {work->batch, work->seq};
+    const int64_t two = 2;
+    const int64_t flat = ttm_model_parameter_table(work->model)->buffer_count;
+    work->segment = (ttm_adamw_segment){0, flat, 1.0, 0.1};
+    ttm_status status = ttm_tensor_alloc(&work->tokens, device, TTM_I32, 2, tokens);
+    if (status == TTM_OK) {
+        status = ttm_tensor_alloc(&work->targets, device, TTM_I32, 2, tokens);
+    }
+    for (int k = 0; k < 2 && status == TTM_OK; k++) {
+        status = ttm_tensor_alloc(&work->moments[k], device, TTM_F32, 1, &flat);
+        if (status == TTM_OK) {
+            status = ttm_tensor_zero(work->session->stream, &work->moments[k]);
+        }
+    }
+    if (status == TTM_OK) {
+        status = ttm_tensor_alloc(&work->scalars, device, TTM_F32, 1, &two);
+    }
+    work->host_tokens = calloc((size_t)(work->batch * work->seq) + 1, sizeof *work->host_tokens);
+    if (work->host_tokens == NULL) {
+        work->session->result.out_of_memory = true;
+        return status;
+    }
+    ttm_random random = {.seed = 3};
+    for (int64_t k = 0; k <= work->batch * work->seq; k++) {
+        work->host_tokens[k] =
+            (int32_t)(ttm_random_u32(&random) % (uint32_t)work->config.vocab_size);
+    }
+    return status;
+}
+
+static ttm_status open_work(train_work *work, bench_session *session)
+{
+    const bench_arguments *arguments = session->arguments;
+    *work = (train_work){.session = session, .config = TTM_GPT2_CONFIG_EMPTY};
+    ttm_status status = bench_configure(&work->config, arguments);
+    if (status != TTM_OK) {
+        return status;
+    }
+    work->batch = arguments->batch;
+    work->seq = arguments->seq < work->config.context ? arguments->seq : work->config.context;
+    ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
+    options.training = true;
+    options.batch = work->batch;
+    options.seq = work->seq;
+    status = ttm_model_create(&work->model, session->device, &work->config, &options);
+    if (status == TTM_OK) {
+        status = ttm_model_init_parameters(work->model, session->stream, NULL);
+    }
+    if (status == TTM_OK) {
+        status = open_buffers(work);
+    }
+    return status == TTM_OK ? ttm_profile_create(&work->profile, session->stream) : status;
+}
+
+static void close_work(train_work *work)
+{
+    ttm_device *device = work->session->device;
+    ttm_profile_destroy(work->profile);
+    ttm_tensor_free(&work->tokens, device);
+    ttm_tensor_free(&work->targets, device);
+    ttm_tensor_free(&work->moments[0], device);
+    ttm_tensor_free(&work->moments[1], device);
+    ttm_tensor_free(&work->scalars, device);
+    ttm_model_destroy(work->model);
+    ttm_gpt2_config_free(&work->config);
+    bench_series_free(&work->plain);
+    free(work->host_tokens);
+}
+
+static ttm_status update(train_work *work)
+{
+    ttm_stream *stream = work->session->stream;
+    const int64_t one = 1;
+    const ttm_tensor parameters = ttm_model_parameters(work->model);
+    const ttm_tensor gradients = ttm_model_gradients(work->model);
+    const ttm_tensor norm = ttm_tensor_view(&work->scalars, 1, TTM_F32, 1, &one);
+    const ttm_adamw_params params = {.learning_rate = 1e-4,
+                                     .beta1 = 0.9,
+                                     .beta2 = 0.95,
+                                     .epsilon = 1e-8,
+                                     .max_norm = 1.0,
+                                     .gradient_scale = 1.0,
+                                     .step = ++work->step,
+                                     .segments = &work->segment,
+                                     .segment_count = 1};
+    ttm_status status = ttm_sum_of_squares(stream, &norm, 0.0, &gradients);
+    if (status == TTM_OK) {
+        status = ttm_adamw(stream, &parameters, &gradients, &work->moments[0], &work->moments[1],
+                           &norm, NULL, &params);
+    }
+    ttm_model_parameters_changed(work->model);
+    return status;
+}
+
+/* One step as the trainer takes it: batch in, passes, optimiser, loss out. */
+static ttm_status take_step(train_work *work)
+{
+    ttm_stream *stream = work->session->stream;
+    const int64_t one = 1;
+    float scalars[2];
+    ttm_micro_batch micro_batch = TTM_MICRO_BATCH_INIT;
+    micro_batch.tokens = work->tokens;
+    micro_batch.targets = work->targets;
+    micro_batch.loss = ttm_tensor_view(&work->scalars, 0, TTM_F32, 1, &one);
+    micro_batch.dropout_index = (uint64_t)work->step;
+    ttm_status status = ttm_model_begin_step(work->model, stream);
+    if (status == TTM_OK) {
+        status = ttm_tensor_write(stream, &work->tokens, work->host_tokens);
+    }
+    if (status == TTM_OK) {
+        status = ttm_tensor_write(stream, &work->targets, work->host_tokens + 1);
+    }
+    if (status == TTM_OK) {
+        status = ttm_model_forward_backward(work->model, stream, &micro_batch);
+    }
+    if (status == TTM_OK) {
+        status = ttm_model_end_step(work->model, stream);
+    }
+    if (status == TTM_OK) {
+        status = update(work);
+    }
+    return status == TTM_OK ? ttm_tensor_read(stream, scalars, &work->scalars) : status;
+}
+
+static ttm_status time_plain_step(double *elapsed_ns, train_work *work)
+{
+    const double began = bench_now_ns();
+    ttm_status status = take_step(work);
+    if (status == TTM_OK) {
+        status = ttm_stream_synchronize(work->session->stream);
+    }
+    *elapsed_ns = bench_now_ns() - began;
+    return status;
+}
+
+static ttm_status profile_step(train_work *work)
+{
+    ttm_status status = ttm_profile_start(work->profile);
+    if (status == TTM_OK) {
+        status = take_step(work);
+        const ttm_status stopped = ttm_profile_stop(work->profile);
+        status = status == TTM_OK ? stopped : status;
+    }
+    return status;
+}
+
+/* Steps until one is no longer faster than the one before it. */
+static ttm_status warm_up(train_work *work)
+{
+    double before = INFINITY;
+    for (int k = 0; k < MOST_WARM_UPS; k++) {
+        double elapsed = 0.0;
+        const ttm_status status = time_plain_step(&elapsed, work);
+        if (status != TTM_OK || (k >= 2 && elapsed > 0.97 * before)) {
+            return status;
+        }
+        before = elapsed;
+    }
+    return TTM_OK;
+}
+
+/* Unwatched and profiled steps in turn, so that a drift of the machine meets both alike. */
+static ttm_status measure_steps(train_work *work)
+{
+    bench_session *session = work->session;
+    bench_entry *entry = bench_add_entry(&session->result, "step", "training step", "", "");
+    bool room = entry != NULL && bench_series_begin_round(&work->plain);
+    ttm_status status = warm_up(work);
+    for (int64_t k = 0; k < session->arguments->steps && status == TTM_OK && room; k++) {
+        char text[64];
+        double elapsed = 0.0;
+        snprintf(text, sizeof text, "step %lld of %lld", (long long)k + 1,
+                 (long long)session->arguments->steps);
+        bench_progress(session, text);
+        status = time_plain_step(&elapsed, work);
+        entry = bench_find_entry(&session->result, "step", "training step");
+        room = bench_series_add(&work->plain, elapsed) && bench_series_add(&entry->series, elapsed);
+        if (status == TTM_OK) {
+            status = profile_step(work);
+        }
+        if (status == TTM_OK) {
+            bench_breakdown_add(&work->breakdown, session, work->profile);
+        }
+    }
+    session->result.out_of_memory |= !room;
+    bench_progress(session, NULL);
+    return status;
+}
+
+/* Floating-point operations that a token needs, forward and backward: 6 for each element of a
+ * matrix (a TT-matrix counts as the dense one that it stands for) and of the head, and 6·T·C a
+ * layer for causal attention. */
+static double model_flops(const train_work *work)
+{
+    const ttm_gpt2_config *config = &work->config;
+    double elements = (double)config->vocab_size * (double)config->width;
+    for (int matrix = 0; matrix < TTM_GPT2_MATRIX_COUNT; matrix++) {
+        int64_t in = 0;
+        int64_t out = 0;
+        ttm_gpt2_matrix_size(&in, &out, config, (ttm_gpt2_matrix)matrix);
+        elements += (double)config->layers * (double)in * (double)out;
+    }
+    return 6.0 * elements +
+           6.0 * (double)config->layers * (double)work->seq * (double)config->width;
+}
+
+static ttm_status note_memory(train_work *work)
+{
+    bench_result *result = &work->session->result;
+    ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
+    ttm_trainer_memory memory = {.struct_size = sizeof memory};
+    options.batch = work->batch;
+    options.seq = work->seq;
+    const ttm_status status =
+        ttm_trainer_plan_memory(&memory, work->session->device, &work->config, &options);
+    if (status != TTM_OK) {
+        return status;
+    }
+    bench_set_number(result, "memory", "parameters_bytes", (double)memory.model.parameter_bytes);
+    bench_set_number(result, "memory", "gradients_bytes", (double)memory.model.gradient_bytes);
+    bench_set_number(result, "memory", "optimiser_bytes", (double)memory.moment_bytes);
+    bench_set_number(result, "memory", "activations_bytes", (double)memory.model.activation_bytes);
+    bench_set_number(result, "memory", "tt_matrices_bytes", (double)memory.model.matrix_bytes);
+    bench_set_number(result, "memory", "workspace_bytes", (double)memory.model.workspace_bytes);
+    bench_set_number(result, "memory", "batch_bytes", (double)memory.batch_bytes);
+    bench_set_number(result, "memory", "planned_peak_bytes", (double)memory.device_bytes);
+    return TTM_OK;
+}
+
+static void note_speed(train_work *work)
+{
+    bench_session *session = work->session;
+    bench_result *result = &session->result;
+    const double tokens = (double)(work->batch * work->seq);
+    const double wall = bench_median(work->plain.values, work->plain.count);
+    const double flops = model_flops(work);
+    bench_entry *step = bench_find_entry(result, "step", "training step");
+    step->wall_ns = wall;
+    step->operations = flops * tokens;
+    bench_set_number(result, "step", "tokens", tokens);
+    bench_set_number(result, "step", "tokens_per_second", tokens / wall * 1e9);
+    bench_set_number(result, "step", "model_operations_per_token", flops);
+    bench_set_number(result, "step", "model_flops", flops * tokens / wall * 1e9);
+    bench_set_number(result, "step", "model_flop_utilisation",
+                     flops * tokens / wall * 1e9 / session->roofs.product_flops[TTM_F32]);
+    bench_set_number(result, "step", "parameters", (double)ttm_gpt2_parameter_count(&work->config));
+}
+
+ttm_status bench_run_train(bench_session *session)
+{
+    train_work work;
+    ttm_status status = bench_measure_roofs(session, false);
+    if (status != TTM_OK) {
+        return status;
+    }
+    status = open_work(&work, session);
+    if (status == TTM_OK) {
+        status = measure_steps(&work);
+    }
+    if (status == TTM_OK) {
+        bench_set_number(&session->result, "memory", "measured_peak_bytes",
+                         (double)ttm_device_memory_used(session->device));
+        status = note_memory(&work);
+    }
+    if (status == TTM_OK) {
+        bench_breakdown_finish(&work.breakdown, session, &work.plain);
+        note_speed(&work);
+        if (session->arguments->trace != NULL &&
+            !bench_write_trace(session->arguments->trace, work.profile, &session->result,
+                               session->arguments->preset)) {
+            status = TTM_ERROR_IO;
+        }
+    }
+    close_work(&work);
+    return status;
+}

@@ -1,0 +1,276 @@
+/* ttm-bench: how fast a device is at this work, why, and what to change. */
+#include "bench/commands.h"
+#include "bench/table.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const tool_example examples[] = {
+    {"ttm-bench devices", "limits and measured roofs of the device that is taken"},
+    {"ttm-bench ops --preset gpt2-small --op matmul --cold",
+     "its products at the sizes of GPT-2 small, with cold caches"},
+    {"ttm-bench layer --preset gpt2-small-ttm64 --rows 1,512,2048",
+     "a dense layer against a TT layer, and every order of contraction worth trying"},
+    {"ttm-bench train --preset gpt2-small-ttm64 --batch 4 --seq 512 --trace step.json",
+     "a training step, op by op, with a trace for Perfetto"},
+    {"ttm-bench generate --tokens 64 --output generate.json", "tokens a second, kept as JSON"},
+    {"ttm-bench tune --preset gpt2-small-ttm64", "measure once, used by all tools from then on"},
+    {"ttm-bench compare before.json after.json", "exit status 1 when something got slower"},
+    {"ttm-bench report train.json layer.json --output report.html",
+     "one page with plots, from any number of results"},
+};
+
+static const char description[] =
+    "Commands: devices, ops, layer, train, generate and tune measure; compare A.json B.json "
+    "compares two results of the same work; report FILE.json… writes one self-contained page.\n\n"
+    "Work is warmed up until it is stable, then timed on the device's clock until the interval of "
+    "the median is as narrow as --precision wishes or --seconds are over. What is reached is set "
+    "against roofs measured on the same device, a moment before. The table goes to the terminal; "
+    "--json, --csv and --output give everything, samples included.\n\n"
+    "To compare two builds, measure each into its own file several times in turn with --append: "
+    "compare then tells what changed from what the machine does by itself.";
+
+enum { OPTION_COUNT = 32 };
+
+static size_t fill_options(tool_option *table, bench_arguments *a)
+{
+    const tool_option options[] = {
+        TOOL_GROUP("What is measured"),
+        TOOL_STRING("preset", 0, "NAME", &a->preset, "model whose sizes are taken"),
+        TOOL_STRING("tt", 0, "SPEC", &a->tt, "TT-matrices, as for ttm-train"),
+        TOOL_INT("layers", 0, "N", &a->layers, 0, 1000, "layers of the model",
+                 TOOL_SHOW_DEFAULT("the preset's")),
+        TOOL_INT("batch", 'b', "N", &a->batch, 1, 4096, "sequences"),
+        TOOL_INT("seq", 0, "N", &a->seq, 1, 1 << 20, "tokens in a sequence, at most the context"),
+        TOOL_STRING("op", 0, "TEXT", &a->op, "ops: only those with this in their name"),
+        TOOL_STRING("product", 0, "MxNxK,…", &a->product, "ops: these products instead"),
+        TOOL_STRING("rows", 0, "N,N,…", &a->rows, "layer, tune: numbers of rows"),
+        TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "train: steps, each also taken profiled"),
+        TOOL_INT("tokens", 0, "N", &a->tokens, 3, 100000, "generate: tokens, likewise"),
+        TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20, "generate: tokens of the prompt"),
+        TOOL_GROUP("How"),
+        TOOL_FLAG("cold", 0, &a->cold, "ops: rotate over buffers, so that caches are cold"),
+        TOOL_INT("samples", 0, "N", &a->samples, 3, 2000, "least number of samples"),
+        TOOL_DOUBLE("seconds", 0, "X", &a->seconds, 0.01, 3600.0, "longest time for one entry"),
+        TOOL_DOUBLE("precision", 0, "X", &a->precision, 1e-4, 1.0,
+                    "stop when the median's interval is ± this fraction"),
+        TOOL_DOUBLE("confidence", 0, "X", &a->confidence, 0.5, 0.9999, "of intervals"),
+        TOOL_DOUBLE("margin", 0, "X", &a->margin, 0.0, 1.0,
+                    "compare: smaller differences don't matter"),
+        TOOL_GROUP("Results"),
+        TOOL_FLAG("csv", 0, &a->csv, "print CSV"),
+        TOOL_STRING("output", 'o', "FILE", &a->output, "write JSON (report: the page) to FILE too"),
+        TOOL_FLAG("append", 0, &a->append, "add a round of samples to --output FILE"),
+        TOOL_STRING("trace", 0, "FILE", &a->trace,
+                    "train, generate: a profiled step as Chrome trace events"),
+        TOOL_FLAG("quiet", 'q', &a->quiet, "no progress, no table"),
+    };
+    _Static_assert(sizeof options / sizeof *options <= OPTION_COUNT, "room for all options");
+    memcpy(table, options, sizeof options);
+    return sizeof options / sizeof *options;
+}
+
+static const struct {
+    const char *name;
+    ttm_status (*run)(bench_session *session);
+} commands[] = {
+    {"devices", bench_run_devices}, {"ops", bench_run_ops},           {"layer", bench_run_layer},
+    {"train", bench_run_train},     {"generate", bench_run_generate}, {"tune", bench_run_tune},
+};
+
+static bool is_product_list(const char *list)
+{
+    while (*list != '\0') {
+        int64_t sizes[3];
+        for (int k = 0; k < 3; k++) {
+            char *end = NULL;
+            sizes[k] = strtoll(list, &end, 10);
+            if (end == list || sizes[k] < 1 || sizes[k] > 1 << 20 || (k < 2 && *end != 'x')) {
+                return false;
+            }
+            list = end + (k < 2 ? 1 : 0);
+        }
+        if (*list != '\0' && *list++ != ',') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int check_arguments(const bench_arguments *arguments)
+{
+    const char *list = arguments->rows;
+    int64_t rows = 0;
+    bool bad = false;
+    while (bench_next_number(&rows, &list, &bad)) {
+    }
+    if (bad || arguments->rows[0] == '\0') {
+        return tool_usage_error("--rows '%s' isn't a list of whole numbers such as 1,512",
+                                arguments->rows);
+    }
+    if (arguments->product != NULL && !is_product_list(arguments->product)) {
+        return tool_usage_error("--product '%s' isn't a list such as 512x512x512,1x3072x768",
+                                arguments->product);
+    }
+    if (arguments->append && arguments->output == NULL) {
+        return tool_usage_error("--append adds to the file named by --output FILE");
+    }
+    if (arguments->trace != NULL && strcmp(arguments->command, "train") != 0 &&
+        strcmp(arguments->command, "generate") != 0) {
+        return tool_usage_error("--trace goes with train and generate");
+    }
+    ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
+    const ttm_status status = bench_configure(&config, arguments);
+    ttm_gpt2_config_free(&config);
+    return status == TTM_OK ? TOOL_GO_ON : tool_usage_error("%s", ttm_error_message());
+}
+
+/* Writes under a temporary name, then renames: a result that is there isn't lost to a full disk. */
+static int write_output(const bench_result *result, const char *path)
+{
+    char temporary[4200];
+    snprintf(temporary, sizeof temporary, "%.4096s.tmp%ld", path, (long)getpid());
+    FILE *file = fopen(temporary, "we");
+    bool written = file != NULL && bench_write_json(file, result);
+    written = file != NULL && fclose(file) == 0 && written;
+    if (!written || rename(temporary, path) != 0) {
+        const int error = errno;
+        unlink(temporary);
+        return tool_fail_text("can't write '%s': %s", path, strerror(error));
+    }
+    return TOOL_GO_ON;
+}
+
+/* *result becomes the rounds of the file with its own behind them. */
+static int append_to(bench_result *result, const char *path)
+{
+    bench_result before;
+    if (access(path, F_OK) != 0) {
+        return TOOL_GO_ON;
+    }
+    const int code = bench_read_json(&before, path);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
+    if (!bench_merge(&before, result)) {
+        bench_result_free(&before);
+        return tool_fail_text("'%s' is a result of another command: choose another --output", path);
+    }
+    bench_result_free(result);
+    *result = before;
+    return TOOL_GO_ON;
+}
+
+static int show(const bench_arguments *arguments, const bench_result *result)
+{
+    bool shown = true;
+    if (result->out_of_memory) {
+        return tool_fail_text("out of memory");
+    }
+    if (arguments->program->json) {
+        shown = bench_write_json(stdout, result);
+    } else if (arguments->csv) {
+        shown = bench_write_csv(stdout, result);
+    } else if (!arguments->quiet) {
+        bench_print_result(stdout, result);
+    }
+    return shown ? tool_done() : tool_fail_text("can't write the result: out of memory");
+}
+
+static int measure(const bench_arguments *arguments, ttm_status (*run)(bench_session *session))
+{
+    bench_session session;
+    ttm_status status = bench_session_open(&session, arguments);
+    if (status == TTM_OK) {
+        status = run(&session);
+    }
+    int code = status == TTM_OK ? TOOL_GO_ON : tool_fail(status);
+    bench_session_close(&session);
+    if (code == TOOL_GO_ON && arguments->append) {
+        code = append_to(&session.result, arguments->output);
+    }
+    if (code == TOOL_GO_ON && arguments->output != NULL) {
+        code = write_output(&session.result, arguments->output);
+    }
+    if (code == TOOL_GO_ON) {
+        code = show(arguments, &session.result);
+    }
+    bench_result_free(&session.result);
+    return code;
+}
+
+static int run_command(bench_arguments *arguments)
+{
+    const tool_list *operands = &arguments->program->operands;
+    arguments->command = operands->items[0];
+    if (strcmp(arguments->command, "compare") == 0) {
+        if (operands->count != 3) {
+            return tool_usage_error("compare takes two files: A.json B.json");
+        }
+        return bench_run_compare(arguments, operands->items[1], operands->items[2]);
+    }
+    if (strcmp(arguments->command, "report") == 0) {
+        if (operands->count < 2) {
+            return tool_usage_error("report takes at least one result: FILE.json…");
+        }
+        return bench_run_report(arguments);
+    }
+    for (size_t k = 0; k < sizeof commands / sizeof *commands; k++) {
+        if (strcmp(arguments->command, commands[k].name) != 0) {
+            continue;
+        }
+        if (operands->count > 1) {
+            return tool_usage_error("%s takes no '%s'", arguments->command, operands->items[1]);
+        }
+        const int code = check_arguments(arguments);
+        return code == TOOL_GO_ON ? measure(arguments, commands[k].run) : code;
+    }
+    return tool_usage_error("unknown command '%s': take devices, ops, layer, train, generate, "
+                            "tune, compare or report",
+                            arguments->command);
+}
+
+int main(int argc, char **argv)
+{
+    bench_arguments arguments = {.preset = "gpt2-small",
+                                 .rows = "1,16,512,2048",
+                                 .batch = 1,
+                                 .seq = 512,
+                                 .steps = 10,
+                                 .tokens = 64,
+                                 .prompt = 64,
+                                 .samples = 15,
+                                 .seconds = 1.0,
+                                 .precision = 0.02,
+                                 .confidence = 0.95,
+                                 .margin = 0.01};
+    tool_option table[OPTION_COUNT];
+    const size_t count = fill_options(table, &arguments);
+    tool_program program = {
+        .name = "ttm-bench",
+        .summary = "measure how fast a device is at this work, and why",
+        .usage = "devices|ops|layer|train|generate|tune [option…]\ncompare A.json B.json\n"
+                 "report FILE.json… [--output FILE.html]",
+        .description = description,
+        .offers = TOOL_OFFERS_DEVICE | TOOL_OFFERS_JSON,
+        .options = table,
+        .option_count = count,
+        .examples = examples,
+        .example_count = sizeof examples / sizeof *examples,
+        .operands_minimum = 1,
+        .operands_maximum = SIZE_MAX,
+        .operand = "command",
+    };
+    arguments.program = &program;
+    /* A file size limit shows as a failed write, which has a message, rather than as a signal. */
+    signal(SIGXFSZ, SIG_IGN);
+    int code = tool_parse(&program, argc, argv);
+    if (code == TOOL_GO_ON) {
+        code = run_command(&arguments);
+    }
+    tool_free(&program);
+    return code;
+}
