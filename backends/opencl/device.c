@@ -99,8 +99,8 @@ static uint32_t power_of_two_below(size_t value, uint32_t most)
 
 /* A CPU whose runtime offers vectors runs one work-item a group over explicit vectors: loops over
  * the items of a group cost more there than they bring. llvmpipe calls itself a CPU, but its lanes
- * are work-items as on a GPU, and it offers no vectors. TTM_OPENCL_STYLE=cpu|gpu decides otherwise,
- * for tests. */
+ * are work-items as on a GPU, and it offers no vectors. For tests TTM_OPENCL_STYLE=cpu|gpu decides
+ * otherwise, and TTM_OPENCL_PRODUCTS=clblast|own who multiplies. */
 static opencl_tuning choose_tuning(const opencl_description *description)
 {
     const opencl_limits *limits = &description->limits;
@@ -119,9 +119,10 @@ static opencl_tuning choose_tuning(const opencl_description *description)
         tuning.is_cpu
             ? power_of_two_below(limits->vector_floats > 4 ? limits->vector_floats : 4, MOST_VECTOR)
             : 1;
-    tuning.uses_clblast = !tuning.is_cpu;
+    tuning.clblast = tuning.is_cpu ? OPENCL_CLBLAST_NEVER : OPENCL_CLBLAST_LARGE;
     if (products != NULL) {
-        tuning.uses_clblast = strcmp(products, "clblast") == 0;
+        tuning.clblast =
+            strcmp(products, "clblast") == 0 ? OPENCL_CLBLAST_ALWAYS : OPENCL_CLBLAST_NEVER;
     }
     return tuning;
 }
@@ -174,7 +175,8 @@ ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
     }
     opencl_log(TTM_LOG_DEBUG, "opencl: %s opened: %s kernels, group %u, vector %u, products by %s",
                description->name, made->tuning.is_cpu ? "cpu" : "gpu", made->tuning.group,
-               made->tuning.vector, made->tuning.uses_clblast ? "CLBlast" : "own kernels");
+               made->tuning.vector,
+               made->tuning.clblast != OPENCL_CLBLAST_NEVER ? "CLBlast" : "own kernels");
     *device = made;
     return TTM_OK;
 

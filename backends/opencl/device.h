@@ -8,13 +8,20 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/** Which f32 products go to CLBlast. */
+typedef enum opencl_clblast_use {
+    OPENCL_CLBLAST_NEVER,
+    OPENCL_CLBLAST_LARGE,
+    OPENCL_CLBLAST_ALWAYS /**< All that it takes: for tests. */
+} opencl_clblast_use;
+
 /** How kernels are shaped for a device. */
 typedef struct opencl_tuning {
     int is_cpu;           /**< Work-items are loops: one a group, over explicit vectors. */
     uint32_t vector;      /**< VECTOR of the kernels: floats that one work-item takes at once. */
     uint32_t group;       /**< GROUP of the kernels: work-items that share a row. */
     uint64_t local_bytes; /**< Local memory that a kernel may use. */
-    int uses_clblast;     /**< Large f32 products go to CLBlast. */
+    opencl_clblast_use clblast;
 } opencl_tuning;
 
 struct ttm_backend_device {

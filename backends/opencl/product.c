@@ -170,10 +170,11 @@ ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *
     if (opencl_count(&product->out) == 0) {
         return TTM_OK;
     }
-    if (is_thin(product)) {
+    const opencl_clblast_use clblast = stream->device->tuning.clblast;
+    if (is_thin(product) && clblast != OPENCL_CLBLAST_ALWAYS) {
         return run_thin(stream, product);
     }
-    if (stream->device->tuning.uses_clblast) {
+    if (clblast != OPENCL_CLBLAST_NEVER) {
         const ttm_status status = opencl_product_by_clblast(&done, stream, product);
         if (status != TTM_OK || done) {
             return status;

@@ -66,14 +66,21 @@ static int residual_is_out(const opencl_product *product)
            product->residual.offset == product->out.offset;
 }
 
-static int fits(blas_matrix *a, blas_matrix *b, blas_matrix *c, const opencl_product *product)
+static int is_large(const opencl_product *product, int64_t depth)
 {
     const ttm_tensor *out = &product->out;
     const int64_t rows = out->shape[out->rank - 2];
     const int64_t cols = out->shape[out->rank - 1];
+    return rows >= 16 && cols >= 16 && rows * cols * depth >= LEAST_MULTIPLIES;
+}
+
+static int fits(blas_matrix *a, blas_matrix *b, blas_matrix *c, const opencl_product *product,
+                opencl_clblast_use use)
+{
+    const ttm_tensor *out = &product->out;
     const int64_t depth = product->a.shape[product->a.rank - 1];
-    if (product->a.dtype != TTM_F32 || out->dtype != TTM_F32 || rows < 16 || cols < 16 ||
-        depth < 1 || rows * cols * depth < LEAST_MULTIPLIES ||
+    if (product->a.dtype != TTM_F32 || out->dtype != TTM_F32 || depth < 1 ||
+        (use != OPENCL_CLBLAST_ALWAYS && !is_large(product, depth)) ||
         (residual_is_out(product) && product->activation != TTM_ACTIVATION_NONE)) {
         return 0;
     }
@@ -127,7 +134,7 @@ ttm_status opencl_product_by_clblast(int *done, ttm_backend_stream *stream,
     blas_matrix b;
     blas_matrix c;
     *done = 0;
-    if (!fits(&a, &b, &c, product)) {
+    if (!fits(&a, &b, &c, product, stream->device->tuning.clblast)) {
         return TTM_OK;
     }
     const ttm_tensor *out = &product->out;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_PARTS = 6, OPTIONS_BYTES = 512 };
+enum { MAX_PARTS = 6, OPTIONS_BYTES = 1024 };
 
 /* The sources of each family: what it needs first, itself last. */
 static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
@@ -239,10 +239,27 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
     return TTM_OK;
 }
 
+/* The kernels' options, and what TTM_OPENCL_OPTIONS adds for whoever looks for a compiler's bug. */
+static int complete_options(char *complete, const char *options)
+{
+    const char *more = getenv("TTM_OPENCL_OPTIONS");
+    const int length =
+        snprintf(complete, OPTIONS_BYTES, "%s%s%s", options,
+                 more != NULL && more[0] != '\0' ? " " : "", more != NULL ? more : "");
+    return length >= 0 && length < OPTIONS_BYTES;
+}
+
 ttm_status opencl_programs_get(cl_program *program, opencl_programs *programs, opencl_family family,
-                               const char *options)
+                               const char *kernel_options)
 {
     ttm_status status = TTM_OK;
+    char options[OPTIONS_BYTES];
+    if (!complete_options(options, kernel_options)) {
+        return opencl_fail(TTM_ERROR_ARGUMENT,
+                           "the build options of %s are too long; shorten "
+                           "TTM_OPENCL_OPTIONS",
+                           opencl_family_file(family));
+    }
     pthread_mutex_lock(&programs->lock);
     for (const built *known = programs->first; known != NULL; known = known->next) {
         if (known->family == family && strcmp(known->options, options) == 0) {
@@ -251,8 +268,7 @@ ttm_status opencl_programs_get(cl_program *program, opencl_programs *programs, o
         }
     }
     built *made = calloc(1, sizeof *made);
-    if (made == NULL || strlen(options) >= sizeof made->options) {
-        free(made);
+    if (made == NULL) {
         status = opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a program's description");
         goto out;
     }

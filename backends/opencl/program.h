@@ -32,10 +32,11 @@ opencl_programs *opencl_programs_new(const opencl_description *description, cl_c
 /** Frees the set; NULL is allowed. */
 void opencl_programs_free(opencl_programs *programs);
 
-/** *program = the family built with `options` (macros), from memory, the disk cache or the source.
- * It belongs to the set. Thread-safe. A failed build is TTM_ERROR_DEVICE with the build log. */
+/** *program = the family built with `kernel_options` (macros), from memory, the disk cache or the
+ * source. It belongs to the set. Thread-safe. A failed build is TTM_ERROR_DEVICE with the build
+ * log. */
 ttm_status opencl_programs_get(cl_program *program, opencl_programs *programs, opencl_family family,
-                               const char *options);
+                               const char *kernel_options);
 
 /** Returns the family's source file, such as "attention.cl". */
 const char *opencl_family_file(opencl_family family);

@@ -1,0 +1,81 @@
+/* An LD_PRELOAD that makes OpenCL calls fail on purpose, for tests of the opencl backend.
+ *
+ * TTM_TEST_CL_FAIL=FUNCTION:AFTER:CODE: from call number AFTER + 1 on, FUNCTION returns CODE.
+ * Functions: clEnqueueNDRangeKernel, clCreateBuffer, clWaitForEvents. */
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_long calls;
+
+/* The real function; the loader is looked up by name because the plugin has it to itself. */
+static void *real(const char *name)
+{
+    void *loader = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
+    void *function = loader != NULL ? dlsym(loader, name) : NULL;
+    if (function == NULL) {
+        fprintf(stderr, "failing_opencl: no %s\n", name);
+        abort();
+    }
+    return function;
+}
+
+/* Whether this call of `name` is to fail, and with what. */
+static int fails(const char *name, cl_int *code)
+{
+    char function[64] = "";
+    long after = 0;
+    int number = 0;
+    const char *wish = getenv("TTM_TEST_CL_FAIL");
+    if (wish == NULL || sscanf(wish, "%63[^:]:%ld:%d", function, &after, &number) != 3 ||
+        strcmp(function, name) != 0) {
+        return 0;
+    }
+    *code = number;
+    return atomic_fetch_add(&calls, 1) >= after;
+}
+
+cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
+                              const size_t *offset, const size_t *global, const size_t *local,
+                              cl_uint event_count, const cl_event *events, cl_event *event)
+{
+    static __typeof__(&clEnqueueNDRangeKernel) next;
+    cl_int code = CL_SUCCESS;
+    if (next == NULL) {
+        *(void **)&next = real("clEnqueueNDRangeKernel");
+    }
+    return fails("clEnqueueNDRangeKernel", &code) ? code
+                                                   : next(queue, kernel, dimensions, offset, global,
+                                                          local, event_count, events, event);
+}
+
+cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *host,
+                      cl_int *error)
+{
+    static __typeof__(&clCreateBuffer) next;
+    cl_int code = CL_SUCCESS;
+    if (next == NULL) {
+        *(void **)&next = real("clCreateBuffer");
+    }
+    if (fails("clCreateBuffer", &code)) {
+        if (error != NULL) {
+            *error = code;
+        }
+        return NULL;
+    }
+    return next(context, flags, bytes, host, error);
+}
+
+cl_int clWaitForEvents(cl_uint count, const cl_event *events)
+{
+    static __typeof__(&clWaitForEvents) next;
+    cl_int code = CL_SUCCESS;
+    if (next == NULL) {
+        *(void **)&next = real("clWaitForEvents");
+    }
+    return fails("clWaitForEvents", &code) ? code : next(count, events);
+}

@@ -1,0 +1,77 @@
+#!/bin/sh
+# What can go wrong with OpenCL: each fault is one clear line and a clean exit, or a working fallback.
+# faults.sh FAILING_OPENCL.so
+. "$(dirname "$0")/common.sh"
+preload=$1
+write_text "$folder/text"
+
+# expect_failure TEXT: the command that follows ends with status 1 and one error line with TEXT in it.
+expect_failure()
+{
+    text=$1
+    shift
+    "$@" > "$folder/out" 2> "$folder/err"
+    status=$?
+    grep 'error:' "$folder/err" > "$folder/lines"
+    [ "$status" = 1 ] || fail "status $status, not 1, with: $(cat "$folder/err")"
+    [ "$(wc -l < "$folder/lines")" = 1 ] || fail "not one error line: $(cat "$folder/err")"
+    grep -q -e "$text" "$folder/lines" || fail "no '$text' in: $(cat "$folder/lines")"
+    echo "ok: $(cut -c 1-160 "$folder/lines")"
+}
+
+# Without an ICD, and with one whose library is missing, other backends work and opencl has no device.
+mkdir "$folder/none" "$folder/missing"
+echo "$folder/missing/libnothing.so" > "$folder/missing/nothing.icd"
+for vendors in "$folder/none" "$folder/missing"; do
+    OCL_ICD_VENDORS=$vendors "$TTM_TOOLS/ttm-devices" > "$folder/devices" ||
+        fail "ttm-devices with vendors in $vendors"
+    grep -q 'opencl:' "$folder/devices" && fail "a device from nowhere"
+    grep -q 'reference:0' "$folder/devices" || fail "other backends are gone"
+    (OCL_ICD_VENDORS=$vendors; export OCL_ICD_VENDORS
+     expect_failure 'opencl' train opencl "$folder/run" --steps 1 --quiet) || exit 1
+done
+
+need_device PoCL
+run="train opencl:PoCL"
+
+# A kernel that doesn't build: the build log is in the message.
+(TTM_OPENCL_OPTIONS='-Dfloat=nonsense'; export TTM_OPENCL_OPTIONS
+ expect_failure 'build log: .*error' $run "$folder/run" --steps 1 --quiet) || exit 1
+
+# Too little memory: what was asked, and what to lower.
+(POCL_MEMORY_LIMIT=1; export POCL_MEMORY_LIMIT
+ expect_failure 'smaller batch' "$TTM_TOOLS/ttm-train" --preset gpt2-medium --tokenizer bytes \
+     --data "$folder/text" --out "$folder/large" --backend opencl:PoCL --steps 1 --quiet) || exit 1
+
+# A cache folder that can't be made costs one line of the log, nothing else.
+XDG_CACHE_HOME=/dev/null TTM_LOG=warning $run "$folder/uncached" --steps 1 > "$folder/out" 2>&1 ||
+    fail "a run without a cache"
+[ "$(grep -c "aren't kept" "$folder/out")" = 1 ] || fail "not one line about the cache"
+
+# Cached programs are private; damaged ones are built anew and written again.
+XDG_CACHE_HOME=$folder/cache
+export XDG_CACHE_HOME
+$run "$folder/cached" --steps 2 --quiet > "$folder/out" 2>&1 || fail "a run with a new cache"
+[ "$(stat -c %a "$folder/cache/ttm")" = 700 ] || fail "the cache's folder isn't private"
+stat -c %a "$folder"/cache/ttm/*.clbin | grep -v -q '^600$' && fail "an entry isn't private"
+ls "$folder"/cache/ttm/ | grep -v -q 'clbin$' && fail "temporary files stay behind"
+for entry in "$folder"/cache/ttm/*.clbin; do
+    dd if=/dev/zero of="$entry" bs=1 seek=100 count=8 conv=notrunc 2> /dev/null
+done
+: > "$entry"
+TTM_LOG=info $run "$folder/rebuilt" --steps 2 > "$folder/out" 2>&1 || fail "a damaged cache"
+grep -q 'damaged' "$folder/out" || fail "nobody noticed the damage"
+cmp -s "$folder/cached/model.safetensors" "$folder/rebuilt/model.safetensors" ||
+    fail "another result after the damage"
+TTM_LOG=info $run "$folder/again" --steps 2 > "$folder/out" 2>&1 || fail "a repaired cache"
+grep -q 'damaged' "$folder/out" && fail "the damage is still there"
+
+# A device that is lost, or out of resources, in the middle of a step: the last checkpoint is intact.
+$run "$folder/lost" --steps 4 --quiet || fail "four steps"
+for fault in clEnqueueNDRangeKernel:200:-2 clEnqueueNDRangeKernel:200:-5 clWaitForEvents:8:-14; do
+    (LD_PRELOAD=$preload TTM_TEST_CL_FAIL=$fault; export LD_PRELOAD TTM_TEST_CL_FAIL
+     expect_failure 'last checkpoint' $run "$folder/lost" --resume --steps 400 --quiet) || exit 1
+done
+(LD_PRELOAD=$preload TTM_TEST_CL_FAIL=clCreateBuffer:6:-4; export LD_PRELOAD TTM_TEST_CL_FAIL
+ expect_failure 'smaller batch' $run "$folder/short" --steps 4 --quiet) || exit 1
+train opencl:PoCL "$folder/lost" --resume --steps 6 --quiet || fail "resuming after the loss"

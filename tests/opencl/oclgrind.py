@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Runs small cases of every op under Oclgrind: out-of-bounds accesses, races, uninitialised reads.
+
+    oclgrind.py TTM_CONFORMANCE PLUGIN.so [--cases N] [--filter OP]
+
+Oclgrind interprets kernels, so the N smallest of each op's cases are taken whose tensors have at
+least 8 elements. Exit status 1 when a case fails or Oclgrind reports anything, 77 without Oclgrind.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+LEAST, MOST = 8, 6000
+
+
+def elements(description):
+    """The elements of all tensors of a listed case."""
+    total = 0
+    for shape in re.findall(r'\[([0-9, ]*)\]', description):
+        count = 1
+        for extent in filter(None, re.split(r'[ ,]+', shape)):
+            count *= int(extent)
+        total += count
+    return total
+
+
+def small_cases(conformance, op, wanted):
+    listing = subprocess.run([conformance, '--list', '--filter', op, '--cases', '80', '--dtype', 'all'],
+                             stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = []
+    for line in listing.splitlines():
+        name, description = line.split(None, 1)
+        size = elements(description)
+        if LEAST <= size <= MOST and ' f64 ' not in description:
+            found.append((size, name))
+    # The smallest, and the largest of the small, which have more than one group.
+    found.sort()
+    return [name for _, name in found[:wanted // 2] + found[len(found) - (wanted - wanted // 2):]]
+
+
+OPS = ['copy', 'fill', 'add', 'matmul', 'reduce_rows', 'sum_of_squares', 'gelu', 'gelu_backward',
+       'dropout', 'softmax', 'layer_norm', 'layer_norm_backward', 'attention', 'attention_backward',
+       'cross_entropy', 'embedding', 'embedding_backward', 'adamw', 'tt_build', 'tt_gradient']
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('conformance')
+    parser.add_argument('plugin')
+    parser.add_argument('--cases', type=int, default=4)
+    parser.add_argument('--filter', default='')
+    options = parser.parse_args()
+    if shutil.which('oclgrind') is None:
+        print('skipped: oclgrind is not installed')
+        return 77
+    failures = 0
+    environment = dict(os.environ, TTM_OPENCL_PRODUCTS='own', TTM_LOG='error')
+    for op in OPS:
+        if options.filter not in op:
+            continue
+        passed = 0
+        for name in small_cases(options.conformance, op, options.cases):
+            result = subprocess.run(
+                ['oclgrind', '--data-races', '--uninitialized', options.conformance, '--in-process',
+                 '--plugin', options.plugin, '--filter', name],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                env=environment, timeout=900)
+            good = (result.returncode == 0 and '1 passed, 0 failed' in result.stdout and
+                    'OCLGRIND' not in result.stdout and 'Invalid' not in result.stdout and
+                    'race' not in result.stdout and 'Uninitialized' not in result.stdout)
+            passed += good
+            if not good:
+                failures += 1
+                print(f'{name} fails:\n{result.stdout[:1500]}')
+        print(f'{op:24} {passed} cases', flush=True)
+    print(f'{failures} failures under Oclgrind')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

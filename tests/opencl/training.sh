@@ -1,0 +1,27 @@
+#!/bin/sh
+# A training run of 200 steps on a device: training.sh NAME
+# The losses are those of cpu within 1e-3, and a second run gives the same bits.
+. "$(dirname "$0")/common.sh"
+need_device "$1"
+write_text "$folder/text"
+
+losses()
+{
+    sed -n 's/.*"step":\([0-9]*\),"loss":\([-0-9.e+]*\),.*/\1 \2/p' "$1/metrics.jsonl"
+}
+
+for run in first second; do
+    train "opencl:$1" "$folder/$run" --steps 200 --quiet || fail "the $run run"
+done
+OMP_WAIT_POLICY=passive train cpu "$folder/cpu" --steps 200 --quiet || fail "the run on cpu"
+for run in first second cpu; do
+    losses "$folder/$run" > "$folder/$run.losses"
+    [ "$(wc -l < "$folder/$run.losses")" = 200 ] || fail "$run: not 200 losses"
+done
+cmp -s "$folder/first.losses" "$folder/second.losses" || fail "two runs have different losses"
+cmp -s "$folder/first/model.safetensors" "$folder/second/model.safetensors" ||
+    fail "two runs have different weights"
+paste -d ' ' "$folder/first.losses" "$folder/cpu.losses" | awk '
+    { difference = $2 > $4 ? $2 - $4 : $4 - $2; if (difference > largest) largest = difference }
+    END { printf "largest difference to cpu: %g\n", largest; exit largest > 1e-3 }' ||
+    fail "the losses differ from those of cpu"
