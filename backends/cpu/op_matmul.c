@@ -15,6 +15,10 @@
 
 /** Columns that a thread takes at a time in a thin product. */
 #define THIN_COLUMNS 256
+/** A thin product with a row-major b is cut along its depth, so that each thread reads one unbroken
+ * run of memory: at most so many parts a thread, each of at least so much depth. */
+#define PARTS_A_THREAD 2
+#define LEAST_PART     32
 /** What the edges of a block are multiples of: whole register blocks of product.c at any level. */
 #define ROW_EDGE 24
 #define COL_EDGE 48
@@ -55,6 +59,8 @@ typedef struct matmul {
     float *scratch; /**< For our own kernel, scratch_floats a thread. */
     size_t scratch_floats;
     int thin;           /**< Few rows: bound by reading b. */
+    int64_t parts;      /**< Parts of the depth that are summed up by themselves; 0: not cut. */
+    float *partial;     /**< [parts, rows, cols] sums of the parts. */
     int64_t row_blocks; /**< Blocks of one matrix. */
     int64_t col_blocks;
     int64_t block_rows;
@@ -252,6 +258,46 @@ static const float *element(const float *data, const operand *form, int64_t row,
     return form->transposed ? data + col * form->row + row : data + row * form->row + col;
 }
 
+/** value += the partial sums, in their order whoever computed them. */
+static void add_partial_sums(const matmul *job, float *value, ptrdiff_t value_row,
+                             const int64_t cols[2])
+{
+    for (int64_t i = 0; i < job->rows; i++) {
+        float *row = value + i * value_row;
+        for (int64_t part = 0; part < job->parts; part++) {
+            const float *sums = job->partial + (part * job->rows + i) * job->cols + cols[0];
+            for (int64_t j = 0; j < cols[1] - cols[0]; j++) {
+                row[j] += sums[j];
+            }
+        }
+    }
+}
+
+/** Sums of some parts of the depth, all columns. */
+static void run_parts(void *context, int64_t first, int64_t last, int thread)
+{
+    const matmul *job = context;
+    const matrices at = find_matrices(job, 0);
+    (void)thread;
+    for (int64_t part = first; part < last; part++) {
+        const int64_t start = job->depth * part / job->parts;
+        const ttm_cpu_thin_product product = {
+            .c = job->partial + part * job->rows * job->cols,
+            .c_row = job->cols,
+            .a = at.a + start,
+            .a_row = job->a.row,
+            .b = element(at.b, &job->b, start, 0),
+            .b_row = job->b.row,
+            .rows = (int)job->rows,
+            .cols = job->cols,
+            .depth = job->depth * (part + 1) / job->parts - start,
+            .alpha = job->alpha,
+        };
+        memset(product.c, 0, (size_t)(job->rows * job->cols) * sizeof(float));
+        job->device->kernels->thin_rows(&product);
+    }
+}
+
 static void thin_block(const matmul *job, const matrices *at, const int64_t cols[2], int begun)
 {
     const ttm_cpu_thin_product product = {
@@ -269,7 +315,9 @@ static void thin_block(const matmul *job, const matrices *at, const int64_t cols
     for (int64_t i = 0; i < job->rows && !begun; i++) {
         memset(product.c + i * product.c_row, 0, (size_t)product.cols * sizeof(float));
     }
-    if (job->b.transposed) {
+    if (job->partial != NULL) {
+        add_partial_sums(job, product.c, product.c_row, cols);
+    } else if (job->b.transposed) {
         job->device->kernels->thin_columns(&product);
     } else {
         job->device->kernels->thin_rows(&product);
@@ -375,6 +423,16 @@ static void choose_grid(matmul *job)
     }
 }
 
+static void choose_parts(matmul *job, int64_t batches)
+{
+    const int64_t most = job->depth / LEAST_PART;
+    const int64_t wanted = (int64_t)job->device->threads * PARTS_A_THREAD;
+    if (!job->b.transposed && batches == 1 && job->device->threads > 1) {
+        job->parts = wanted < most ? wanted : most;
+        job->block_cols = job->parts > 0 ? job->cols : job->block_cols;
+    }
+}
+
 static void choose_blocks(matmul *job)
 {
     const int64_t batches = job->batch[0] * job->batch[1];
@@ -383,6 +441,7 @@ static void choose_blocks(matmul *job)
     job->block_cols = job->cols;
     if (job->thin) {
         job->block_cols = THIN_COLUMNS;
+        choose_parts(job, batches);
     } else if (batches < job->device->threads) {
         choose_grid(job);
     }
@@ -438,12 +497,19 @@ static int plan_matmul(matmul *job, const ttm_backend_device *device, const ttm_
     return 1;
 }
 
+/** Returns the floats of the partial sums. */
+static size_t partial_floats(const matmul *job)
+{
+    return (size_t)(job->parts * job->rows * job->cols);
+}
+
 static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
-    return plan_matmul(&job, device, op)
-               ? (buffer_floats(op) + (size_t)device->threads * job.scratch_floats) * sizeof(float)
-               : 0;
+    return plan_matmul(&job, device, op) ? (buffer_floats(op) + partial_floats(&job) +
+                                            (size_t)device->threads * job.scratch_floats) *
+                                               sizeof(float)
+                                         : 0;
 }
 
 static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
@@ -457,6 +523,10 @@ static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
     }
     if (!needs_buffer(op)) {
         job.value = NULL;
+    }
+    if (job.parts > 0) {
+        job.partial = floats(&op->workspace) + buffer_floats(op);
+        ttm_cpu_parallel(device, job.parts, 1, run_parts, &job);
     }
     const int64_t items = job.batch[0] * job.batch[1] * job.row_blocks * job.col_blocks;
     ttm_cpu_parallel(device, items, 1, run_blocks, &job);

@@ -99,8 +99,10 @@ static void reduce_rows_op_run(const ttm_backend_device *device, const ttm_op *o
         .alpha = (float)params->alpha,
         .beta = params->beta != 0.0,
     };
-    ttm_cpu_parallel(device, job.chunks, 1, reduce_chunks, &job);
-    ttm_cpu_parallel(device, job.cols, 4096, add_chunks, &job);
+    if (job.cols > 0) {
+        ttm_cpu_parallel(device, job.chunks, 1, reduce_chunks, &job);
+        ttm_cpu_parallel(device, job.cols, 4096, add_chunks, &job);
+    }
 }
 
 const ttm_cpu_op ttm_cpu_op_reduce_rows = {reduce_rows_supported, reduce_rows_workspace_bytes,

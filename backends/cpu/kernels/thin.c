@@ -1,12 +1,12 @@
 /* Products with up to eight rows: decoding one token of a few sequences. All the time goes into
- * reading b once; the kernels read it in long unit-stride runs, several at a time so that the
- * hardware's prefetchers follow. */
+ * reading b once; the kernels read it in long unit-stride runs that the hardware's prefetchers
+ * follow. */
 #include "cpu/kernels/level.h"
 #include "cpu/kernels/simd.h"
 
 /** Rows of b that thin_rows reads at once, and columns of c that stay in L1 meanwhile. */
 #define RUNS          8
-#define STRIP_COLUMNS 1024
+#define STRIP_COLUMNS 4096
 
 /** c[0 … rows) += a[:, k … k + depth)·b[k … k + depth, :] for one strip; depth ≤ RUNS. */
 ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t col, int64_t count,
@@ -89,53 +89,41 @@ void KERNEL(thin_rows)(const ttm_cpu_thin_product *job)
     }
 }
 
-/** c[i, col … col + runs) += a[i, :]·b[col … col + runs, :]ᵀ for all rows i. */
-ALWAYS_INLINE void dot_runs(const ttm_cpu_thin_product *job, int64_t col, const int runs,
-                            const int rows)
+/** c[i, col] += a[i, :]·b[col, :]ᵀ for all rows i. */
+ALWAYS_INLINE void dot_column(const ttm_cpu_thin_product *job, int64_t col, const int rows)
 {
-    vector sum[TTM_CPU_THIN_ROWS][4];
+    vector even[TTM_CPU_THIN_ROWS];
+    vector odd[TTM_CPU_THIN_ROWS];
     for (int i = 0; i < rows; i++) {
-        for (int r = 0; r < runs; r++) {
-            sum[i][r] = (vector){0};
-        }
+        even[i] = (vector){0};
+        odd[i] = (vector){0};
     }
     const float *b = job->b + col * job->b_row;
     int64_t k = 0;
-    for (; k + LANES <= job->depth; k += LANES) {
-        vector values[4];
-#pragma GCC unroll 4
-        for (int r = 0; r < runs; r++) {
-            values[r] = vector_load(b + r * job->b_row + k);
-        }
+    for (; k + 2 * LANES <= job->depth; k += 2 * LANES) {
+        const vector first = vector_load(b + k);
+        const vector second = vector_load(b + k + LANES);
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
-            const vector left = vector_load(job->a + i * job->a_row + k);
-#pragma GCC unroll 4
-            for (int r = 0; r < runs; r++) {
-                sum[i][r] += left * values[r];
-            }
+            even[i] += vector_load(job->a + i * job->a_row + k) * first;
+            odd[i] += vector_load(job->a + i * job->a_row + k + LANES) * second;
         }
     }
     for (int i = 0; i < rows; i++) {
-        for (int r = 0; r < runs; r++) {
-            float total = vector_sum(sum[i][r]);
-            for (int64_t rest = k; rest < job->depth; rest++) {
-                total += job->a[i * job->a_row + rest] * b[r * job->b_row + rest];
-            }
-            job->c[i * job->c_row + col + r] += job->alpha * total;
+        float total = vector_sum(even[i] + odd[i]);
+        for (int64_t rest = k; rest < job->depth; rest++) {
+            total += job->a[i * job->a_row + rest] * b[rest];
         }
+        job->c[i * job->c_row + col] += job->alpha * total;
     }
 }
 
+/* One column, which is one row of memory, at a time: read alone it comes at the memory's full
+ * speed, several rows side by side at half of it. */
 ALWAYS_INLINE void dot_columns(const ttm_cpu_thin_product *job, const int rows)
 {
-    const int runs = rows <= 4 ? 4 : 2;
-    int64_t col = 0;
-    for (; col + runs <= job->cols; col += runs) {
-        dot_runs(job, col, runs, rows);
-    }
-    for (; col < job->cols; col++) {
-        dot_runs(job, col, 1, rows);
+    for (int64_t col = 0; col < job->cols; col++) {
+        dot_column(job, col, rows);
     }
 }
 
