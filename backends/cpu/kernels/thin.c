@@ -19,12 +19,16 @@ ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t 
         }
     }
     const float *b = job->b + k * job->b_row + col;
+    /* Whole rows without gaps: the next ones are fetched in the order of memory, which it delivers
+     * faster than several rows side by side. Fetching beyond the end of b is harmless. */
+    const float *next = b + (count == job->b_row ? depth * count : 0);
     int64_t j = 0;
     for (; j + LANES <= count; j += LANES) {
         vector columns[RUNS];
 #pragma GCC unroll 8
         for (int r = 0; r < depth; r++) {
             columns[r] = vector_load(b + r * job->b_row + j);
+            __builtin_prefetch(next + j * depth + (int64_t)r * LANES, 0, 2);
         }
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
