@@ -53,6 +53,8 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20, "generate: tokens of the prompt"),
         TOOL_GROUP("How"),
         TOOL_FLAG("cold", 0, &a->cold, "ops: rotate over buffers, so that caches are cold"),
+        TOOL_FLAG("no-roofs", 0, &a->no_roofs,
+                  "don't measure roofs: shorter, but without shares of them"),
         TOOL_INT("samples", 0, "N", &a->samples, 3, 2000, "least number of samples"),
         TOOL_DOUBLE("seconds", 0, "X", &a->seconds, 0.01, 3600.0, "longest time for one entry"),
         TOOL_DOUBLE("precision", 0, "X", &a->precision, 1e-4, 1.0,
@@ -114,6 +116,9 @@ static int check_arguments(const bench_arguments *arguments)
     if (arguments->product != NULL && !is_product_list(arguments->product)) {
         return tool_usage_error("--product '%s' isn't a list such as 512x512x512,1x3072x768",
                                 arguments->product);
+    }
+    if (arguments->no_roofs && strcmp(arguments->command, "tune") == 0) {
+        return tool_usage_error("tune keeps the roofs: leave out --no-roofs");
     }
     if (arguments->append && arguments->output == NULL) {
         return tool_usage_error("--append adds to the file named by --output FILE");

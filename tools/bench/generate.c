@@ -166,8 +166,10 @@ static void note_speed(generate_work *work)
     bench_entry *token = bench_find_entry(result, "step", "token");
     token->wall_ns = wall;
     token->bytes = bytes;
-    token->floor_ns = bytes / session->roofs.memory * 1e9;
-    token->bound = BENCH_BOUND_MEMORY;
+    if (session->roofs.memory > 0.0) {
+        token->floor_ns = bytes / session->roofs.memory * 1e9;
+        token->bound = BENCH_BOUND_MEMORY;
+    }
     bench_set_number(result, "step", "tokens_per_second", batch / wall * 1e9);
     bench_set_number(result, "step", "memory_floor_tokens_per_second",
                      batch / token->floor_ns * 1e9);
@@ -181,6 +183,9 @@ ttm_status bench_run_generate(bench_session *session)
 {
     generate_work work;
     ttm_status status = bench_measure_roofs(session, false);
+    if (status == TTM_OK) {
+        status = bench_session_renew_stream(session);
+    }
     if (status != TTM_OK) {
         return status;
     }

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDTH = 960, HEIGHT = 420, LEFT = 74, RIGHT = 20, TOP = 18, BOTTOM = 46, ROW = 14 };
+enum { WIDTH = 960, HEIGHT = 420, LEFT = 96, RIGHT = 20, TOP = 18, BOTTOM = 46, ROW = 14 };
 
 /* The plot's ranges, as powers of ten. */
 typedef struct axes {
@@ -91,8 +91,9 @@ static void write_roof(FILE *file, const axes *range, double peak, double memory
     fprintf(file, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">products %s</text>\n",
             WIDTH - RIGHT - 4, place_y(range, peak) - 7,
             bench_format_rate(text, sizeof text, peak, "FLOP/s"));
-    const double x = place_x(range, sqrt(start * ridge));
-    const double y = place_y(range, sqrt(start * ridge) * memory);
+    const double intensity = start * pow(ridge / start, 0.2); /* Few points lie so far left. */
+    const double x = place_x(range, intensity);
+    const double y = place_y(range, intensity * memory);
     const double slope = atan2(place_y(range, peak) - y, place_x(range, ridge) - x) * 57.29578;
     fprintf(file,
             "<text transform=\"translate(%.1f %.1f) rotate(%.1f)\" text-anchor=\"middle\" "

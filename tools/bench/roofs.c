@@ -209,6 +209,9 @@ ttm_status bench_measure_roofs(bench_session *session, bool all)
 {
     static const ttm_dtype dtypes[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64};
     ttm_status status = TTM_OK;
+    if (session->arguments->no_roofs && !all) {
+        return TTM_OK;
+    }
     for (size_t k = 0; k < (all ? sizeof dtypes / sizeof *dtypes : 1) && status == TTM_OK; k++) {
         if (has_products(session, dtypes[k])) {
             status = measure_products(session, dtypes[k]);

@@ -86,6 +86,17 @@ ttm_status bench_session_open(bench_session *session, const bench_arguments *arg
     return status;
 }
 
+ttm_status bench_session_renew_stream(bench_session *session)
+{
+    ttm_stream *fresh = NULL;
+    const ttm_status status = ttm_stream_create(&fresh, session->device);
+    if (status == TTM_OK) {
+        ttm_stream_destroy(session->stream);
+        session->stream = fresh;
+    }
+    return status;
+}
+
 void bench_session_close(bench_session *session)
 {
     if (session->stream != NULL) {

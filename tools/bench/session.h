@@ -32,6 +32,7 @@ typedef struct bench_arguments {
     double confidence;
     double margin;
     bool cold;
+    bool no_roofs;
     bool csv;
     bool append;
     bool quiet;
@@ -68,6 +69,9 @@ ttm_status bench_session_open(bench_session *session, const bench_arguments *arg
 
 /** Notes the environment again, at the end. Frees everything but the result. */
 void bench_session_close(bench_session *session);
+
+/** Replaces the stream, whose scratch memory has grown with what was measured before. */
+ttm_status bench_session_renew_stream(bench_session *session);
 
 /** Measures the roofs that floors need (all of them with `all`), and notes them. */
 ttm_status bench_measure_roofs(bench_session *session, bool all);

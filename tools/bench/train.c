@@ -277,8 +277,10 @@ static void note_speed(train_work *work)
     bench_set_number(result, "step", "tokens_per_second", tokens / wall * 1e9);
     bench_set_number(result, "step", "model_operations_per_token", flops);
     bench_set_number(result, "step", "model_flops", flops * tokens / wall * 1e9);
-    bench_set_number(result, "step", "model_flop_utilisation",
-                     flops * tokens / wall * 1e9 / session->roofs.product_flops[TTM_F32]);
+    if (session->roofs.product_flops[TTM_F32] > 0.0) {
+        bench_set_number(result, "step", "model_flop_utilisation",
+                         flops * tokens / wall * 1e9 / session->roofs.product_flops[TTM_F32]);
+    }
     bench_set_number(result, "step", "parameters", (double)ttm_gpt2_parameter_count(&work->config));
 }
 
@@ -286,6 +288,9 @@ ttm_status bench_run_train(bench_session *session)
 {
     train_work work;
     ttm_status status = bench_measure_roofs(session, false);
+    if (status == TTM_OK) {
+        status = bench_session_renew_stream(session);
+    }
     if (status != TTM_OK) {
         return status;
     }

@@ -1,0 +1,99 @@
+#!/bin/sh
+# ttm-bench end to end on a tiny model: every command, its outputs, and bad input.
+. "$(dirname "$0")/common.sh"
+bench="$TTM_TOOLS/ttm-bench"
+TTM_TUNE_DIR=$scratch/tune
+export TTM_TUNE_DIR
+small="--preset gpt2-tiny-ttm16 --batch 1 --seq 32 --layers 2 --seconds 0.02 --samples 3 --quiet"
+
+# value FILE SECTION NAME: a number of a section.
+value()
+{
+    awk -v section="\"$2\": {" -v name="\"$3\":" 'index($0, section) { inside = 1 }
+        inside && index($0, name) { sub(/.*: */, ""); sub(/,$/, ""); print; exit }' "$1"
+}
+# between LOW VALUE HIGH
+between()
+{
+    awk -v low="$1" -v value="$2" -v high="$3" 'BEGIN { exit !(value >= low && value <= high) }'
+}
+
+for command in devices ops train generate; do
+    # shellcheck disable=SC2086  # options are words
+    expect 0 "$bench" "$command" $small --steps 5 --tokens 5 --prompt 8 --output "$command.json"
+    [ -s "$command.json" ] || fail "$command wrote nothing"
+done
+# shellcheck disable=SC2086
+expect 0 "$bench" layer $small --rows 1,16 --output layer.json
+grep -q '"name": "dense forward, 16 rows"' layer.json || fail "no dense layer of 16 rows"
+grep -q 'core gradients, 16 rows: ' layer.json || fail "no order of contraction of the core gradients"
+for op in matmul attention_backward tt_linear adamw cross_entropy embedding_backward; do
+    grep -q "\"op\": \"$op\"" ops.json || fail "ops doesn't measure $op"
+done
+
+# Ops and gaps make up the step; so do the parts of a layer.
+for file in train.json generate.json; do
+    between 0.97 "$(value "$file" step ops_and_gaps_over_wall)" 1.03 ||
+        fail "ops and gaps are $(value "$file" step ops_and_gaps_over_wall) of the step in $file"
+    between 1 "$(value "$file" step tokens_per_second)" 1e9 || fail "no tokens per second in $file"
+done
+planned=$(value train.json memory planned_peak_bytes)
+between "$((planned * 95 / 100))" "$(value train.json memory measured_peak_bytes)" "$((planned * 105 / 100))" ||
+    fail "the memory plan isn't what the step takes"
+grep -q '"name": "layer 1"' train.json || fail "no time by layer"
+grep -q '"name": "mlp.c_fc"' train.json || fail "no time by part"
+
+# The trace: balanced JSON of complete events on both tracks.
+# shellcheck disable=SC2086
+expect 0 "$bench" train $small --steps 3 --trace trace.json
+grep -q '^{"displayTimeUnit":"ns","traceEvents":\[' trace.json || fail "no trace"
+for part in '"ph":"X"' '"tid":1' '"tid":2' '"label":"layer 1 mlp.c_fc"' '"thread_name"' '"dur":'; do
+    grep -q "$part" trace.json || fail "the trace lacks $part"
+done
+
+# Tuning is kept, used, and ignored when it is damaged.
+# shellcheck disable=SC2086
+expect 0 "$bench" tune $small --rows 1,8
+tuned=$(find tune -name 'tune-*.txt')
+grep -q '^plan core-gradients 8 ' "$tuned" || fail "tune kept no order for 8 rows"
+TTM_LOG=info
+export TTM_LOG
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $small --op tt_linear
+[ "$(grep -c 'tuned settings of' err)" -eq 1 ] || fail "the tuned settings aren't read once: $(cat err)"
+echo nonsense >"$tuned"
+TTM_LOG=warning
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $small --op tt_linear
+[ "$(wc -l <err)" -eq 1 ] && grep -q 'tuned settings are ignored' err || fail "damaged settings: $(cat err)"
+
+# Showing.
+expect 0 "$bench" report train.json layer.json ops.json generate.json devices.json --output page.html
+grep -q '<svg' page.html && grep -q 'Dense against Tensor-Train layers' page.html || fail "the page lacks its plots"
+if grep -E 'https?://|<script' page.html; then
+    fail "the page takes something from elsewhere"
+fi
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $small --op gelu --csv
+head -n 1 out | grep -q '^group,name,op,shapes,median_ns,' || fail "CSV without its head"
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $small --product 8x8x8,3x5x7 --json
+grep -q '"name": "matmul 3x5x7"' out || fail "--product isn't measured"
+
+# Bad input.
+echo '{"schema": "other"}' >other.json
+head -c 300 ops.json >cut.json
+for arguments in "frobnicate" "ops --preset nope" "ops --product 3x4" "layer --rows 1,x" "train --append" "compare ops.json" \
+    "ops --trace t.json" "report"; do
+    # shellcheck disable=SC2086
+    expect 2 "$bench" $arguments
+    one_line_error
+done
+for arguments in "report other.json" "report cut.json" "report missing.json" "compare ops.json train.json"; do
+    # shellcheck disable=SC2086
+    expect 1 "$bench" $arguments
+    one_line_error
+done
+# shellcheck disable=SC2086
+expect 1 "$bench" ops $small --op gelu --output missing/folder.json
+one_line_error

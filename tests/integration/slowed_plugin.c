@@ -1,0 +1,90 @@
+/* A plugin for tests of measuring: another plugin with one op made slower.
+ *
+ *     TTM_TEST_WRAPPED   file of the plugin that does the work
+ *     TTM_TEST_SLOW_OP   opcode (a number) that takes TTM_TEST_SLOW_FACTOR times as long; none: −1
+ *     TTM_TEST_STEADY    1: ops compute nothing but take a time that depends on their size only, so
+ *                        that a busy machine measures the same twice */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <ttm/backend.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED const ttm_backend *ttm_backend_entry(const ttm_backend_host *host);
+
+static ttm_backend table;
+static ttm_status (*wrapped_run)(ttm_backend_stream *stream, const ttm_op *op);
+static int slow_opcode = -1;
+static double slow_factor = 1.0;
+static int steady;
+
+static double now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static void spin_until(double end_ns)
+{
+    while (now_ns() < end_ns) {
+    }
+}
+
+static double steady_ns(const ttm_op *op)
+{
+    double elements = 0.0;
+    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+        double count = op->tensors[slot].dtype != TTM_DTYPE_NONE ? 1.0 : 0.0;
+        for (int dim = 0; dim < op->tensors[slot].rank; dim++) {
+            count *= (double)op->tensors[slot].shape[dim];
+        }
+        elements += count;
+    }
+    return 20e3 + (elements < 1e5 ? elements : 1e5) * 0.2;
+}
+
+static ttm_status run(ttm_backend_stream *stream, const ttm_op *op)
+{
+    const double factor = (int)op->opcode == slow_opcode ? slow_factor : 1.0;
+    const double began = now_ns();
+    if (steady) {
+        spin_until(began + steady_ns(op) * factor);
+        return TTM_OK;
+    }
+    const ttm_status status = wrapped_run(stream, op);
+    const double took = now_ns() - began;
+    spin_until(began + took * factor);
+    return status;
+}
+
+const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
+{
+    const char *path = getenv("TTM_TEST_WRAPPED");
+    const char *op = getenv("TTM_TEST_SLOW_OP");
+    const char *factor = getenv("TTM_TEST_SLOW_FACTOR");
+    void *library = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    ttm_backend_entry_function entry = NULL;
+    if (library != NULL) {
+        *(void **)&entry = dlsym(library, TTM_BACKEND_ENTRY_NAME);
+    }
+    const ttm_backend *wrapped = entry != NULL ? entry(host) : NULL;
+    if (wrapped == NULL) {
+        host->error("slowed: TTM_TEST_WRAPPED names no plugin that works");
+        return NULL;
+    }
+    memcpy(&table, wrapped,
+           wrapped->struct_size < sizeof table ? wrapped->struct_size : sizeof table);
+    table.struct_size = sizeof table;
+    table.name = "slowed";
+    table.description = "another plugin with one op slowed, for tests";
+    wrapped_run = wrapped->op_run;
+    table.op_run = run;
+    slow_opcode = op != NULL ? atoi(op) : -1;
+    slow_factor = factor != NULL ? atof(factor) : 1.0;
+    steady = getenv("TTM_TEST_STEADY") != NULL;
+    return &table;
+}
