@@ -427,9 +427,9 @@ static void choose_parts(matmul *job, int64_t batches)
 {
     const int64_t most = job->depth / LEAST_PART;
     const int64_t wanted = (int64_t)job->device->threads * PARTS_A_THREAD;
-    if (!job->b.transposed && batches == 1 && job->device->threads > 1) {
-        job->parts = wanted < most ? wanted : most;
-        job->block_cols = job->parts > 0 ? job->cols : job->block_cols;
+    if (!job->b.transposed && batches == 1 && most > 0) {
+        job->parts = job->device->threads == 1 ? 0 : wanted < most ? wanted : most;
+        job->block_cols = job->cols;
     }
 }
 
