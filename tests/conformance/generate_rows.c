@@ -88,6 +88,9 @@ ttm_status generate_reduce_rows(conformance_case *made, const struct target *ora
     made->params.reduce_rows.beta = case_once_in(made, 2) ? 1.0 : 0.0;
     TTM_TRY(slot_random(made, TTM_REDUCE_ROWS_X, made->dtype, LAYOUT_BROADCAST, 0.0, 1.0, 2,
                         (const int64_t[]){rows, cols}));
+    if (made->index >= PLAIN_CASES && case_once_in(made, 2)) {
+        made->style = STYLE_WILD; /* sums with gaps between them, whatever x is */
+    }
     return slot_output(made, TTM_REDUCE_ROWS_OUT, case_result_type(made), LAYOUT_ANY,
                        made->params.reduce_rows.beta != 0.0, 1, &cols);
 }
