@@ -122,7 +122,7 @@ size_t ttm_dataset_vocab_used(const ttm_dataset *dataset)
     return dataset->store->vocab_used;
 }
 
-static void take_fingerprint(const ttm_dataset *dataset, char text[TTM_FINGERPRINT_TEXT_BYTES])
+static void take_fingerprint(const ttm_dataset *dataset, char *text)
 {
     ttm_fingerprint fingerprint;
     ttm_fingerprint_begin(&fingerprint);
