@@ -13,12 +13,19 @@ static int copy_supported(const ttm_backend_device *device, const ttm_op *op)
     return to == from || (opencl_is_float(to) && opencl_is_float(from));
 }
 
+/* Elements of a row that one work-item moves. */
+static int elements_each(const ttm_backend_device *device)
+{
+    return device->tuning.is_cpu ? 64 : 1;
+}
+
 static ttm_status copy_run(ttm_backend_stream *stream, const ttm_op *op)
 {
     const ttm_tensor *out = &op->tensors[TTM_COPY_OUT];
     const ttm_tensor *x = &op->tensors[TTM_COPY_X];
     const ttm_tensor *tensors[] = {out, x};
     const size_t bytes = ttm_dtype_bytes(out->dtype);
+    const int each = elements_each(stream->device);
     opencl_strided strided;
     opencl_call call;
     size_t global[2];
@@ -32,10 +39,11 @@ static ttm_status copy_run(ttm_backend_stream *stream, const ttm_op *op)
             return opencl_memory_copy(stream, out->memory, out->offset, x->memory, x->offset,
                                       (size_t)strided.inner * bytes);
         }
-        call = opencl_call_start(stream, OPENCL_COPY, "copy", "-DRAW_BYTES=%zu", bytes);
+        call = opencl_call_start(stream, OPENCL_COPY, "copy", "-DRAW_BYTES=%zu -DEACH=%d", bytes,
+                                 each);
     } else {
-        call = opencl_call_start(stream, OPENCL_COPY, "copy", "-DFROM=%d -DTO=%d", (int)x->dtype,
-                                 (int)out->dtype);
+        call = opencl_call_start(stream, OPENCL_COPY, "copy", "-DFROM=%d -DTO=%d -DEACH=%d",
+                                 (int)x->dtype, (int)out->dtype, each);
     }
     opencl_call_tensor(&call, out, out);
     opencl_call_tensor(&call, x, x);
@@ -47,7 +55,8 @@ static ttm_status copy_run(ttm_backend_stream *stream, const ttm_op *op)
     opencl_call_longs8(&call, strided.strides[1]);
     opencl_call_long(&call, strided.inner_strides[0]);
     opencl_call_long(&call, strided.inner_strides[1]);
-    opencl_strided_launch(global, local, stream->device, &strided, strided.inner);
+    opencl_strided_launch(global, local, stream->device, &strided,
+                          opencl_parts(strided.inner, each));
     return opencl_call_run(&call, 2, global, local);
 }
 
@@ -91,6 +100,7 @@ static ttm_status fill_run(ttm_backend_stream *stream, const ttm_op *op)
     const ttm_tensor *out = &op->tensors[TTM_FILL_OUT];
     const size_t bytes = ttm_dtype_bytes(out->dtype);
     const uint64_t bits = bits_of(out->dtype, params->value);
+    const int each = elements_each(stream->device);
     opencl_strided strided;
     size_t global[2];
     size_t local[2];
@@ -104,7 +114,8 @@ static ttm_status fill_run(ttm_backend_stream *stream, const ttm_op *op)
                                 (size_t)strided.inner * bytes, 0, NULL, NULL);
         return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "fill memory");
     }
-    opencl_call call = opencl_call_start(stream, OPENCL_COPY, "fill", "-DRAW_BYTES=%zu", bytes);
+    opencl_call call =
+        opencl_call_start(stream, OPENCL_COPY, "fill", "-DRAW_BYTES=%zu -DEACH=%d", bytes, each);
     opencl_call_tensor(&call, out, out);
     opencl_call_ulong(&call, bits);
     opencl_call_long(&call, strided.inner);
@@ -113,7 +124,8 @@ static ttm_status fill_run(ttm_backend_stream *stream, const ttm_op *op)
     opencl_call_longs8(&call, strided.shape);
     opencl_call_longs8(&call, strided.strides[0]);
     opencl_call_long(&call, strided.inner_strides[0]);
-    opencl_strided_launch(global, local, stream->device, &strided, strided.inner);
+    opencl_strided_launch(global, local, stream->device, &strided,
+                          opencl_parts(strided.inner, each));
     return opencl_call_run(&call, 2, global, local);
 }
 

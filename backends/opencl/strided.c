@@ -67,7 +67,9 @@ void opencl_strided_launch(size_t global[2], size_t local[2], const ttm_backend_
 {
     const size_t group = opencl_free_group(device);
     local[0] = group;
-    if (items <= 4) {
+    if (items <= 1) {
+        local[0] = 1;
+    } else if (items <= 4) {
         local[0] = 4;
     } else if (items < (int64_t)group / 2) {
         local[0] = 16;

@@ -40,9 +40,9 @@ def tile(head_size, rows, cols, items=16, dropout=0):
 
 def variants():
     """(family, options, default): what the host builds on a GPU with 256 work-items a group."""
-    yield 'copy', '-DRAW_BYTES=4', True
-    yield 'copy', '-DFROM=1 -DTO=2', True
-    yield 'copy', '-DFROM=3 -DTO=1', True
+    yield 'copy', '-DRAW_BYTES=4 -DEACH=1', True
+    yield 'copy', '-DFROM=1 -DTO=2 -DEACH=1', True
+    yield 'copy', '-DFROM=3 -DTO=1 -DEACH=1', True
     for data in (1, 2, 3):
         yield 'elementwise', f'-DDATA={data} -DHAS_B=1', True
         yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
