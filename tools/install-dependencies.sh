@@ -6,12 +6,12 @@
 # Asks for nothing that is installed already, so a second run needs no network.
 set -eu
 
-packages="gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libpcre2-dev libcjson-dev"
+packages="gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libpcre2-dev libcjson-dev ocl-icd-opencl-dev libclblast-dev"
 for group in "$@"; do
     case $group in
     build) ;;
     text) packages="$packages bible-kjv bible-kjv-text" ;;
-    test) packages="$packages g++ libcmocka-dev clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
+    test) packages="$packages g++ libcmocka-dev pocl-opencl-icd abigail-tools clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
     *) echo "install-dependencies.sh: unknown group '$group'; use build, text or test" >&2; exit 2 ;;
     esac
 done
