@@ -174,7 +174,7 @@ ttm_status ttm_tune_file_read(ttm_tuning *tuning, const char *path, const ttm_de
     TTM_TRY(read_text(&text, path));
     describe_device(expected, sizeof expected, device);
     const size_t head = strlen(magic);
-    if (strncmp(text, magic, head) != 0) {
+    if (text == NULL || strncmp(text, magic, head) != 0) {
         status = ttm_fail(TTM_ERROR_FORMAT, "'%s' isn't a tuning of this version", path);
         goto out;
     }

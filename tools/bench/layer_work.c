@@ -45,8 +45,10 @@ ttm_status bench_layer_open(bench_layer *layer, bench_session *session, const tt
 
 void bench_layer_free(bench_layer *layer)
 {
-    ttm_tensor *const own[] = {&layer->x, &layer->y, &layer->dx, &layer->dy, &layer->w, &layer->dw};
-    for (size_t k = 0; k < sizeof own / sizeof *own; k++) {
+    enum { OWN = 6 };
+    ttm_tensor *const own[OWN] = {&layer->x,  &layer->y, &layer->dx,
+                                  &layer->dy, &layer->w, &layer->dw};
+    for (size_t k = 0; k < OWN; k++) {
         ttm_tensor_free(own[k], layer->session->device);
     }
     for (int32_t k = 0; k < layer->shape.core_count; k++) {

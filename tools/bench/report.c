@@ -224,8 +224,14 @@ static void write_result(FILE *file, const bench_result *result, size_t index)
     bench_html(file, title_of(result));
     fputs("</h2>\n<p class=\"soft\">", file);
     bench_html(file, bench_text(result, "settings", "preset"));
-    fprintf(file, " · %.0f × %.0f tokens · ", bench_number(result, "settings", "batch"),
-            bench_number(result, "settings", "seq"));
+    fputs(" · ", file);
+    if (has_group(result, "op")) {
+        fprintf(file, "batch %.0f", bench_number(result, "settings", "batch"));
+        if (strcmp(result->command, "generate") != 0) {
+            fprintf(file, ", %.0f tokens each", bench_number(result, "settings", "seq"));
+        }
+        fputs(" · ", file);
+    }
     bench_html(file, bench_text(result, "device", "name"));
     fputs(" · ", file);
     bench_html(file, bench_text(result, "device", "backend"));
@@ -296,14 +302,17 @@ int bench_run_report(const bench_arguments *arguments)
     const tool_list *operands = &arguments->program->operands;
     const size_t count = operands->count - 1;
     bench_result *results = calloc(count, sizeof *results);
-    int code = results != NULL ? TOOL_GO_ON : tool_fail_text("out of memory");
+    int code = TOOL_GO_ON;
+    if (results == NULL) {
+        return tool_fail_text("out of memory");
+    }
     for (size_t k = 0; k < count && code == TOOL_GO_ON; k++) {
         code = bench_read_json(&results[k], operands->items[k + 1]);
     }
     if (code == TOOL_GO_ON) {
         code = write_to(arguments->output, results, count);
     }
-    for (size_t k = 0; k < count && results != NULL; k++) {
+    for (size_t k = 0; k < count; k++) {
         bench_result_free(&results[k]);
     }
     free(results);

@@ -96,7 +96,8 @@ static void write_roof(FILE *file, const axes *range, double peak, double memory
     const double y = place_y(range, intensity * memory);
     const double slope = atan2(place_y(range, peak) - y, place_x(range, ridge) - x) * 57.29578;
     fprintf(file,
-            "<text transform=\"translate(%.1f %.1f) rotate(%.1f)\" text-anchor=\"middle\" "
+            "<text class=\"soft\" transform=\"translate(%.1f %.1f) rotate(%.1f)\" "
+            "text-anchor=\"middle\" "
             "dy=\"-8\">memory %s</text>\n",
             x, y, slope, bench_format_rate(text, sizeof text, memory, "B/s"));
 }

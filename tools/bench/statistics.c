@@ -183,59 +183,63 @@ double bench_student_quantile(double probability, double degrees_of_freedom)
 
 /* ---- Comparing ---- */
 
+/* What else a machine does only ever adds time: the lower quartile of a round says more about the
+ * program than its median does. */
+static const double typical_quantile = 0.25;
+
 /* Logarithms of typical values of rounds, or of stretches of a run. */
-typedef struct log_medians {
+typedef struct log_values {
     double values[BENCH_MAX_ROUNDS];
     size_t count;
     double mean;
     double variance; /* Of one of them. */
-} log_medians;
+} log_values;
 
-static void finish_medians(log_medians *medians)
+static void finish_values(log_values *typical)
 {
     double sum = 0.0;
     double squares = 0.0;
-    for (size_t k = 0; k < medians->count; k++) {
-        sum += medians->values[k];
+    for (size_t k = 0; k < typical->count; k++) {
+        sum += typical->values[k];
     }
-    medians->mean = sum / (double)medians->count;
-    for (size_t k = 0; k < medians->count; k++) {
-        const double distance = medians->values[k] - medians->mean;
+    typical->mean = sum / (double)typical->count;
+    for (size_t k = 0; k < typical->count; k++) {
+        const double distance = typical->values[k] - typical->mean;
         squares += distance * distance;
     }
-    medians->variance = medians->count > 1 ? squares / (double)(medians->count - 1) : 0.0;
+    typical->variance = typical->count > 1 ? squares / (double)(typical->count - 1) : 0.0;
 }
 
-static void medians_of_rounds(log_medians *medians, const bench_series *series)
+static void values_of_rounds(log_values *typical, const bench_series *series)
 {
-    medians->count = 0;
+    typical->count = 0;
     for (size_t round = 0; round < series->round_count; round++) {
         const double *values = NULL;
         const size_t count = bench_series_round(&values, series, round);
-        const double median = bench_median(values, count);
-        if (median > 0.0) {
-            medians->values[medians->count++] = log(median);
+        const double value = bench_quantile(values, count, typical_quantile);
+        if (value > 0.0) {
+            typical->values[typical->count++] = log(value);
         }
     }
-    finish_medians(medians);
+    finish_values(typical);
 }
 
 /* Neighbours in time are alike, so a stretch is one observation, not its values. */
-static void medians_of_stretches(log_medians *medians, const bench_series *series)
+static void values_of_stretches(log_values *typical, const bench_series *series)
 {
     enum { STRETCHES = 8, LEAST = 3 };
     size_t stretches = series->count / LEAST;
     stretches = stretches > STRETCHES ? STRETCHES : stretches;
-    medians->count = 0;
+    typical->count = 0;
     for (size_t k = 0; k < stretches; k++) {
         const size_t start = series->count * k / stretches;
         const size_t end = series->count * (k + 1) / stretches;
-        const double median = bench_median(series->values + start, end - start);
-        if (median > 0.0) {
-            medians->values[medians->count++] = log(median);
+        const double value = bench_quantile(series->values + start, end - start, typical_quantile);
+        if (value > 0.0) {
+            typical->values[typical->count++] = log(value);
         }
     }
-    finish_medians(medians);
+    finish_values(typical);
 }
 
 static void set_ratio(bench_comparison *comparison, double difference, double half_width)
@@ -246,8 +250,8 @@ static void set_ratio(bench_comparison *comparison, double difference, double ha
 }
 
 /* Welch's t: two spreads, two numbers of observations. */
-static void compare_unpaired(bench_comparison *comparison, const log_medians *a,
-                             const log_medians *b, double probability, double more_variance)
+static void compare_unpaired(bench_comparison *comparison, const log_values *a, const log_values *b,
+                             double probability, double more_variance)
 {
     const double part_a = a->variance / (double)a->count;
     const double part_b = b->variance / (double)b->count;
@@ -260,14 +264,14 @@ static void compare_unpaired(bench_comparison *comparison, const log_medians *a,
     set_ratio(comparison, b->mean - a->mean, sqrt(own * own + more * more));
 }
 
-static void compare_paired(bench_comparison *comparison, const log_medians *a, const log_medians *b,
+static void compare_paired(bench_comparison *comparison, const log_values *a, const log_values *b,
                            double probability)
 {
-    log_medians differences = {.count = a->count};
+    log_values differences = {.count = a->count};
     for (size_t k = 0; k < a->count; k++) {
         differences.values[k] = b->values[k] - a->values[k];
     }
-    finish_medians(&differences);
+    finish_values(&differences);
     const double error = sqrt(differences.variance / (double)differences.count);
     set_ratio(comparison, differences.mean,
               error * bench_student_quantile(probability, (double)differences.count - 1.0));
@@ -278,25 +282,25 @@ bool bench_compare_series(bench_comparison *comparison, const bench_series *a,
                           const bench_series *b, double confidence)
 {
     const double probability = 0.5 + 0.5 * confidence;
-    log_medians medians_a;
-    log_medians medians_b;
+    log_values values_a;
+    log_values values_b;
     *comparison = (bench_comparison){.ratio = (double)NAN};
-    medians_of_rounds(&medians_a, a);
-    medians_of_rounds(&medians_b, b);
-    if (medians_a.count >= 3 && medians_b.count >= 3) {
-        if (medians_a.count == medians_b.count) {
-            compare_paired(comparison, &medians_a, &medians_b, probability);
+    values_of_rounds(&values_a, a);
+    values_of_rounds(&values_b, b);
+    if (values_a.count >= 3 && values_b.count >= 3) {
+        if (values_a.count == values_b.count) {
+            compare_paired(comparison, &values_a, &values_b, probability);
         } else {
-            compare_unpaired(comparison, &medians_a, &medians_b, probability, 0.0);
+            compare_unpaired(comparison, &values_a, &values_b, probability, 0.0);
         }
         return true;
     }
-    medians_of_stretches(&medians_a, a);
-    medians_of_stretches(&medians_b, b);
-    if (medians_a.count < 2 || medians_b.count < 2) {
+    values_of_stretches(&values_a, a);
+    values_of_stretches(&values_b, b);
+    if (values_a.count < 2 || values_b.count < 2) {
         return false;
     }
-    compare_unpaired(comparison, &medians_a, &medians_b, probability,
+    compare_unpaired(comparison, &values_a, &values_b, probability,
                      2.0 * BENCH_RUN_DEVIATION * BENCH_RUN_DEVIATION);
     return true;
 }

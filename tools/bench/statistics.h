@@ -61,14 +61,14 @@ typedef struct bench_comparison {
 } bench_comparison;
 
 /** How much two runs of one program on one machine differ when nothing has changed (standard
- * deviation of the logarithm of a median): memory layout, clocks. Counted for where there are too
- * few rounds to see it. */
+ * deviation of the logarithm of a typical time): memory layout, clocks. Counted for where there are
+ * too few rounds to see it. */
 #define BENCH_RUN_DEVIATION 0.007
 
-/** *comparison = the ratio of typical values of `b` and `a`. With three or more rounds on both
- * sides the spread between rounds counts (pairwise where they are equally many, by Welch's method
- * otherwise); with fewer, that between stretches of time within a run, and BENCH_RUN_DEVIATION.
- * Returns false where there are too few values for any statement. */
+/** *comparison = the ratio of typical values (lower quartiles of rounds) of `b` and `a`. With three
+ * or more rounds on both sides the spread between rounds counts (pairwise where they are equally
+ * many, by Welch's method otherwise); with fewer, that between stretches of time within a run, and
+ * BENCH_RUN_DEVIATION. Returns false where there are too few values for any statement. */
 bool bench_compare_series(bench_comparison *comparison, const bench_series *a,
                           const bench_series *b, double confidence);
 
