@@ -56,10 +56,37 @@ ttm_status opencl_stream_create(ttm_backend_stream **stream, ttm_backend_device 
     return TTM_OK;
 }
 
+/* A marker behind everything: its status tells of commands that failed after they were queued,
+ * which clFinish doesn't on all drivers. */
+static cl_int wait_for_queue(ttm_backend_stream *stream)
+{
+    cl_event marker = NULL;
+    cl_int error = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &marker);
+    if (error == CL_SUCCESS) {
+        error = clWaitForEvents(1, &marker);
+        clReleaseEvent(marker);
+    }
+    if (error == CL_SUCCESS) {
+        error = clFinish(stream->queue);
+    }
+    stream->unflushed = 0;
+    return error;
+}
+
+ttm_status opencl_stream_synchronize(ttm_backend_stream *stream)
+{
+    const cl_int error = wait_for_queue(stream);
+    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "finish queued work");
+}
+
 void opencl_stream_destroy(ttm_backend_stream *stream)
 {
     if (stream == NULL) {
         return;
+    }
+    if (stream->queue != NULL) {
+        /* rusticl's clFinish alone returns before a staged write has arrived. */
+        wait_for_queue(stream);
     }
     if (stream->staging_bytes != NULL) {
         clEnqueueUnmapMemObject(stream->queue, stream->staging, stream->staging_bytes, 0, NULL,
@@ -85,23 +112,6 @@ void opencl_stream_destroy(ttm_backend_stream *stream)
         clReleaseCommandQueue(stream->queue);
     }
     free(stream);
-}
-
-/* A marker behind everything: its status tells of commands that failed after they were queued,
- * which clFinish doesn't on all drivers. */
-ttm_status opencl_stream_synchronize(ttm_backend_stream *stream)
-{
-    cl_event marker = NULL;
-    cl_int error = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &marker);
-    if (error == CL_SUCCESS) {
-        error = clWaitForEvents(1, &marker);
-        clReleaseEvent(marker);
-    }
-    if (error == CL_SUCCESS) {
-        error = clFinish(stream->queue);
-    }
-    stream->unflushed = 0;
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "finish queued work");
 }
 
 /* ---- Copies ---- */
