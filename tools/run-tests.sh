@@ -96,13 +96,13 @@ stage_release() {
 
 # Warnings aren't errors in the instrumented builds: gcc finds overflows there that don't exist.
 stage_sanitize() {
-    stage_build build-sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false &&
-        ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+    stage_build build-sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dopencl=disabled &&
+        ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=8 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
             suite build-sanitize --no-suite long --timeout-multiplier 6 --num-processes 2
 }
 
 stage_threads() {
-    stage_build build-threads --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false &&
+    stage_build build-threads --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false -Dopencl=disabled &&
         TSAN_OPTIONS=halt_on_error=1 suite build-threads --suite threads --timeout-multiplier 6
 }
 
@@ -120,7 +120,7 @@ stage_lint() {
 
 stage_fuzz() {
     [ -f build-fuzz/build.ninja ] || export CC=clang
-    stage_build build-fuzz --buildtype=debugoptimized -Dfuzz=true -Dcpu=disabled -Db_sanitize=address,undefined -Db_lundef=false
+    stage_build build-fuzz --buildtype=debugoptimized -Dfuzz=true -Dcpu=disabled -Dopencl=disabled -Db_sanitize=address,undefined -Db_lundef=false
     unset CC
     for target in build-fuzz/tests/fuzz/fuzz_*; do
         if [ -x "$target" ] && [ -f "$target" ]; then
