@@ -192,11 +192,12 @@ static void print_entry(FILE *file, const suite_entry *entry, const char *group)
 
 static void print_group(FILE *file, const suite_report *report, const suite_counts *group)
 {
+    const uint64_t cases = group->passed + group->failed + group->skipped;
     fputs("  <testsuite", file);
     print_attribute(file, "name", group->name);
     fprintf(file, " tests=\"%llu\" failures=\"%llu\" skipped=\"%llu\" time=\"%.6f\">\n",
-            (unsigned long long)(group->passed + group->failed + group->skipped),
-            (unsigned long long)group->failed, (unsigned long long)group->skipped, group->seconds);
+            (unsigned long long)cases, (unsigned long long)group->failed,
+            (unsigned long long)group->skipped, group->seconds);
     for (size_t k = 0; k < report->entry_count; k++) {
         char name[PLAN_NAME_BYTES];
         plan_group(name, &report->entries[k].position);
@@ -209,17 +210,17 @@ static void print_group(FILE *file, const suite_report *report, const suite_coun
 
 ttm_status suite_report_write_junit(const suite_report *report, const char *path)
 {
+    const suite_counts *total = &report->total;
+    const uint64_t cases = total->passed + total->failed + total->skipped;
     FILE *file = fopen(path, "w");
     if (file == NULL) {
         return ttm_fail(TTM_ERROR_IO, "the report '%s' can't be written: %s", path,
                         strerror(errno));
     }
-    fprintf(
-        file,
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"ttm-conformance\" "
-        "tests=\"%llu\" failures=\"%llu\" time=\"%.6f\">\n",
-        (unsigned long long)(report->total.passed + report->total.failed + report->total.skipped),
-        (unsigned long long)report->total.failed, report->total.seconds);
+    fprintf(file,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"ttm-conformance\" "
+            "tests=\"%llu\" failures=\"%llu\" time=\"%.6f\">\n",
+            (unsigned long long)cases, (unsigned long long)total->failed, total->seconds);
     for (size_t k = 0; k < report->group_count; k++) {
         print_group(file, report, &report->groups[k]);
     }

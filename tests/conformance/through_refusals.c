@@ -299,14 +299,15 @@ static ttm_status spoil_parameters(valid_op *valid)
 static ttm_status expect_untouched(const valid_op *valid)
 {
     for (uint32_t slot = 0; slot < TTM_OP_MAX_TENSORS; slot++) {
-        if (valid->memory[slot] == NULL) {
+        if (valid->memory[slot] == NULL || valid->images[slot] == NULL) {
             continue;
         }
         const size_t bytes = operand_bytes(&valid->made->slots[slot]);
         unsigned char *after = malloc(bytes);
-        ttm_status status = after == NULL
-                                ? ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for an image")
-                                : target_download(after, valid->target, valid->memory[slot], bytes);
+        if (after == NULL) {
+            return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for an image");
+        }
+        ttm_status status = target_download(after, valid->target, valid->memory[slot], bytes);
         if (status == TTM_OK && memcmp(after, valid->images[slot], bytes) != 0) {
             status = ttm_fail(TTM_ERROR_PLUGIN, "a refused op has written to %s",
                               ttm_op_get_info(valid->made->opcode)->slots[slot].name);
