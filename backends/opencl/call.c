@@ -127,8 +127,9 @@ void opencl_call_tensor(opencl_call *call, const ttm_tensor *tensor, const ttm_t
     /* A tensor without elements may have no memory either; it is never looked at. */
     const ttm_tensor *passed =
         ttm_tensor_present(tensor) && tensor->memory != NULL ? tensor : instead;
+    const size_t element_bytes = ttm_dtype_bytes(passed->dtype);
     opencl_call_buffer(call, passed->memory != NULL ? passed->memory->buffer : NULL,
-                       (int64_t)(passed->offset / ttm_dtype_bytes(passed->dtype)));
+                       element_bytes > 0 ? (int64_t)(passed->offset / element_bytes) : 0);
 }
 
 void opencl_call_long(opencl_call *call, int64_t value)
