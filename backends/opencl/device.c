@@ -26,9 +26,10 @@ static ttm_status find_description(const opencl_description **description, int32
     if (status != TTM_OK) {
         return status;
     }
-    if (index < 0 || index >= count) {
-        return opencl_fail(TTM_ERROR_NOT_FOUND, "opencl has %d devices; there is no number %d",
-                           (int)count, (int)index);
+    if (list == NULL || index < 0 || index >= count) {
+        (void)opencl_fail(TTM_ERROR_NOT_FOUND, "opencl has %d devices; there is no number %d",
+                          (int)count, (int)index);
+        return TTM_ERROR_NOT_FOUND;
     }
     *description = &list[index];
     return TTM_OK;

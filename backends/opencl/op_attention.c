@@ -63,7 +63,7 @@ static int unit_last(const ttm_tensor *tensor)
 
 static int attention_supported(const ttm_backend_device *device, const ttm_op *op)
 {
-    attention_shape shape;
+    attention_shape shape = {1, 1, 1, 1};
     const int backward = op->opcode == TTM_OP_ATTENTION_BACKWARD;
     const ttm_tensor *q = &op->tensors[backward ? TTM_ATTENTION_BACKWARD_Q : TTM_ATTENTION_Q];
     const int wide = backward ? TTM_ATTENTION_BACKWARD_LSE : TTM_ATTENTION_LSE;
@@ -107,7 +107,7 @@ static ttm_status run_blocks(opencl_call *call, const attention_shape *shape, in
 static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
 {
     char options[OPTIONS_BYTES];
-    attention_shape shape;
+    attention_shape shape = {1, 1, 1, 1};
     const ttm_attention_params *params = op->params;
     const ttm_tensor *out = &op->tensors[TTM_ATTENTION_OUT];
     const ttm_tensor *q = &op->tensors[TTM_ATTENTION_Q];
@@ -206,7 +206,7 @@ static void add_inputs(opencl_call *call, const ttm_op *op, const int64_t result
 static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_op *op)
 {
     char options[OPTIONS_BYTES];
-    attention_shape shape;
+    attention_shape shape = {1, 1, 1, 1};
     const ttm_tensor *q = &op->tensors[TTM_ATTENTION_BACKWARD_Q];
     const ttm_tensor *dq = &op->tensors[TTM_ATTENTION_BACKWARD_DQ];
     const ttm_tensor *dk = &op->tensors[TTM_ATTENTION_BACKWARD_DK];

@@ -191,12 +191,12 @@ static void write_to_cache(const opencl_cache_key *key, cl_program program)
 }
 
 static ttm_status build_from_source(cl_program *program, const opencl_programs *programs,
-                                    opencl_family family, const char *const *sources,
+                                    opencl_family family, const char **sources,
                                     cl_uint source_count, const char *options)
 {
     cl_int error = CL_SUCCESS;
-    cl_program made = clCreateProgramWithSource(programs->context, source_count,
-                                                (const char **)(uintptr_t)sources, NULL, &error);
+    cl_program made =
+        clCreateProgramWithSource(programs->context, source_count, sources, NULL, &error);
     if (made == NULL) {
         return opencl_fail_call(error, programs->description->name, "make a program");
     }
@@ -253,7 +253,7 @@ ttm_status opencl_programs_get(cl_program *program, opencl_programs *programs, o
                                const char *kernel_options)
 {
     ttm_status status = TTM_OK;
-    char options[OPTIONS_BYTES];
+    char options[OPTIONS_BYTES] = "";
     if (!complete_options(options, kernel_options)) {
         return opencl_fail(TTM_ERROR_ARGUMENT,
                            "the build options of %s are too long; shorten "
@@ -278,7 +278,7 @@ ttm_status opencl_programs_get(cl_program *program, opencl_programs *programs, o
         goto out;
     }
     made->family = family;
-    strcpy(made->options, options);
+    memcpy(made->options, options, sizeof made->options);
     made->next = programs->first;
     programs->first = made;
     *program = made->program;
