@@ -1,5 +1,5 @@
-/* Log lines. One line an event, on stderr unless a sink is set; `TTM_LOG=error|warning|info|debug` chooses how much
- * (default: warning). */
+/* Log lines. One line an event, on stderr unless a sink is set; `TTM_LOG=error|warning|info|debug`
+ * chooses how much (default: warning). */
 #ifndef TTM_LOG_H
 #define TTM_LOG_H
 

@@ -1,7 +1,8 @@
 /* Status codes and the thread-local error message.
  *
- * Every function that can fail returns a ttm_status. On failure the calling thread's message says what was wrong,
- * with which value, and what to do about it; it names the file, tensor or device concerned. */
+ * Every function that can fail returns a ttm_status. On failure the calling thread's message says
+ * what was wrong, with which value, and what to do about it; it names the file, tensor or device
+ * concerned. */
 #ifndef TTM_STATUS_H
 #define TTM_STATUS_H
 
@@ -29,8 +30,8 @@ typedef enum ttm_status {
     TTM_ERROR_INTERNAL = 13      /**< A broken invariant of libttm itself: please report it. */
 } ttm_status;
 
-/** Returns the calling thread's last error message, "" when there was none. The string belongs to libttm and stays
- * valid until the thread's next failing call. Thread-safe. */
+/** Returns the calling thread's last error message, "" when there was none. The string belongs to
+ * libttm and stays valid until the thread's next failing call. Thread-safe. */
 TTM_API const char *ttm_error_message(void);
 
 /** Returns a short fixed name of a status, such as "out of memory". Thread-safe. */

@@ -1,5 +1,5 @@
-/* Growing and zeroed arrays with checked sizes. The pointers travel as void * and are copied with memcpy, so that any
- * pointer type can be passed without breaking aliasing rules. */
+/* Growing and zeroed arrays with checked sizes. The pointers travel as void * and are copied with
+ * memcpy, so that any pointer type can be passed without breaking aliasing rules. */
 #include "core/array.h"
 
 #include "core/checked.h"

@@ -1,4 +1,5 @@
-/* Arithmetic on sizes that come from outside: every multiplication and addition says whether it overflowed. */
+/* Arithmetic on sizes that come from outside: every multiplication and addition says whether it
+ * overflowed. */
 #ifndef TTM_CORE_CHECKED_H
 #define TTM_CORE_CHECKED_H
 

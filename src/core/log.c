@@ -28,7 +28,8 @@ static void read_environment(void)
         }
     }
     if (wanted != NULL && wanted[0] != '\0') {
-        fprintf(stderr, "ttm warning: TTM_LOG=%s is not a level; use error, warning, info or debug\n",
+        fprintf(stderr,
+                "ttm warning: TTM_LOG=%s is not a level; use error, warning, info or debug\n",
                 wanted);
     }
 }

@@ -48,9 +48,9 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
     if (next == NULL) {
         *(void **)&next = real("clEnqueueNDRangeKernel");
     }
-    return fails("clEnqueueNDRangeKernel", &code) ? code
-                                                   : next(queue, kernel, dimensions, offset, global,
-                                                          local, event_count, events, event);
+    return fails("clEnqueueNDRangeKernel", &code)
+               ? code
+               : next(queue, kernel, dimensions, offset, global, local, event_count, events, event);
 }
 
 cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *host,
