@@ -6,6 +6,7 @@
 #   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer, the unit tests of the library
 #   threads     ThreadSanitizer on what uses threads
 #   install     an installed prefix works without environment variables
+#   plugins     the template and the overlay build out of tree and pass; the ABI is the announced one; seeded faults are found
 #   lint        clang-format, clang-tidy, public headers as C11 and C++17
 #   fuzz        each fuzz target for a few seconds
 # The last line is `N passed, N failed`; the exit status is 0 when nothing failed.
@@ -13,7 +14,7 @@ set -u
 cd "$(dirname "$0")/.."
 sh tools/install-dependencies.sh build text test || exit 1
 
-stages=${*:-release sanitize threads install lint fuzz}
+stages=${*:-release sanitize threads install plugins lint fuzz}
 logs=build-logs
 passed=0
 failed=0
@@ -112,6 +113,15 @@ stage_install() {
     check install sh tests/integration/install.sh build-release
 }
 
+stage_plugins() {
+    stage_build build-release --buildtype=release -Dwerror=true || return
+    check template sh tests/integration/template_plugin.sh build-release
+    check overlay sh tests/integration/overlay_plugin.sh build-release
+    check abi sh tests/abi/check.sh
+    check abi-self-test sh tests/abi/check.sh --self-test
+    check mutations python3 -B tests/mutations/run.py build-release --quick
+}
+
 stage_lint() {
     stage_build build-release --buildtype=release -Dwerror=true || return
     check format sh tools/lint.sh format
@@ -133,7 +143,7 @@ stage_fuzz() {
 for stage in $stages; do
     echo "== $stage"
     case $stage in
-    release | sanitize | threads | install | lint | fuzz) "stage_$stage" ;;
+    release | sanitize | threads | install | plugins | lint | fuzz) "stage_$stage" ;;
     *)
         echo "run-tests.sh: there is no stage '$stage'; see the top of this file" >&2
         exit 2
