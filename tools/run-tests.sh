@@ -1,20 +1,22 @@
 #!/bin/sh
 # Installs what is needed, builds and runs every test:  sh tools/run-tests.sh [STAGE…]
 #
-# Stages, by default all of them in this order:
-#   release     the build that users get, all tests
+# Stages, by default release, sanitize, install, plugins and lint:
+#   release     the build that users get, all tests but OpenCL's
 #   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer, the unit tests of the library
 #   threads     ThreadSanitizer on what uses threads
+#   opencl      the opencl backend on every implementation that is installed, and its kernels offline
 #   install     an installed prefix works without environment variables
 #   plugins     the template and the overlay build out of tree and pass; the ABI is the announced one; seeded faults are found
-#   lint        clang-format, clang-tidy, public headers as C11 and C++17
+#   lint        clang-format, public headers as C11 and C++17
+#   tidy        clang-tidy
 #   fuzz        each fuzz target for a few seconds
 # The last line is `N passed, N failed`; the exit status is 0 when nothing failed.
 set -u
 cd "$(dirname "$0")/.."
 sh tools/install-dependencies.sh build text test || exit 1
 
-stages=${*:-release sanitize threads install plugins lint fuzz}
+stages=${*:-release sanitize install plugins lint}
 logs=build-logs
 passed=0
 failed=0
@@ -92,7 +94,7 @@ stage_build() {
 }
 
 stage_release() {
-    stage_build build-release --buildtype=release -Dwerror=true && suite build-release --num-processes 1
+    stage_build build-release --buildtype=release -Dwerror=true && suite build-release --no-suite opencl --num-processes 1
 }
 
 # Warnings aren't errors in the instrumented builds: gcc finds overflows there that don't exist.
@@ -106,6 +108,10 @@ stage_sanitize() {
 stage_threads() {
     stage_build build-threads --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false -Dopencl=disabled -Dcpu=disabled &&
         TSAN_OPTIONS=halt_on_error=1 suite build-threads --suite core --suite text --timeout-multiplier 6
+}
+
+stage_opencl() {
+    stage_build build-release --buildtype=release -Dwerror=true && suite build-release --suite opencl --num-processes 1
 }
 
 stage_install() {
@@ -123,9 +129,12 @@ stage_plugins() {
 }
 
 stage_lint() {
-    stage_build build-release --buildtype=release -Dwerror=true || return
     check format sh tools/lint.sh format
     check headers sh tools/lint.sh headers
+}
+
+stage_tidy() {
+    stage_build build-release --buildtype=release -Dwerror=true || return
     check tidy sh tools/lint.sh tidy build-release
 }
 
@@ -143,7 +152,7 @@ stage_fuzz() {
 for stage in $stages; do
     echo "== $stage"
     case $stage in
-    release | sanitize | threads | install | plugins | lint | fuzz) "stage_$stage" ;;
+    release | sanitize | threads | opencl | install | plugins | lint | tidy | fuzz) "stage_$stage" ;;
     *)
         echo "run-tests.sh: there is no stage '$stage'; see the top of this file" >&2
         exit 2
