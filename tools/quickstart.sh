@@ -3,11 +3,11 @@
 #
 # Installs what is needed, builds, and trains a dense and a TTM model of one width on a text, side by side (default: the King James
 # Bible, from a Debian package). Prints sizes, perplexities and a sample of each. Takes under five minutes on two cores.
-#   TTM_QUICKSTART_STEPS  how long each of the two models trains (default 900 steps, about a minute)
+#   TTM_QUICKSTART_STEPS  how long each of the two models trains (default 600 steps, about a minute)
 set -eu
 cd "$(dirname "$0")/.."
 text=${1:-}
-steps=${TTM_QUICKSTART_STEPS:-900}
+steps=${TTM_QUICKSTART_STEPS:-600}
 work=build/quickstart
 
 if [ -n "$text" ] && [ ! -r "$text" ]; then
