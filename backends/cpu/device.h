@@ -3,17 +3,16 @@
 #define TTM_CPU_DEVICE_H
 
 #include "cpu/kernels/kernels.h"
+#include "cpu/pool.h"
 
 #include <ttm/backend.h>
 
 struct ttm_backend_device {
     const ttm_cpu_kernels *kernels;
-    int threads;
+    ttm_cpu_pool *pool;
+    int threads;      /**< Of the pool. */
     int own_products; /**< Large products by our own kernel instead of the BLAS. */
 };
-
-/** Does items first … last − 1 on thread `thread` (0 ≤ thread < device->threads). */
-typedef void (*ttm_cpu_share)(void *context, int64_t first, int64_t last, int thread);
 
 /** Runs `share` over items 0 … count − 1 in pieces of at most `piece` items, handed to the device's
  * threads as they get free. Which thread does what changes from run to run, so an item's result

@@ -273,6 +273,12 @@ int ttm_cpu_thread_count(void)
     return count;
 }
 
+int ttm_cpu_pins_threads(void)
+{
+    const char *wanted = getenv("TTM_CPU_PIN");
+    return wanted != NULL && strcmp(wanted, "1") == 0;
+}
+
 static uint64_t available_of_machine(void)
 {
     char line[128];

@@ -17,6 +17,9 @@ void ttm_cpu_vendor(char *vendor, size_t bytes);
  * positive number, else the processors that affinity and the control group's quota allow. */
 int ttm_cpu_thread_count(void);
 
+/** Returns whether TTM_CPU_PIN=1 asks for a processor of its own for each thread. */
+int ttm_cpu_pins_threads(void);
+
 /** Returns the kernels of the best level that the processor has, or of the lower one that
  * TTM_CPU_LEVEL names. */
 const ttm_cpu_kernels *ttm_cpu_choose_kernels(void);

@@ -2,7 +2,7 @@
  *
  * Products go to a CBLAS (op_matmul.c, blas.c), everything else to our own vector kernels, which
  * are compiled for several instruction sets and chosen when the device is opened (kernels/). One
- * pool of threads does all the work (device.c). Ops are done when the call that queues them
+ * pool of threads does all the work (pool.c). Ops are done when the call that queues them
  * returns. */
 #include "common/host_plugin.h"
 #include "cpu/blas.h"
@@ -56,12 +56,17 @@ static ttm_status device_open(ttm_backend_device **device, int32_t index)
     if (status != TTM_OK) {
         return status;
     }
-    ttm_backend_device *opened = malloc(sizeof *opened);
-    if (opened == NULL) {
+    ttm_backend_device *opened = calloc(1, sizeof *opened);
+    const int threads = ttm_cpu_thread_count();
+    if (opened != NULL) {
+        opened->pool = ttm_cpu_pool_create(threads, ttm_cpu_pins_threads());
+    }
+    if (opened == NULL || opened->pool == NULL) {
+        free(opened);
         return host_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory to open the cpu device");
     }
     opened->kernels = ttm_cpu_choose_kernels();
-    opened->threads = ttm_cpu_thread_count();
+    opened->threads = threads;
     opened->own_products = ttm_cpu_prefers_own_products(opened->kernels);
     ttm_cpu_blas_start();
     *device = opened;
@@ -70,6 +75,7 @@ static ttm_status device_open(ttm_backend_device **device, int32_t index)
 
 static void device_close(ttm_backend_device *device)
 {
+    ttm_cpu_pool_destroy(device->pool);
     free(device);
 }
 
