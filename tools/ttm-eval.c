@@ -221,12 +221,13 @@ static int run(const eval_arguments *arguments)
     } else if (code == TOOL_GO_ON) {
         eval_report report = {.arguments = arguments, .opened = &opened};
         tool_profile profile;
-        tool_profile_begin(&profile, opened.stream, arguments->profile);
-        code = measure(&report);
+        const ttm_status status = tool_profile_begin(&profile, opened.stream, arguments->profile);
+        code = status == TTM_OK ? measure(&report) : tool_fail(status);
         tool_profile_end(&profile, opened.stream);
-        if (arguments->profile) {
+        if (arguments->profile && status == TTM_OK) {
             tool_profile_print(stderr, &profile);
         }
+        tool_profile_free(&profile);
     }
     tool_model_close(&opened);
     return code;

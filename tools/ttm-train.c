@@ -23,6 +23,7 @@ typedef struct train_job {
     train_plan plan;
     train_report report;
     ttm_trainer *trainer;
+    tool_profile profile;
 } train_job;
 
 /* The run that a signal stops. */
@@ -245,21 +246,24 @@ static int open_trainer(train_job *job)
 static int train(train_job *job)
 {
     ttm_stream *stream = ttm_trainer_stream(job->trainer);
-    tool_profile profile;
-    tool_profile_begin(&profile, stream, job->arguments.profile);
+    tool_profile *profile = &job->profile;
+    ttm_status status = tool_profile_begin(profile, stream, job->arguments.profile);
+    if (status != TTM_OK) {
+        return tool_fail(status);
+    }
     running = job->trainer;
     install_signals();
     if (!job->arguments.quiet) {
         train_plan_print(stderr, &job->plan);
     }
-    ttm_status status = ttm_trainer_run(job->trainer);
+    status = ttm_trainer_run(job->trainer);
     running = NULL;
     train_report_end(&job->report);
     ttm_trainer_summary summary = {.struct_size = sizeof summary};
     ttm_trainer_summarise(&summary, job->trainer);
-    tool_profile_end(&profile, stream);
+    tool_profile_end(profile, stream);
     if (job->arguments.profile) {
-        tool_profile_print(stderr, &profile);
+        tool_profile_print(stderr, profile);
     }
     const bool interrupted = status == TTM_ERROR_INTERRUPTED;
     if (interrupted) {
@@ -267,7 +271,7 @@ static int train(train_job *job)
     } else if (status != TTM_OK) {
         return tool_fail(status);
     }
-    status = train_result_print(&summary, &job->plan, &profile, job->arguments.out, interrupted,
+    status = train_result_print(&summary, &job->plan, profile, job->arguments.out, interrupted,
                                 job->arguments.program.json);
     return status == TTM_OK ? tool_done() : tool_fail(status);
 }
@@ -302,6 +306,7 @@ int main(int argc, char **argv)
     if (code == TOOL_GO_ON) {
         code = run(&job);
     }
+    tool_profile_free(&job.profile);
     ttm_trainer_close(job.trainer);
     ttm_device_close(job.device);
     ttm_gpt2_config_free(&job.wanted);

@@ -138,16 +138,13 @@ typedef struct ttm_op_statistics {
     uint64_t fallback_calls;   /**< Of these, computed on the host with staging copies. */
     uint64_t fallback_bytes;   /**< Bytes staged for them, both ways. */
     uint64_t fallback_ns; /**< Host time spent on them, staging and the wait for what was queued
-                             before included; always measured. */
-    uint64_t elapsed_ns;  /**< Host time spent in undecomposed calls; only while profiling is on. */
+                             before included. */
     double operations;    /**< Additions and multiplications that the op's definition needs. */
     double bytes;         /**< Bytes that it must at least read and write. */
 } ttm_op_statistics;
 
-/** Starts or stops taking times on a stream: each op is then waited for. Counting is always on. */
-TTM_API void ttm_stream_set_profiling(ttm_stream *stream, int enabled);
-
-/** Returns the statistics of one opcode since the stream was made or reset. */
+/** Returns the statistics of one opcode since the stream was made or reset. Counting is always on;
+ * times are taken by a ttm_profile (ttm/profile.h). */
 TTM_API ttm_op_statistics ttm_stream_statistics(const ttm_stream *stream, ttm_opcode opcode);
 
 /** Sets all statistics of a stream to zero. */

@@ -1,7 +1,7 @@
 /* Profiles: what every op of a stream did, when the host queued it and when the device did it.
  *
  *     ttm_profile *profile = NULL;
- *     status = ttm_profile_create(&profile, stream);
+ *     status = ttm_profile_create(&profile, stream, TTM_PROFILE_CALLS);
  *     status = ttm_profile_start(profile);
  *     … work on the stream …
  *     status = ttm_profile_stop(profile);
@@ -23,6 +23,14 @@ extern "C" {
 /** A recorder of one stream. */
 typedef struct ttm_profile ttm_profile;
 
+/** What a profile keeps. */
+typedef enum ttm_profile_detail {
+    TTM_PROFILE_CALLS = 0, /**< Every call with its times, and sums by kind of call. */
+    TTM_PROFILE_TOTALS = 1 /**< The sums only: memory doesn't grow with the number of calls, so that
+                              runs of any length can be profiled. Every few thousand calls the
+                              device is waited for. */
+} ttm_profile_detail;
+
 /** How a call was done. */
 typedef enum ttm_profile_route {
     TTM_PROFILE_NATIVE = 0,     /**< By the backend, as one op. */
@@ -42,6 +50,10 @@ typedef struct ttm_profile_op {
                           "f32 [64, 128] [64, 32] [32, 128]". */
     double operations; /**< Additions and multiplications of one call, by the op's definition. */
     double bytes;      /**< Bytes that one call must read and write. */
+    uint64_t calls;    /**< Calls that ended, */
+    uint64_t decomposed_calls; /**< of these decomposed, */
+    uint64_t host_calls;       /**< of these on the host. */
+    uint64_t device_ns;        /**< Device time of all of them but the decomposed ones. */
 } ttm_profile_op;
 
 /** One call. */
@@ -57,7 +69,8 @@ typedef struct ttm_profile_call {
 
 /** *profile = a recorder for `stream`, which must outlive it. The caller frees it with
  * ttm_profile_destroy. TTM_ERROR_ARGUMENT for a planning stream. */
-TTM_API TTM_CHECKED ttm_status ttm_profile_create(ttm_profile **profile, ttm_stream *stream);
+TTM_API TTM_CHECKED ttm_status ttm_profile_create(ttm_profile **profile, ttm_stream *stream,
+                                                  ttm_profile_detail detail);
 
 /** Stops recording and frees a profile; NULL is allowed. */
 TTM_API void ttm_profile_destroy(ttm_profile *profile);
@@ -70,11 +83,12 @@ TTM_API TTM_CHECKED ttm_status ttm_profile_start(ttm_profile *profile);
  * the plugin's events) is reported here; the work itself was done. */
 TTM_API TTM_CHECKED ttm_status ttm_profile_stop(ttm_profile *profile);
 
-/** Returns the calls in the order in which they were queued, *count of them; valid until the
- * profile starts again or is destroyed. */
+/** Returns the calls in the order in which they were queued, *count of them (none with
+ * TTM_PROFILE_TOTALS); valid until the profile starts again or is destroyed. */
 TTM_API const ttm_profile_call *ttm_profile_calls(const ttm_profile *profile, size_t *count);
 
-/** Returns the kinds of calls, *count of them; as long as the calls. */
+/** Returns the kinds of calls, *count of them; as long as the calls. Their sums are there once the
+ * profile has stopped. */
 TTM_API const ttm_profile_op *ttm_profile_ops(const ttm_profile *profile, size_t *count);
 
 /** Returns device time from start to stop. */

@@ -288,7 +288,7 @@ TTM_API void ttm_trainer_summarise(ttm_trainer_summary *summary, const ttm_train
 TTM_API ttm_model *ttm_trainer_model(const ttm_trainer *trainer);
 
 /** Returns the stream that the run computes on; it belongs to the trainer. For its statistics and
- * for profiling: ttm_stream_set_profiling before ttm_trainer_run. */
+ * for profiling: ttm_profile_start before ttm_trainer_run. */
 TTM_API ttm_stream *ttm_trainer_stream(const ttm_trainer *trainer);
 
 /** Returns the options in force, with automatic ones resolved; they belong to the trainer. */

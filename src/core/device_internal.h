@@ -20,7 +20,6 @@ struct ttm_device {
 struct ttm_stream {
     ttm_device *device;
     ttm_backend_stream *handle; /* NULL for a planning stream. */
-    bool profiling;
     const char *label;     /* As ops get it: label_text in a layer, else what was set. */
     const char *label_set; /* What ttm_stream_set_label said. */
     int64_t layer;         /* What ttm_stream_set_layer said, plus one; 0 outside layers. */

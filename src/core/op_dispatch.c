@@ -9,6 +9,7 @@
 #include "core/checked.h"
 #include "core/device_internal.h"
 #include "core/error.h"
+#include "core/host_clock.h"
 #include "core/op_table.h"
 #include "core/op_validate.h"
 #include "core/plugin_host.h"
@@ -18,7 +19,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     MAX_DEPTH = 8,           /* Decompositions nest at most so deep; more is a bug. */
@@ -26,13 +26,6 @@ enum {
 };
 
 typedef enum route { ROUTE_NATIVE, ROUTE_DECOMPOSED, ROUTE_HOST } route;
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 size_t ttm_scratch_mark(const ttm_stream *stream)
 {
@@ -154,12 +147,7 @@ static ttm_status run_native(ttm_stream *stream, ttm_op *op)
     ttm_status status = TTM_OK;
     if (stream->handle != NULL) {
         const ttm_backend *backend = stream->device->backend;
-        const uint64_t start = stream->profiling ? now_ns() : 0;
         status = TTM_PLUGIN_CALL(backend, op_run, stream->handle, op);
-        if (stream->profiling && status == TTM_OK) {
-            status = TTM_PLUGIN_CALL(backend, stream_synchronize, stream->handle);
-            stream->statistics[op->opcode].elapsed_ns += now_ns() - start;
-        }
     }
     ttm_scratch_release(stream, mark);
     if (status != TTM_OK) {
@@ -188,13 +176,11 @@ static ttm_status run_on_host(ttm_stream *stream, const ttm_op *op)
         return TTM_OK;
     }
     size_t staged = 0;
-    const uint64_t start = now_ns();
+    const uint64_t start = ttm_host_clock_ns();
     const ttm_status status = ttm_op_run_on_host(&staged, stream, op);
-    const uint64_t elapsed = now_ns() - start;
     ttm_op_statistics *statistics = &stream->statistics[op->opcode];
     statistics->fallback_bytes += staged;
-    statistics->fallback_ns += elapsed;
-    statistics->elapsed_ns += stream->profiling ? elapsed : 0;
+    statistics->fallback_ns += ttm_host_clock_ns() - start;
     return status;
 }
 

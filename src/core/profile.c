@@ -1,9 +1,11 @@
 /* The recorder behind ttm/profile.h.
  *
- * Calls that do the same share one entry of a table, found by a hash of what they are, so that a
- * call costs the recorder two clock reads, two events and a look-up, and no text is formatted
- * twice. Failures while recording stick and are reported by ttm_profile_stop: the work itself
- * mustn't fail because somebody watches. */
+ * Calls that do the same share one entry of a table, found by a hash of what they are, and where
+ * one call follows another at once, the event that ends one begins the other: a call costs the
+ * recorder two clock reads, mostly one event, and a look-up, and no text is formatted twice. On a
+ * device that events slow down, that is half of what profiling costs. Failures while recording
+ * stick and are reported by ttm_profile_stop: the work itself mustn't fail because somebody
+ * watches. */
 #include "core/array.h"
 #include "core/error.h"
 #include "core/host_clock.h"
@@ -16,14 +18,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A call while it is recorded. */
+/* A moment of the stream. */
+typedef struct mark {
+    ttm_event *event;
+    uint64_t device_ns; /* Known once times are read. */
+} mark;
+
+/* The marks of a call, as index + 1; 0: none. */
 typedef struct recorded {
-    ttm_event *start;
-    ttm_event *end;
+    size_t start;
+    size_t end;
 } recorded;
+
+enum {
+    CALLS_BEFORE_SUMMING = 4096, /* With totals alone: then times are read and added up. */
+    AT_ONCE_NS = 2000 /* A call that the host queues within this time of the last one's end begins
+                         where that ended: the device can't have waited longer for it. */
+};
 
 struct ttm_profile {
     ttm_stream *stream;
+    ttm_profile_detail detail;
     ttm_event *origin;
     uint64_t host_origin_ns;
     uint64_t host_ns;
@@ -38,10 +53,14 @@ struct ttm_profile {
     uint32_t *slots; /* Open addressing: index of an op + 1, 0 for a free slot. */
     size_t slot_count;
     ttm_profile_call *calls;
-    recorded *events;
+    recorded *marked; /* Of each call. */
     size_t call_count;
     size_t call_capacity;
-    size_t event_capacity;
+    size_t marked_capacity;
+    mark *marks;
+    size_t mark_count;
+    size_t mark_capacity;
+    uint64_t idle_since_ns; /* Host time since which nothing was queued; 0 while an op is being. */
 };
 
 /* ---- What a call is ---- */
@@ -151,6 +170,64 @@ static ttm_status find_op(size_t *index, bool *made, ttm_profile *profile, uint6
     return TTM_OK;
 }
 
+/* ---- Reading the times ---- */
+
+static void add_to_sums(ttm_profile_op *sums, const ttm_profile_call *call)
+{
+    sums->calls++;
+    if (call->route == TTM_PROFILE_DECOMPOSED) {
+        sums->decomposed_calls++;
+        return;
+    }
+    sums->host_calls += call->route == TTM_PROFILE_HOST;
+    sums->device_ns += call->end_ns - call->start_ns;
+}
+
+/* Everything recorded must have happened. */
+static ttm_status read_times(ttm_profile *profile)
+{
+    for (size_t k = 0; k < profile->mark_count; k++) {
+        mark *moment = &profile->marks[k];
+        TTM_TRY(ttm_event_elapsed_ns(&moment->device_ns, profile->origin, moment->event));
+    }
+    for (size_t call = 0; call < profile->call_count; call++) {
+        const recorded *marked = &profile->marked[call];
+        ttm_profile_call *times = &profile->calls[call];
+        if (marked->end == 0) {
+            continue; /* The op failed: it never ended. */
+        }
+        times->start_ns = profile->marks[marked->start - 1].device_ns;
+        times->end_ns = profile->marks[marked->end - 1].device_ns;
+        times->end_ns = times->end_ns > times->start_ns ? times->end_ns : times->start_ns;
+        add_to_sums(&profile->ops[times->op], times);
+    }
+    return TTM_OK;
+}
+
+static void forget_marks(ttm_profile *profile)
+{
+    for (size_t k = 0; k < profile->mark_count; k++) {
+        ttm_event_destroy(profile->marks[k].event);
+    }
+    profile->mark_count = 0;
+    profile->idle_since_ns = 0;
+}
+
+/* Makes room by adding up what was recorded, where single calls aren't wanted. Inside a decomposed
+ * op there is one that hasn't ended. */
+static ttm_status sum_up(ttm_profile *profile)
+{
+    if (profile->detail != TTM_PROFILE_TOTALS || profile->stream->depth > 0 ||
+        profile->call_count < CALLS_BEFORE_SUMMING) {
+        return TTM_OK;
+    }
+    TTM_TRY(ttm_stream_synchronize(profile->stream));
+    TTM_TRY(read_times(profile));
+    forget_marks(profile);
+    profile->call_count = 0;
+    return TTM_OK;
+}
+
 /* ---- Recording ---- */
 
 static void remember_failure(ttm_profile *profile, ttm_status status)
@@ -161,20 +238,40 @@ static void remember_failure(ttm_profile *profile, ttm_status status)
     }
 }
 
+/* *index = a mark of now (index + 1): the last one, if nothing was queued since and that was a
+ * moment ago, else a new one. */
+static ttm_status take_mark(size_t *index, ttm_profile *profile, uint64_t host_ns)
+{
+    const size_t count = profile->mark_count;
+    if (count > 0 && profile->idle_since_ns != 0 && host_ns - profile->idle_since_ns < AT_ONCE_NS) {
+        *index = count;
+        return TTM_OK;
+    }
+    TTM_TRY(ttm_array_reserve(&profile->marks, &profile->mark_capacity, count + 1,
+                              sizeof *profile->marks, "a profile"));
+    profile->marks[count] = (mark){0};
+    TTM_TRY(ttm_event_record(&profile->marks[count].event, profile->stream));
+    *index = ++profile->mark_count;
+    return TTM_OK;
+}
+
 static ttm_status add_call(ttm_profile *profile, size_t op, ttm_profile_route route)
 {
+    TTM_TRY(sum_up(profile));
     const size_t count = profile->call_count;
     TTM_TRY(ttm_array_reserve(&profile->calls, &profile->call_capacity, count + 1,
                               sizeof *profile->calls, "a profile"));
-    TTM_TRY(ttm_array_reserve(&profile->events, &profile->event_capacity, count + 1,
-                              sizeof *profile->events, "a profile"));
-    profile->calls[count] =
-        (ttm_profile_call){.op = (uint32_t)op,
-                           .depth = (uint16_t)profile->stream->depth,
-                           .route = (uint16_t)route,
-                           .host_start_ns = ttm_host_clock_ns() - profile->host_origin_ns};
-    profile->events[count] = (recorded){0};
-    TTM_TRY(ttm_event_record(&profile->events[count].start, profile->stream));
+    TTM_TRY(ttm_array_reserve(&profile->marked, &profile->marked_capacity, count + 1,
+                              sizeof *profile->marked, "a profile"));
+    const uint64_t now_ns = ttm_host_clock_ns();
+    profile->calls[count] = (ttm_profile_call){.op = (uint32_t)op,
+                                               .depth = (uint16_t)profile->stream->depth,
+                                               .route = (uint16_t)route,
+                                               .host_start_ns = now_ns - profile->host_origin_ns};
+    profile->marked[count] = (recorded){0};
+    TTM_TRY(take_mark(&profile->marked[count].start, profile, now_ns));
+    /* What a decomposed call queues are calls of their own. */
+    profile->idle_since_ns = route == TTM_PROFILE_DECOMPOSED ? now_ns : 0;
     profile->call_count++;
     return TTM_OK;
 }
@@ -241,42 +338,24 @@ void ttm_profile_end(ttm_stream *stream, size_t call)
     if (profile == NULL || call >= profile->call_count) {
         return;
     }
-    const ttm_status status = ttm_event_record(&profile->events[call].end, stream);
+    const ttm_status status = take_mark(&profile->marked[call].end, profile, ttm_host_clock_ns());
     if (status != TTM_OK) {
         remember_failure(profile, status);
     }
-    profile->calls[call].host_end_ns = ttm_host_clock_ns() - profile->host_origin_ns;
+    profile->idle_since_ns = ttm_host_clock_ns();
+    profile->calls[call].host_end_ns = profile->idle_since_ns - profile->host_origin_ns;
 }
 
-/* ---- Reading the times ---- */
-
-static ttm_status read_times(ttm_profile *profile)
-{
-    for (size_t call = 0; call < profile->call_count; call++) {
-        const recorded *events = &profile->events[call];
-        ttm_profile_call *times = &profile->calls[call];
-        if (events->end == NULL) {
-            continue; /* The op failed: it never ended. */
-        }
-        TTM_TRY(ttm_event_elapsed_ns(&times->start_ns, profile->origin, events->start));
-        TTM_TRY(ttm_event_elapsed_ns(&times->end_ns, profile->origin, events->end));
-        times->end_ns = times->end_ns > times->start_ns ? times->end_ns : times->start_ns;
-    }
-    return TTM_OK;
-}
+/* ---- Life of a profile ---- */
 
 static void forget_events(ttm_profile *profile)
 {
-    for (size_t call = 0; call < profile->call_count; call++) {
-        ttm_event_destroy(profile->events[call].start);
-        ttm_event_destroy(profile->events[call].end);
-        profile->events[call] = (recorded){0};
-    }
+    forget_marks(profile);
     ttm_event_destroy(profile->origin);
     profile->origin = NULL;
 }
 
-ttm_status ttm_profile_create(ttm_profile **profile, ttm_stream *stream)
+ttm_status ttm_profile_create(ttm_profile **profile, ttm_stream *stream, ttm_profile_detail detail)
 {
     *profile = NULL;
     if (stream->handle == NULL) {
@@ -286,6 +365,7 @@ ttm_status ttm_profile_create(ttm_profile **profile, ttm_stream *stream)
     ttm_profile *made = NULL;
     TTM_TRY(ttm_array_new(&made, 1, sizeof *made, "a profile"));
     made->stream = stream;
+    made->detail = detail;
     *profile = made;
     return TTM_OK;
 }
@@ -303,7 +383,8 @@ void ttm_profile_destroy(ttm_profile *profile)
     free(profile->hashes);
     free(profile->slots);
     free(profile->calls);
-    free(profile->events);
+    free(profile->marked);
+    free(profile->marks);
     free(profile);
 }
 
@@ -354,7 +435,7 @@ out:
 
 const ttm_profile_call *ttm_profile_calls(const ttm_profile *profile, size_t *count)
 {
-    *count = profile->call_count;
+    *count = profile->detail == TTM_PROFILE_CALLS ? profile->call_count : 0;
     return profile->calls;
 }
 

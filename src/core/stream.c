@@ -77,11 +77,6 @@ int ttm_stream_is_planning(const ttm_stream *stream)
     return stream->handle == NULL;
 }
 
-void ttm_stream_set_profiling(ttm_stream *stream, int enabled)
-{
-    stream->profiling = enabled != 0;
-}
-
 ttm_op_statistics ttm_stream_statistics(const ttm_stream *stream, ttm_opcode opcode)
 {
     if ((int)opcode < 0 || opcode >= TTM_OP_COUNT) {

@@ -9,23 +9,26 @@
 
 /** Sums over profiled steps. Zeroed means empty. */
 typedef struct bench_breakdown {
-    bench_series walls;   /**< Host time of each profiled step, */
-    bench_series devices; /**< device time, */
-    bench_series sums;    /**< ops and gaps together, */
-    bench_series gaps;    /**< gaps alone. */
+    bench_series slowdowns; /**< Host time of each profiled step over that of its unwatched twin. */
+    bench_series accounts;  /**< Of each profiled step: device time in ops and gaps over its host
+                               time. */
+    size_t steps;
     double fallback_calls;
     double calls;
 } bench_breakdown;
 
 /** Adds a stopped profile of one step: a value to each entry of the groups "op", "layer", "part"
- * and "call". */
+ * and "call", and to "wall", "device", "ops" and "gaps" of group "profile". `unwatched_ns` is the
+ * host time of the same step without the profiler. */
 void bench_breakdown_add(bench_breakdown *breakdown, bench_session *session,
-                         const ttm_profile *profile);
+                         const ttm_profile *profile, double unwatched_ns);
 
-/** Sets shares, floors and the facts of section "step". `plain` are host times of the same steps
- * without the profiler. Frees the breakdown. */
-void bench_breakdown_finish(bench_breakdown *breakdown, bench_session *session,
-                            const bench_series *plain);
+/** Sets shares, floors and the facts of section "step"; `name` is the entry of the unwatched steps.
+ */
+void bench_breakdown_finish(bench_breakdown *breakdown, bench_session *session, const char *name);
+
+/** Frees what a breakdown owns. */
+void bench_breakdown_free(bench_breakdown *breakdown);
 
 /** Writes a profile as Chrome trace events to `path`. Returns 0, after a message, on failure. */
 int bench_write_trace(const char *path, const ttm_profile *profile, const bench_result *result,

@@ -36,6 +36,7 @@ typedef struct comparison {
 static bool is_compared(const bench_entry *entry)
 {
     return strcmp(entry->group, "part") != 0 && strcmp(entry->group, "call") != 0 &&
+           strcmp(entry->group, "profile") != 0 &&
            (isnan(entry->share) || entry->share >= least_share);
 }
 

@@ -1,7 +1,7 @@
 /* ttm-bench generate: a prompt, then tokens one by one, unwatched and profiled in turn. */
-#include "bench/breakdown.h"
 #include "bench/commands.h"
 #include "bench/measure.h"
+#include "bench/steps.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,11 +14,9 @@ typedef struct generate_work {
     ttm_gpt2_config config;
     ttm_model *model;
     ttm_generator *generator;
-    ttm_profile *profile;
+    bench_steps steps;
     int32_t *prompt; /* [batch, prompt] */
     int32_t *next;   /* [batch] */
-    bench_series plain;
-    bench_breakdown breakdown;
 } generate_work;
 
 static ttm_status open_work(generate_work *work, bench_session *session)
@@ -37,9 +35,6 @@ static ttm_status open_work(generate_work *work, bench_session *session)
     if (status == TTM_OK) {
         status = ttm_generator_create(&work->generator, work->model, session->stream, &options);
     }
-    if (status == TTM_OK) {
-        status = ttm_profile_create(&work->profile, session->stream);
-    }
     const size_t count = (size_t)(arguments->batch * arguments->prompt);
     work->prompt = calloc(count, sizeof *work->prompt);
     work->next = calloc((size_t)arguments->batch, sizeof *work->next);
@@ -56,11 +51,10 @@ static ttm_status open_work(generate_work *work, bench_session *session)
 
 static void close_work(generate_work *work)
 {
-    ttm_profile_destroy(work->profile);
+    bench_steps_close(&work->steps);
     ttm_generator_destroy(work->generator);
     ttm_model_destroy(work->model);
     ttm_gpt2_config_free(&work->config);
-    bench_series_free(&work->plain);
     free(work->prompt);
     free(work->next);
 }
@@ -78,8 +72,9 @@ static ttm_status prefill(generate_work *work)
 }
 
 /* The most probable token of each sequence, then one step. */
-static ttm_status next_token(generate_work *work)
+static ttm_status next_token(void *user)
 {
+    generate_work *work = user;
     ttm_sampling sampling = TTM_SAMPLING_INIT;
     sampling.temperature = 0.0;
     ttm_status status = TTM_OK;
@@ -89,17 +84,6 @@ static ttm_status next_token(generate_work *work)
                             work->config.vocab_size, &sampling, 0);
     }
     return status == TTM_OK ? ttm_generator_step(work->generator, work->next) : status;
-}
-
-static ttm_status profiled_token(generate_work *work)
-{
-    ttm_status status = ttm_profile_start(work->profile);
-    if (status == TTM_OK) {
-        status = next_token(work);
-        const ttm_status stopped = ttm_profile_stop(work->profile);
-        status = status == TTM_OK ? stopped : status;
-    }
-    return status;
 }
 
 static ttm_status measure_prefill(generate_work *work)
@@ -124,47 +108,27 @@ static ttm_status measure_prefill(generate_work *work)
 static ttm_status measure_tokens(generate_work *work)
 {
     bench_session *session = work->session;
-    bench_result *result = &session->result;
-    bool room = bench_add_entry(result, "step", "token", "", "") != NULL &&
-                bench_series_begin_round(&work->plain);
-    ttm_status status = TTM_OK;
-    for (int k = 0; k < 4 && status == TTM_OK; k++) {
-        status = next_token(work);
+    ttm_status status = bench_steps_open(&work->steps, session, "token", next_token, work);
+    if (status == TTM_OK) {
+        status = bench_steps_warm_up(&work->steps);
     }
-    bench_progress(session, "tokens");
-    for (int64_t k = 0; k < session->arguments->tokens && status == TTM_OK && room; k++) {
-        const double began = bench_now_ns();
-        status = next_token(work);
-        const double elapsed = bench_now_ns() - began;
-        bench_entry *entry = bench_find_entry(result, "step", "token");
-        room = bench_series_add(&work->plain, elapsed) && bench_series_add(&entry->series, elapsed);
-        if (status == TTM_OK) {
-            status = profiled_token(work);
-        }
-        if (status == TTM_OK) {
-            bench_breakdown_add(&work->breakdown, session, work->profile);
-        }
-    }
-    result->out_of_memory |= !room;
-    bench_progress(session, NULL);
-    return status;
+    return status == TTM_OK ? bench_steps_measure(&work->steps, session->arguments->tokens)
+                            : status;
 }
 
 /* Every step reads all weights that it computes with: the floor of one token. */
-static void note_speed(generate_work *work)
+static void note_speed(const generate_work *work, bench_entry *token)
 {
     bench_session *session = work->session;
     bench_result *result = &session->result;
     const double batch = (double)session->arguments->batch;
-    const double wall = bench_median(work->plain.values, work->plain.count);
+    const double wall = token->wall_ns;
     double bytes = 0.0;
     for (size_t k = 0; k < result->entry_count; k++) {
         if (strcmp(result->entries[k].group, "op") == 0) {
             bytes += result->entries[k].bytes;
         }
     }
-    bench_entry *token = bench_find_entry(result, "step", "token");
-    token->wall_ns = wall;
     token->bytes = bytes;
     if (session->roofs.memory > 0.0) {
         token->floor_ns = bytes / session->roofs.memory * 1e9;
@@ -197,13 +161,9 @@ ttm_status bench_run_generate(bench_session *session)
         status = measure_tokens(&work);
     }
     if (status == TTM_OK) {
-        bench_breakdown_finish(&work.breakdown, session, &work.plain);
-        note_speed(&work);
-        if (session->arguments->trace != NULL &&
-            !bench_write_trace(session->arguments->trace, work.profile, &session->result,
-                               session->arguments->preset)) {
-            status = TTM_ERROR_IO;
-        }
+        bench_entry *token = NULL;
+        status = bench_steps_finish(&token, &work.steps);
+        note_speed(&work, token);
     }
     close_work(&work);
     return status;

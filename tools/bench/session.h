@@ -62,6 +62,7 @@ typedef struct bench_session {
     double cache_bytes; /**< Of the host's last level; 0 unknown or another device. */
     bench_result result;
     uint64_t random_seed;
+    bool failure_told; /**< What failed has been reported: libttm has no message of it. */
 } bench_session;
 
 /** Opens the device, notes device, settings and environment. */

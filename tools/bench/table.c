@@ -71,8 +71,13 @@ static palette choose_palette(FILE *file)
 
 static bool is_fraction(const char *name)
 {
-    static const char *const names[] = {"gap_share", "profiler_slowdown", "model_flop_utilisation",
-                                        "of_memory_floor", "ops_and_gaps_over_wall"};
+    static const char *const names[] = {"gap_share",
+                                        "profiler_slowdown",
+                                        "profiler_slowdown_low",
+                                        "profiler_slowdown_high",
+                                        "model_flop_utilisation",
+                                        "of_memory_floor",
+                                        "ops_and_gaps_over_wall"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         if (strcmp(name, names[k]) == 0) {
             return true;
@@ -205,13 +210,20 @@ void bench_print_result(FILE *file, const bench_result *result)
         print_facts(file, result, sections[k], &paint);
     }
     for (size_t k = 0; k < result->entry_count; k++) {
-        bool printed = false;
+        bool printed = strcmp(result->entries[k].group, "profile") == 0; /* Totals say it. */
         for (size_t before = 0; before < k && !printed; before++) {
             printed = strcmp(result->entries[before].group, result->entries[k].group) == 0;
         }
         if (!printed) {
             print_group(file, result, result->entries[k].group, &paint);
         }
+    }
+    const double slowdown = bench_number(result, "step", "profiler_slowdown");
+    if (slowdown > 0.02) {
+        fprintf(file,
+                "%sprofiling made steps %.1f%% slower, which is in the times by op; speeds are of "
+                "unwatched steps%s\n",
+                paint.fair, 100.0 * slowdown, paint.end);
     }
     const double stolen = bench_number(result, "environment", "processor_time_stolen");
     const double load = bench_number(result, "environment", "load_before");

@@ -1,16 +1,12 @@
 /* ttm-bench train: whole optimiser steps on random tokens, unwatched and profiled in turn. */
-#include "bench/breakdown.h"
 #include "bench/commands.h"
-#include "bench/measure.h"
+#include "bench/steps.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <ttm/compute.h>
 #include <ttm/model.h>
 #include <ttm/random.h>
 #include <ttm/trainer.h>
-
-enum { MOST_WARM_UPS = 12 };
 
 /* Everything that a step needs. */
 typedef struct train_work {
@@ -26,9 +22,7 @@ typedef struct train_work {
     int64_t batch;
     int64_t seq;
     int64_t step;
-    ttm_profile *profile;
-    bench_series plain;
-    bench_breakdown breakdown;
+    bench_steps steps;
 } train_work;
 
 static ttm_status open_buffers(train_work *work)
@@ -64,45 +58,6 @@ static ttm_status open_buffers(train_work *work)
     return status;
 }
 
-static ttm_status open_work(train_work *work, bench_session *session)
-{
-    const bench_arguments *arguments = session->arguments;
-    *work = (train_work){.session = session, .config = TTM_GPT2_CONFIG_EMPTY};
-    ttm_status status = bench_configure(&work->config, arguments);
-    if (status != TTM_OK) {
-        return status;
-    }
-    work->batch = arguments->batch;
-    work->seq = arguments->seq < work->config.context ? arguments->seq : work->config.context;
-    ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
-    options.training = true;
-    options.batch = work->batch;
-    options.seq = work->seq;
-    status = ttm_model_create(&work->model, session->device, &work->config, &options);
-    if (status == TTM_OK) {
-        status = ttm_model_init_parameters(work->model, session->stream, NULL);
-    }
-    if (status == TTM_OK) {
-        status = open_buffers(work);
-    }
-    return status == TTM_OK ? ttm_profile_create(&work->profile, session->stream) : status;
-}
-
-static void close_work(train_work *work)
-{
-    ttm_device *device = work->session->device;
-    ttm_profile_destroy(work->profile);
-    ttm_tensor_free(&work->tokens, device);
-    ttm_tensor_free(&work->targets, device);
-    ttm_tensor_free(&work->moments[0], device);
-    ttm_tensor_free(&work->moments[1], device);
-    ttm_tensor_free(&work->scalars, device);
-    ttm_model_destroy(work->model);
-    ttm_gpt2_config_free(&work->config);
-    bench_series_free(&work->plain);
-    free(work->host_tokens);
-}
-
 static ttm_status update(train_work *work)
 {
     ttm_stream *stream = work->session->stream;
@@ -129,8 +84,9 @@ static ttm_status update(train_work *work)
 }
 
 /* One step as the trainer takes it: batch in, passes, optimiser, loss out. */
-static ttm_status take_step(train_work *work)
+static ttm_status take_step(void *user)
 {
+    train_work *work = user;
     ttm_stream *stream = work->session->stream;
     const int64_t one = 1;
     float scalars[2];
@@ -158,69 +114,44 @@ static ttm_status take_step(train_work *work)
     return status == TTM_OK ? ttm_tensor_read(stream, scalars, &work->scalars) : status;
 }
 
-static ttm_status time_plain_step(double *elapsed_ns, train_work *work)
+static ttm_status open_work(train_work *work, bench_session *session)
 {
-    const double began = bench_now_ns();
-    ttm_status status = take_step(work);
+    const bench_arguments *arguments = session->arguments;
+    *work = (train_work){.session = session, .config = TTM_GPT2_CONFIG_EMPTY};
+    ttm_status status = bench_configure(&work->config, arguments);
+    if (status != TTM_OK) {
+        return status;
+    }
+    work->batch = arguments->batch;
+    work->seq = arguments->seq < work->config.context ? arguments->seq : work->config.context;
+    ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
+    options.training = true;
+    options.batch = work->batch;
+    options.seq = work->seq;
+    status = ttm_model_create(&work->model, session->device, &work->config, &options);
     if (status == TTM_OK) {
-        status = ttm_stream_synchronize(work->session->stream);
+        status = ttm_model_init_parameters(work->model, session->stream, NULL);
     }
-    *elapsed_ns = bench_now_ns() - began;
-    return status;
-}
-
-static ttm_status profile_step(train_work *work)
-{
-    ttm_status status = ttm_profile_start(work->profile);
     if (status == TTM_OK) {
-        status = take_step(work);
-        const ttm_status stopped = ttm_profile_stop(work->profile);
-        status = status == TTM_OK ? stopped : status;
+        status = open_buffers(work);
     }
-    return status;
+    return status == TTM_OK
+               ? bench_steps_open(&work->steps, session, "training step", take_step, work)
+               : status;
 }
 
-/* Steps until one is no longer faster than the one before it. */
-static ttm_status warm_up(train_work *work)
+static void close_work(train_work *work)
 {
-    double before = INFINITY;
-    for (int k = 0; k < MOST_WARM_UPS; k++) {
-        double elapsed = 0.0;
-        const ttm_status status = time_plain_step(&elapsed, work);
-        if (status != TTM_OK || (k >= 2 && elapsed > 0.97 * before)) {
-            return status;
-        }
-        before = elapsed;
-    }
-    return TTM_OK;
-}
-
-/* Unwatched and profiled steps in turn, so that a drift of the machine meets both alike. */
-static ttm_status measure_steps(train_work *work)
-{
-    bench_session *session = work->session;
-    bench_entry *entry = bench_add_entry(&session->result, "step", "training step", "", "");
-    bool room = entry != NULL && bench_series_begin_round(&work->plain);
-    ttm_status status = warm_up(work);
-    for (int64_t k = 0; k < session->arguments->steps && status == TTM_OK && room; k++) {
-        char text[64];
-        double elapsed = 0.0;
-        snprintf(text, sizeof text, "step %lld of %lld", (long long)k + 1,
-                 (long long)session->arguments->steps);
-        bench_progress(session, text);
-        status = time_plain_step(&elapsed, work);
-        entry = bench_find_entry(&session->result, "step", "training step");
-        room = bench_series_add(&work->plain, elapsed) && bench_series_add(&entry->series, elapsed);
-        if (status == TTM_OK) {
-            status = profile_step(work);
-        }
-        if (status == TTM_OK) {
-            bench_breakdown_add(&work->breakdown, session, work->profile);
-        }
-    }
-    session->result.out_of_memory |= !room;
-    bench_progress(session, NULL);
-    return status;
+    ttm_device *device = work->session->device;
+    bench_steps_close(&work->steps);
+    ttm_tensor_free(&work->tokens, device);
+    ttm_tensor_free(&work->targets, device);
+    ttm_tensor_free(&work->moments[0], device);
+    ttm_tensor_free(&work->moments[1], device);
+    ttm_tensor_free(&work->scalars, device);
+    ttm_model_destroy(work->model);
+    ttm_gpt2_config_free(&work->config);
+    free(work->host_tokens);
 }
 
 /* Floating-point operations that a token needs, forward and backward: 6 for each element of a
@@ -263,15 +194,13 @@ static ttm_status note_memory(train_work *work)
     return TTM_OK;
 }
 
-static void note_speed(train_work *work)
+static void note_speed(const train_work *work, bench_entry *step)
 {
     bench_session *session = work->session;
     bench_result *result = &session->result;
     const double tokens = (double)(work->batch * work->seq);
-    const double wall = bench_median(work->plain.values, work->plain.count);
+    const double wall = step->wall_ns;
     const double flops = model_flops(work);
-    bench_entry *step = bench_find_entry(result, "step", "training step");
-    step->wall_ns = wall;
     step->operations = flops * tokens;
     bench_set_number(result, "step", "tokens", tokens);
     bench_set_number(result, "step", "tokens_per_second", tokens / wall * 1e9);
@@ -296,7 +225,10 @@ ttm_status bench_run_train(bench_session *session)
     }
     status = open_work(&work, session);
     if (status == TTM_OK) {
-        status = measure_steps(&work);
+        status = bench_steps_warm_up(&work.steps);
+    }
+    if (status == TTM_OK) {
+        status = bench_steps_measure(&work.steps, session->arguments->steps);
     }
     if (status == TTM_OK) {
         bench_set_number(&session->result, "memory", "measured_peak_bytes",
@@ -304,13 +236,9 @@ ttm_status bench_run_train(bench_session *session)
         status = note_memory(&work);
     }
     if (status == TTM_OK) {
-        bench_breakdown_finish(&work.breakdown, session, &work.plain);
-        note_speed(&work);
-        if (session->arguments->trace != NULL &&
-            !bench_write_trace(session->arguments->trace, work.profile, &session->result,
-                               session->arguments->preset)) {
-            status = TTM_ERROR_IO;
-        }
+        bench_entry *step = NULL;
+        status = bench_steps_finish(&step, &work.steps);
+        note_speed(&work, step);
     }
     close_work(&work);
     return status;

@@ -28,7 +28,7 @@ static int set_up(void **state)
     assert_int_equal(ttm_tensor_alloc(&shared.a, shared.device, TTM_F32, 2, shape), TTM_OK);
     assert_int_equal(ttm_tensor_alloc(&shared.b, shared.device, TTM_F32, 2, shape), TTM_OK);
     assert_int_equal(ttm_fill(shared.stream, &shared.a, 1.0), TTM_OK);
-    assert_int_equal(ttm_profile_create(&shared.profile, shared.stream), TTM_OK);
+    assert_int_equal(ttm_profile_create(&shared.profile, shared.stream, TTM_PROFILE_CALLS), TTM_OK);
     *state = &shared;
     return 0;
 }
@@ -137,19 +137,56 @@ static void many_kinds_of_calls_are_told_apart(void **state)
     assert_int_equal(count, KINDS);
 }
 
+/* However many calls there are, and decomposed ones among them. */
+static void totals_are_what_the_calls_add_up_to(void **state)
+{
+    fixture *shared = *state;
+    enum { CALLS = 10000 };
+    size_t count = 0;
+    ttm_profile *totals = NULL;
+    assert_int_equal(ttm_profile_create(&totals, shared->stream, TTM_PROFILE_TOTALS), TTM_OK);
+    assert_int_equal(ttm_profile_start(totals), TTM_OK);
+    for (int k = 0; k < CALLS; k++) {
+        assert_int_equal(ttm_gelu(shared->stream, &shared->b, &shared->a), TTM_OK);
+    }
+    assert_int_equal(ttm_fill(shared->stream, &shared->b, 2.0), TTM_OK);
+    assert_int_equal(ttm_profile_stop(totals), TTM_OK);
+    const ttm_profile_op *ops = ttm_profile_ops(totals, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(ops[0].calls, CALLS);
+    assert_int_equal(ops[1].calls, 1);
+    assert_int_equal(ops[0].decomposed_calls + ops[0].host_calls, 0);
+    assert_true(ops[0].device_ns > ops[1].device_ns);
+    assert_true(ops[0].device_ns + ops[1].device_ns <= ttm_profile_device_ns(totals));
+    ttm_profile_calls(totals, &count);
+    assert_int_equal(count, 0);
+    ttm_profile_destroy(totals);
+
+    assert_int_equal(ttm_profile_start(shared->profile), TTM_OK);
+    assert_int_equal(ttm_gelu(shared->stream, &shared->b, &shared->a), TTM_OK);
+    assert_int_equal(ttm_gelu(shared->stream, &shared->b, &shared->a), TTM_OK);
+    assert_int_equal(ttm_profile_stop(shared->profile), TTM_OK);
+    const ttm_profile_call *calls = ttm_profile_calls(shared->profile, &count);
+    assert_int_equal(count, 2);
+    ops = ttm_profile_ops(shared->profile, &count);
+    assert_int_equal(ops[0].calls, 2);
+    assert_int_equal(ops[0].device_ns,
+                     calls[0].end_ns - calls[0].start_ns + calls[1].end_ns - calls[1].start_ns);
+}
+
 static void misuse_is_refused(void **state)
 {
     fixture *shared = *state;
     ttm_profile *other = NULL;
     ttm_stream *planning = NULL;
     assert_int_equal(ttm_profile_stop(shared->profile), TTM_ERROR_ARGUMENT);
-    assert_int_equal(ttm_profile_create(&other, shared->stream), TTM_OK);
+    assert_int_equal(ttm_profile_create(&other, shared->stream, TTM_PROFILE_CALLS), TTM_OK);
     assert_int_equal(ttm_profile_start(shared->profile), TTM_OK);
     assert_int_equal(ttm_profile_start(other), TTM_ERROR_ARGUMENT);
     ttm_profile_destroy(other);
     assert_int_equal(ttm_profile_stop(shared->profile), TTM_OK);
     assert_int_equal(ttm_stream_create_planning(&planning, shared->device), TTM_OK);
-    assert_int_equal(ttm_profile_create(&other, planning), TTM_ERROR_ARGUMENT);
+    assert_int_equal(ttm_profile_create(&other, planning, TTM_PROFILE_CALLS), TTM_ERROR_ARGUMENT);
     assert_null(other);
     ttm_stream_destroy(planning);
     ttm_profile_destroy(NULL);
@@ -163,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(labels_carry_the_layer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_profile_starts_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_kinds_of_calls_are_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(totals_are_what_the_calls_add_up_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(misuse_is_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
