@@ -239,8 +239,14 @@ typedef struct ttm_layer_norm_backward_params {
  * H, Tq]. With causal set query i sees keys j ≤ i + (Tk − Tq), Tk ≥ Tq; else all. dropped(p)_ij =
  * p_ij·keep/(1 − dropout) with keep by DROPOUT's rule at element number ((b·H + h)·Tq + i)·Tk + j.
  * A backend shouldn't hold B·H·Tq·Tk scores at once. The last stride of q, k, v and out is 1.
- * Accuracy: out 8·(D + 16)·u32·max|v| scaled by max(1, scale·max|q|·max|k|·√D), plus one rounding;
- * lse the same with 1 for max|v|. */
+ *
+ * Accuracy: that of independent roundings in f32, 8 standard deviations. For query i, s_ij the
+ * scores and m_i their maximum, n the keys that it sees and sums going over these, w_ij =
+ * keep/(1 − dropout), A_ij = |scale|·Σ_d |q_id·k_jd|, the relative error of p_ij has, in units of
+ * u32², the variance V_ij = ((D + 2)·A_ij² + 4·(s_ij − m_i)² + 16)/3. Errors are at most
+ * - lse_i: 8·u32·√(Σ_j p_ij²·V_ij + n/3) + 4·u32·(1 + |lse_i|)
+ * - out_id: 8·u32·√(Σ_j p_ij²·(w_ij·v_jd − out_id)²·V_ij + n/3·(Σ_j p_ij·|w_ij·v_jd|)² +
+ *   n/3·out_id²) + (2·u32 + u)·|out_id| */
 enum {
     TTM_ATTENTION_OUT = 0,
     TTM_ATTENTION_Q = 1,
@@ -260,7 +266,16 @@ typedef struct ttm_attention_params {
  * -------------------------------------------------------------------------------------------
  * Gradients of ATTENTION with the same parameters: dq, dk, dv (written, not accumulated) from dout,
  * q, k, v, out and lse. Shapes as there; dq like q, dk like k, dv like v, dout like out; last
- * strides 1. Deterministic: no atomic sums. Accuracy: as ATTENTION's, times √(Tk)·max|dout|. */
+ * strides 1. Deterministic: no atomic sums. p is exp(scale·q·kᵀ − lse) with the lse that is given,
+ * and Δ_i = Σ_d dout_id·out_id with the out that is given.
+ *
+ * Accuracy: as ATTENTION's, with lse_i for m_i in V_ij. With dp_ij = w_ij·Σ_d dout_id·v_jd, ds_ij =
+ * p_ij·(dp_ij − Δ_i), B_ij and C_i the sums of absolute values that dp_ij and Δ_i are sums of, n
+ * the terms of the sum in question, W_ij = p_ij²·((dp_ij − Δ_i)²·(V_ij + 2) + (D + 2)/3·B_ij² +
+ * (dp_ij² + Δ_i²)/3) and Y_i = D/3·C_i², errors are at most 8·u32·√variance + (2·u32 + u)·|exact|:
+ * - dq_id: scale²·(Σ_j k_jd²·W_ij + (Σ_j p_ij·k_jd)²·Y_i + n/3·(Σ_j |ds_ij·k_jd|)²)
+ * - dk_jd: scale²·(Σ_i q_id²·(W_ij + p_ij²·Y_i) + n/3·(Σ_i |ds_ij·q_id|)²)
+ * - dv_jd: Σ_i (w_ij·p_ij·dout_id)²·(V_ij + 1) + n/3·(Σ_i |w_ij·p_ij·dout_id|)² */
 enum {
     TTM_ATTENTION_BACKWARD_DQ = 0,
     TTM_ATTENTION_BACKWARD_DK = 1,

@@ -1,9 +1,13 @@
-/* One bound function an op. u is the unit round-off of the output's type, sum_unit that of sums
- * (f32, or f64 where everything is); where a contract says "plus one rounding", that is u·|exact|.
+/* One bound function an op; attention's are in bounds_attention.c. u is the unit round-off of the
+ * output's type, sum_unit that of sums (f32, or f64 where everything is); where a contract says
+ * "plus one rounding", that is u·|exact|.
  *
  * To each bound comes a smallest absolute error, the size of the type's smallest normal number:
  * results below it may be flushed to zero. */
 #include "conformance/bounds.h"
+
+#include "conformance/bounds_attention.h"
+#include "core/error.h"
 
 #include <float.h>
 #include <math.h>
@@ -55,15 +59,6 @@ static const double *values(const bound_question *q, uint32_t slot)
 static double magnitude(const bound_question *q, uint32_t slot, int64_t i)
 {
     return values(q, slot) != NULL ? fabs(values(q, slot)[i]) : 0.0;
-}
-
-static double largest(const bound_question *q, uint32_t slot)
-{
-    double result = 0.0;
-    for (int64_t i = 0; i < q->made->slots[slot].count; i++) {
-        result = fmax(result, magnitude(q, slot, i));
-    }
-    return result;
 }
 
 static double output_unit(const bound_question *q)
@@ -277,34 +272,6 @@ static void layer_norm_backward(double *bounds, const bound_question *q)
     }
 }
 
-/* 8·(D + 16)·u32·max(1, scale·max|q|·max|k|·√D)·factor, over the probability of keeping. */
-static void attention_bound(double *bounds, const bound_question *q, uint32_t q_slot,
-                            uint32_t k_slot, double factor)
-{
-    const ttm_attention_params *params = &q->made->params.attention;
-    const double size = (double)q->made->slots[q_slot].shape[3];
-    const double spread = params->scale * largest(q, q_slot) * largest(q, k_slot) * sqrt(size);
-    const double error = 8.0 * (size + 16.0) * sum_unit(q->made) * fmax(1.0, spread) * factor /
-                         (1.0 - params->dropout);
-    for (int64_t i = 0; i < count_of(q); i++) {
-        bounds[i] = error + output_unit(q) * fabs(exact_values(q)[i]);
-    }
-}
-
-static void attention(double *bounds, const bound_question *q)
-{
-    const double factor = q->slot == TTM_ATTENTION_LSE ? 1.0 : largest(q, TTM_ATTENTION_V);
-    attention_bound(bounds, q, TTM_ATTENTION_Q, TTM_ATTENTION_K, factor);
-}
-
-static void attention_backward(double *bounds, const bound_question *q)
-{
-    const double keys = (double)q->made->slots[TTM_ATTENTION_BACKWARD_K].shape[2];
-    const double factor =
-        largest(q, TTM_ATTENTION_BACKWARD_V) * sqrt(keys) * largest(q, TTM_ATTENTION_BACKWARD_DOUT);
-    attention_bound(bounds, q, TTM_ATTENTION_BACKWARD_Q, TTM_ATTENTION_BACKWARD_K, factor);
-}
-
 /* exact of dlogits is scale·(softmax − [target]), so |exact| is what the bound multiplies for all
  * columns but the target's, where it is at most scale. */
 static void cross_entropy(double *bounds, const bound_question *q)
@@ -362,7 +329,8 @@ static void embedding_backward(double *bounds, const bound_question *q)
     }
 }
 
-/* 32·u32 of every term of m, v and p; the segment tells which elements are touched at all. */
+/* 32·u32 of every term of m, v and p, and for bf16 moments a whole unit, since they are rounded to
+ * either side; the segment tells which elements are touched at all. */
 static void adamw_segment(double *bounds, const bound_question *q, const ttm_adamw_segment *segment,
                           double gradient_factor)
 {
@@ -516,8 +484,6 @@ static void (*const bound_functions[TTM_OP_COUNT])(double *bounds, const bound_q
     [TTM_OP_SOFTMAX] = softmax,
     [TTM_OP_LAYER_NORM] = layer_norm,
     [TTM_OP_LAYER_NORM_BACKWARD] = layer_norm_backward,
-    [TTM_OP_ATTENTION] = attention,
-    [TTM_OP_ATTENTION_BACKWARD] = attention_backward,
     [TTM_OP_CROSS_ENTROPY] = cross_entropy,
     [TTM_OP_EMBEDDING] = embedding,
     [TTM_OP_EMBEDDING_BACKWARD] = embedding_backward,
@@ -528,12 +494,20 @@ static void (*const bound_functions[TTM_OP_COUNT])(double *bounds, const bound_q
     [TTM_OP_TT_LINEAR_BACKWARD] = tt_linear_backward,
 };
 
-void bound_compute(double *bounds, const bound_question *question)
+ttm_status bound_compute(double *bounds, const bound_question *question)
 {
-    bound_functions[question->made->opcode](bounds, question);
+    if (question->made->opcode == TTM_OP_ATTENTION) {
+        TTM_TRY(bound_attention(bounds, question, sum_unit(question->made), output_unit(question)));
+    } else if (question->made->opcode == TTM_OP_ATTENTION_BACKWARD) {
+        TTM_TRY(bound_attention_backward(bounds, question, sum_unit(question->made),
+                                         output_unit(question)));
+    } else {
+        bound_functions[question->made->opcode](bounds, question);
+    }
     for (int64_t i = 0; i < count_of(question); i++) {
         if (bounds[i] > 0.0) {
             bounds[i] += tiny(question->made->slots[question->slot].dtype);
         }
     }
+    return TTM_OK;
 }

@@ -18,6 +18,6 @@ typedef struct bound_question {
 bool bound_needs_absolute(ttm_opcode opcode);
 
 /** bounds[i] = the largest |result − exact| allowed for element i of the slot. */
-void bound_compute(double *bounds, const bound_question *question);
+TTM_CHECKED ttm_status bound_compute(double *bounds, const bound_question *question);
 
 #endif

@@ -229,9 +229,11 @@ static ttm_status check_results(check_verdict *verdict, const struct images *ima
             break;
         }
         bounds = larger;
-        bound_compute(bounds, &question);
-        compare_slot(verdict, images->after[0][made->same_as[slot]], made, slot, exact.values[slot],
-                     bounds);
+        status = bound_compute(bounds, &question);
+        if (status == TTM_OK) {
+            compare_slot(verdict, images->after[0][made->same_as[slot]], made, slot,
+                         exact.values[slot], bounds);
+        }
     }
     free(bounds);
     case_results_free(&absolute);
