@@ -18,7 +18,8 @@ typedef struct adamw_chunk {
 static int adamw_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return opencl_all_floats(op) && op->tensors[TTM_ADAMW_PARAMETERS].dtype == TTM_F32;
+    return opencl_all_floats(op) && op->tensors[TTM_ADAMW_PARAMETERS].dtype == TTM_F32 &&
+           op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype == TTM_F32;
 }
 
 static int64_t count_chunks(const ttm_adamw_params *params)

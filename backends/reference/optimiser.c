@@ -1,6 +1,9 @@
 /* ADAMW: Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101). */
 #include <math.h>
 
+#include <ttm/random.h>
+
+#include "common/float_formats.h"
 #include "reference/access.h"
 #include "reference/run.h"
 
@@ -31,6 +34,23 @@ static void step(double *p, double *m, double *v, const double *g, int64_t count
     }
 }
 
+/* x rounded up or down to bf16 by 16 random bits, so that its mean is x. */
+static double round_stochastically(double x, uint32_t bits)
+{
+    const float nearest = (float)x;
+    return (double)float_of_bits((float_bits(nearest) + bits) & 0xffff0000u);
+}
+
+/* Rounds new moments that are stored as bf16; element i of the span is number first + i of all. */
+static void round_moments(double *m, double *v, int64_t first, int64_t count, int64_t step)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const uint32_t word = ttm_philox_u32((uint64_t)step, (uint64_t)(first + i));
+        m[i] = round_stochastically(m[i], word & 0xffffu);
+        v[i] = round_stochastically(v[i], word >> 16);
+    }
+}
+
 static void update_span(const ttm_op *op, const struct span *span, double factor,
                         const ttm_adamw_segment *segment)
 {
@@ -47,6 +67,10 @@ static void update_span(const ttm_op *op, const struct span *span, double factor
         g[i] *= factor;
     }
     step(p, m, v, g, span->count, op->params, segment);
+    if (tensors[TTM_ADAMW_FIRST_MOMENT].dtype == TTM_BF16) {
+        const ttm_adamw_params *params = op->params;
+        round_moments(m, v, span->start, span->count, params->step);
+    }
     store_span(&tensors[TTM_ADAMW_PARAMETERS], span, p);
     store_span(&tensors[TTM_ADAMW_FIRST_MOMENT], span, m);
     store_span(&tensors[TTM_ADAMW_SECOND_MOMENT], span, v);

@@ -10,6 +10,11 @@
  *     … ttm_adamw over ttm_model_parameters and ttm_model_gradients …
  *     ttm_model_parameters_changed(model);
  *
+ * A model of type bf16 has f32 parameters and gradients all the same. Its passes read a second flat
+ * buffer, the working parameters, which are the parameters rounded to bf16; activations and their
+ * gradients are bf16 too. Sums, losses, statistics of layer norms, gradients of parameters and, of
+ * TT-matrices, the cores and what W is summed up in are f32; W is kept in bf16.
+ *
  * Nothing in it waits for the device. A model is used by one thread at a time, its work on one
  * stream at a time. */
 #ifndef TTM_MODEL_H
@@ -101,7 +106,8 @@ typedef enum ttm_tt_reduction {
 typedef struct ttm_model_options {
     size_t struct_size;
     bool training;   /**< Has gradients. Default false. */
-    ttm_dtype dtype; /**< TTM_F32 (default), or TTM_F64 where the device computes in it. */
+    ttm_dtype dtype; /**< TTM_F32 (default), TTM_BF16, or TTM_F64 where the device computes in it.
+                      */
     int64_t batch;   /**< Sequences of the largest batch, */
     int64_t seq;     /**< and its tokens a sequence: memory for them is allocated at creation. 0
                         (default): when first needed. Larger batches later grow it. */
@@ -139,13 +145,20 @@ TTM_API ttm_device *ttm_model_device(const ttm_model *model);
 TTM_API ttm_tensor ttm_model_parameters(const ttm_model *model);
 TTM_API ttm_tensor ttm_model_gradients(const ttm_model *model);
 
+/** Returns the working parameters [buffer_count] of a model of type bf16, absent in others. A pass
+ * brings them up to date; an optimiser may do it instead (ttm_adamw's `working`). */
+TTM_API ttm_tensor ttm_model_working_parameters(const ttm_model *model);
+
 /** Returns one parameter (or its gradient) as a tensor of its shape. */
 TTM_API ttm_tensor ttm_model_parameter(const ttm_model *model, const ttm_parameter *parameter);
 TTM_API ttm_tensor ttm_model_gradient(const ttm_model *model, const ttm_parameter *parameter);
 
-/** Forgets matrices that were built from cores: the next pass or ttm_model_begin_step builds them
- * again. */
+/** Forgets what was made of the parameters, working parameters and matrices of TT layers: the next
+ * pass or ttm_model_begin_step makes it again. */
 TTM_API void ttm_model_parameters_changed(ttm_model *model);
+
+/** Does the same where the working parameters were written together with the parameters. */
+TTM_API void ttm_model_parameters_stepped(ttm_model *model);
 
 /** How parameters begin. Initialise with TTM_MODEL_INIT_OPTIONS_INIT. */
 typedef struct ttm_model_init_options {
@@ -212,7 +225,7 @@ TTM_API TTM_CHECKED ttm_status ttm_model_losses(ttm_model *model, ttm_stream *st
                                                 const ttm_tensor *losses, const ttm_tensor *tokens,
                                                 const ttm_tensor *targets);
 
-/** logits [B·T, vocab], of the model's dtype, for i32 [B, T] `tokens`. */
+/** logits f32 (f64 in an f64 model) [B·T, vocab] for i32 [B, T] `tokens`. */
 TTM_API TTM_CHECKED ttm_status ttm_model_logits(ttm_model *model, ttm_stream *stream,
                                                 const ttm_tensor *logits, const ttm_tensor *tokens);
 
@@ -226,8 +239,9 @@ typedef struct ttm_memory_plan {
     uint64_t activation_bytes; /**< The arena: activations, their gradients, a chunk of logits. */
     uint64_t matrix_bytes;     /**< W of TT layers and, for training, dW. */
     uint64_t workspace_bytes;  /**< Scratch of the stream. */
-    uint64_t total_bytes;      /**< Their sum. Moments of an optimiser (each as large as
-                                  parameter_bytes) and the batches are the trainer's. */
+    uint64_t total_bytes;      /**< Their sum. Moments of an optimiser and the batches are the
+                                  trainer's. */
+    uint64_t working_bytes;    /**< Working parameters of a bf16 model. */
 } ttm_memory_plan;
 
 /** *plan = what a model of `config` with `options` (batch and seq set) will take, found by running
@@ -255,9 +269,9 @@ TTM_API TTM_CHECKED ttm_status ttm_model_load(ttm_model **model, ttm_device *dev
 TTM_API TTM_CHECKED ttm_status ttm_model_read_weights(ttm_model *model, ttm_stream *stream,
                                                       const char *directory);
 
-/** Writes config.json and model.safetensors (f32; f64 for an f64 model) into the existing folder
- * `directory`. Each file appears complete or not at all; to replace both at once, write into a new
- * folder and rename it. TTM_ERROR_IO, TTM_ERROR_OUT_OF_MEMORY. */
+/** Writes config.json and model.safetensors (the parameters: f32, or f64 for an f64 model) into the
+ * existing folder `directory`. Each file appears complete or not at all; to replace both at once,
+ * write into a new folder and rename it. TTM_ERROR_IO, TTM_ERROR_OUT_OF_MEMORY. */
 TTM_API TTM_CHECKED ttm_status ttm_model_save(ttm_model *model, ttm_stream *stream,
                                               const char *directory);
 

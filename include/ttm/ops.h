@@ -349,7 +349,14 @@ enum {
  * the call) are ascending, don't overlap, and tell which elements are updated and how. parameters,
  * m and v are f32 (or all f64); gradients may be of a lower type; `working`, where present,
  * receives the new parameters rounded to its type. A norm_squared that isn't finite makes every
- * parameter NaN-free: nothing is updated. Accuracy: 32·u32 per term. */
+ * parameter NaN-free: nothing is updated. Accuracy: 32·u32 per term.
+ *
+ * Since minor version 1, m and v may be bf16 beside f32 parameters. They are then rounded
+ * stochastically: as f32 numbers whose lower 16 bits are carried up when they and 16 random bits
+ * make 2^16, so that means are exact; a v that changes by less than half a unit a step would
+ * otherwise never change. The bits for element i are those of ttm_philox_u32(step, i) (see
+ * ttm/random.h), the lower 16 for m, the upper for v. p comes from the unrounded moments. Accuracy
+ * of m and v: 2·u more. */
 enum {
     TTM_ADAMW_PARAMETERS = 0, /* inout */
     TTM_ADAMW_GRADIENTS = 1,
@@ -388,8 +395,8 @@ typedef struct ttm_adamw_params {
  * largest product of ranks summed over for one element, Σ_k of inner dimensions of the order
  * chosen; |·|_abs is the same expression with absolute values. */
 
-/* TT_BUILD: w [layers, in, out] (last stride 1) = the matrix of the cores. Accuracy: (Σ r_k +
- * 8)·u32·|·|_abs. */
+/* TT_BUILD: w [layers, in, out] (last stride 1) = the matrix of the cores. Since minor version 1, w
+ * may be bf16 with f32 cores. Accuracy: (Σ r_k + 8)·u32·|·|_abs plus one rounding. */
 enum { TTM_TT_BUILD_W = 0, TTM_TT_BUILD_CORE = 1 /* … 8 */, TTM_TT_BUILD_TENSORS = 9 };
 
 /* TT_GRADIENT: dcore_k = beta·dcore_k + ∂(Σ dw·W)/∂core_k, from dw [layers, in, out] (last stride

@@ -93,6 +93,7 @@ static bool is_native(const ttm_stream *stream, const ttm_op *op)
 {
     const ttm_device *device = stream->device;
     return device->backend->op_supported != NULL &&
+           device->backend->abi_minor >= ttm_op_since_minor(op) &&
            device->backend->op_supported(device->handle, op) != 0;
 }
 

@@ -121,17 +121,19 @@ static const ttm_op_info ops[TTM_OP_COUNT] = {
                                     OPTIONAL("dpositions", "TC", INOUT, RESULT),
                                     REQUIRED("dout", "RC", IN, DATA),
                                     REQUIRED("tokens", "R", IN, INDEX)}},
-    [TTM_OP_ADAMW] =
-        {"adamw",
-         TTM_ADAMW_TENSORS,
-         sizeof(ttm_adamw_params),
-         {REQUIRED("parameters", "N", INOUT, DATA), REQUIRED("gradients", "N", IN, FLOAT),
-          REQUIRED("first_moment", "N", INOUT, DATA), REQUIRED("second_moment", "N", INOUT, DATA),
-          OPTIONAL("norm_squared", "1", IN, ACCUMULATE), OPTIONAL("working", "N", OUT, FLOAT)}},
+    [TTM_OP_ADAMW] = {"adamw",
+                      TTM_ADAMW_TENSORS,
+                      sizeof(ttm_adamw_params),
+                      {REQUIRED("parameters", "N", INOUT, DATA),
+                       REQUIRED("gradients", "N", IN, FLOAT),
+                       REQUIRED("first_moment", "N", INOUT, STORED),
+                       REQUIRED("second_moment", "N", INOUT, STORED),
+                       OPTIONAL("norm_squared", "1", IN, ACCUMULATE),
+                       OPTIONAL("working", "N", OUT, FLOAT)}},
     [TTM_OP_TT_BUILD] = {"tt_build",
                          TTM_TT_BUILD_TENSORS,
                          0,
-                         {REQUIRED("w", "LIO", OUT, DATA), CORES("core", IN, DATA)}},
+                         {REQUIRED("w", "LIO", OUT, STORED), CORES("core", IN, DATA)}},
     [TTM_OP_TT_GRADIENT] = {"tt_gradient",
                             TTM_TT_GRADIENT_TENSORS,
                             sizeof(ttm_tt_gradient_params),
@@ -163,6 +165,18 @@ const char *ttm_op_name(ttm_opcode opcode)
 {
     const ttm_op_info *info = ttm_op_get_info(opcode);
     return info != NULL ? info->name : "unknown";
+}
+
+uint16_t ttm_op_since_minor(const ttm_op *op)
+{
+    switch (op->opcode) {
+    case TTM_OP_ADAMW:
+        return op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype != op->tensors[TTM_ADAMW_PARAMETERS].dtype;
+    case TTM_OP_TT_BUILD:
+        return op->tensors[TTM_TT_BUILD_W].dtype != op->tensors[TTM_TT_BUILD_CORE].dtype;
+    default:
+        return 0;
+    }
 }
 
 /* The beta of an op whose INOUT slots are only written when it is 0; 1 for all others. */

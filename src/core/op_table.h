@@ -13,6 +13,8 @@ typedef enum ttm_slot_role { TTM_SLOT_IN, TTM_SLOT_OUT, TTM_SLOT_INOUT } ttm_slo
 typedef enum ttm_slot_type {
     TTM_TYPE_DATA,       /* The op's float type: one for all slots of this kind. */
     TTM_TYPE_RESULT,     /* One type for all slots of this kind: the data type, or f32. */
+    TTM_TYPE_STORED,     /* One type for all slots of this kind: the data type, or bf16 where that
+                            is f32. */
     TTM_TYPE_ACCUMULATE, /* f32; f64 where the data are f64. */
     TTM_TYPE_INDEX,      /* i32. */
     TTM_TYPE_FLOAT,      /* Any float type. */
@@ -40,6 +42,10 @@ typedef struct ttm_op_info {
 
 /** Returns the table's entry, or NULL for an opcode that doesn't exist. */
 const ttm_op_info *ttm_op_get_info(ttm_opcode opcode);
+
+/** Returns the minor version of the plugin ABI that first allowed an op's combination of types:
+ * older plugins aren't asked for it. */
+uint16_t ttm_op_since_minor(const ttm_op *op);
 
 /** Returns what this very op does with a slot: the table's role, sharpened by the op's parameters
  * (a product with beta = 0 only writes its output, for instance). */

@@ -148,6 +148,7 @@ static ttm_status check_types(const ttm_op *op)
     const ttm_op_info *info = ttm_op_get_info(op->opcode);
     const ttm_dtype data = first_type(op, TTM_TYPE_DATA);
     const ttm_dtype result = first_type(op, TTM_TYPE_RESULT);
+    const ttm_dtype stored = first_type(op, TTM_TYPE_STORED);
     const ttm_dtype accumulate = data == TTM_F64 ? TTM_F64 : TTM_F32;
     for (uint32_t slot = 0; slot < info->slot_count; slot++) {
         if (!ttm_tensor_present(&op->tensors[slot])) {
@@ -161,6 +162,9 @@ static ttm_status check_types(const ttm_op *op)
             break;
         case TTM_TYPE_RESULT:
             fits = dtype == result && (dtype == data || (dtype == TTM_F32 && data != TTM_F64));
+            break;
+        case TTM_TYPE_STORED:
+            fits = dtype == stored && (dtype == data || (dtype == TTM_BF16 && data == TTM_F32));
             break;
         case TTM_TYPE_ACCUMULATE:
             fits = dtype == accumulate;

@@ -10,18 +10,20 @@
 /* With fewer rows the product that gives dwte would be bound by reading and writing dwte. */
 #define LEAST_LOGIT_ROWS 512
 
-/* Places in a flat tensor, handed out from its start. Without a base they are only counted. */
+/* Places in a flat tensor, handed out from its start. Without a base they are only counted. The
+ * base has elements of the wide type, and what is taken of it begins at multiples of the model's
+ * alignment. */
 typedef struct place_cursor {
     const ttm_model *model;
     ttm_tensor base;
-    int64_t used; /* elements */
+    int64_t used; /* elements of the base */
     int64_t peak;
     bool overflow;
 } place_cursor;
 
-static ttm_tensor take(place_cursor *arena, int32_t rank, const int64_t *shape)
+static ttm_tensor take(place_cursor *arena, ttm_dtype dtype, int32_t rank, const int64_t *shape)
 {
-    const ttm_dtype dtype = arena->model->options.dtype;
+    const int64_t base_bytes = (int64_t)ttm_dtype_bytes(arena->model->master_dtype);
     ttm_tensor tensor = ttm_tensor_describe(dtype, rank, shape);
     if (!ttm_tensor_present(&tensor) || ttm_tensor_count(&tensor) > INT64_MAX / 16 - arena->used) {
         arena->overflow = true;
@@ -30,20 +32,30 @@ static ttm_tensor take(place_cursor *arena, int32_t rank, const int64_t *shape)
     if (ttm_tensor_present(&arena->base)) {
         tensor = ttm_tensor_view(&arena->base, arena->used, dtype, rank, shape);
     }
-    arena->used += ttm_model_align(arena->model, ttm_tensor_count(&tensor));
+    const int64_t bytes = ttm_tensor_count(&tensor) * (int64_t)ttm_dtype_bytes(dtype);
+    arena->used += ttm_model_align(arena->model, (bytes + base_bytes - 1) / base_bytes);
     arena->peak = arena->used > arena->peak ? arena->used : arena->peak;
     return tensor;
 }
 
+/* Statistics and losses [count]: of the wide type. */
 static ttm_tensor take1(place_cursor *arena, int64_t count)
 {
-    return take(arena, 1, &count);
+    return take(arena, arena->model->master_dtype, 1, &count);
 }
 
+/* Activations [rows, cols]: of the model's type. */
 static ttm_tensor take2(place_cursor *arena, int64_t rows, int64_t cols)
 {
     const int64_t shape[2] = {rows, cols};
-    return take(arena, 2, shape);
+    return take(arena, arena->model->options.dtype, 2, shape);
+}
+
+/* Logits [rows, vocab] that nothing but a loss or a sampler reads: of the wide type. */
+static ttm_tensor take_final_logits(place_cursor *arena, int64_t rows, int64_t vocab)
+{
+    const int64_t shape[2] = {rows, vocab};
+    return take(arena, arena->model->master_dtype, 2, shape);
 }
 
 static void place_training_layers(ttm_pass *pass, place_cursor *arena)
@@ -61,7 +73,7 @@ static void place_training_layers(ttm_pass *pass, place_cursor *arena)
         kept->rstd_1 = take1(arena, rows);
         kept->qkv = take2(arena, rows, 3 * width);
         kept->attention = take2(arena, rows, width);
-        kept->lse = take(arena, 3, lse_shape);
+        kept->lse = take(arena, pass->model->master_dtype, 3, lse_shape);
         kept->middle = take2(arena, rows, width);
         kept->mean_2 = take1(arena, rows);
         kept->rstd_2 = take1(arena, rows);
@@ -117,7 +129,7 @@ static void place_inference(ttm_pass *pass, place_cursor *arena)
     arena->used = branch;
     pass->expanded = take2(arena, rows, config->inner_width);
     arena->used = layers;
-    pass->logits = take2(arena, pass->logit_rows, config->vocab_size);
+    pass->logits = take_final_logits(arena, pass->logit_rows, config->vocab_size);
     pass->first_input = residual;
     pass->final_input = residual;
     for (int64_t layer = 0; layer < config->layers; layer++) {
@@ -144,7 +156,7 @@ static ttm_status reserve(ttm_model *model, ttm_stream *stream, int64_t count)
         TTM_TRY(ttm_stream_synchronize(stream));
         ttm_tensor_free(&model->arena, model->device);
     }
-    const ttm_status status = ttm_model_allocate(&model->arena, model, count);
+    const ttm_status status = ttm_model_allocate(&model->arena, model, model->master_dtype, count);
     return status == TTM_OK ? TTM_OK : ttm_fail_context(status, "activations");
 }
 
@@ -171,6 +183,7 @@ ttm_status ttm_pass_begin(ttm_pass *pass, ttm_model *model, ttm_stream *stream, 
     *pass = fresh;
     if (stream != NULL) {
         ttm_stream_set_layer(stream, -1); /* A pass that failed may have left one. */
+        TTM_TRY(ttm_model_refresh_working(model, stream));
     }
     if (__builtin_mul_overflow(batch, seq, &pass->rows) || pass->rows > INT32_MAX) {
         return ttm_fail(TTM_ERROR_SHAPE,

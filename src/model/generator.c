@@ -45,8 +45,8 @@ static ttm_status allocate(ttm_generator *generator)
         ttm_array_new(&generator->history, (size_t)token_count, sizeof(int32_t), "a generator"));
     TTM_TRY(ttm_array_new(&generator->next, batch, sizeof(int32_t), "a generator"));
     TTM_TRY(ttm_array_new(&generator->logits, batch * vocab, sizeof(float), "a generator"));
-    return ttm_array_new(&generator->logits_read, batch * vocab, ttm_dtype_bytes(dtype),
-                         "a generator");
+    return ttm_array_new(&generator->logits_read, batch * vocab,
+                         ttm_dtype_bytes(generator->model->master_dtype), "a generator");
 }
 
 ttm_status ttm_generator_create(ttm_generator **generator, ttm_model *model, ttm_stream *stream,
@@ -178,7 +178,7 @@ static void keep_logits(ttm_generator *generator, int64_t sequence, int64_t row)
 {
     const int64_t vocab = generator->model->config.vocab_size;
     float *kept = generator->logits + sequence * vocab;
-    if (generator->model->options.dtype == TTM_F32) {
+    if (generator->model->master_dtype == TTM_F32) {
         memcpy(kept, (const float *)generator->logits_read + row * vocab,
                (size_t)vocab * sizeof *kept);
         return;

@@ -26,10 +26,10 @@ ttm_status ttm_model_losses(ttm_model *model, ttm_stream *stream, const ttm_tens
     TTM_TRY(ttm_check_tokens(model, targets, "targets"));
     TTM_TRY(forward_hidden(&pass, model, stream, tokens, 0));
     if (ttm_tensor_count(targets) != pass.rows || losses->rank != 1 ||
-        losses->shape[0] != pass.rows || losses->dtype != model->options.dtype) {
+        losses->shape[0] != pass.rows || losses->dtype != model->master_dtype) {
         return ttm_fail(TTM_ERROR_SHAPE,
                         "%" PRId64 " tokens need as many targets and %s losses [%" PRId64 "]",
-                        pass.rows, ttm_dtype_name(model->options.dtype), pass.rows);
+                        pass.rows, ttm_dtype_name(model->master_dtype), pass.rows);
     }
     const ttm_tensor flat = ttm_tensor_reshape(targets, 1, &pass.rows);
     for (int64_t start = 0; start < pass.rows; start += pass.logit_rows) {
@@ -52,9 +52,9 @@ ttm_status ttm_model_logits(ttm_model *model, ttm_stream *stream, const ttm_tens
     ttm_pass pass;
     TTM_TRY(forward_hidden(&pass, model, stream, tokens, 1));
     if (logits->rank != 2 || logits->shape[0] != pass.rows ||
-        logits->shape[1] != model->config.vocab_size || logits->dtype != model->options.dtype) {
+        logits->shape[1] != model->config.vocab_size || logits->dtype != model->master_dtype) {
         return ttm_fail(TTM_ERROR_SHAPE, "logits must be %s [%" PRId64 ", %" PRId64 "]",
-                        ttm_dtype_name(model->options.dtype), pass.rows, model->config.vocab_size);
+                        ttm_dtype_name(model->master_dtype), pass.rows, model->config.vocab_size);
     }
     TTM_TRY(ttm_forward_logits(&pass, logits, &pass.normed));
     ttm_stream_set_label(stream, NULL);

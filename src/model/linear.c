@@ -69,7 +69,8 @@ static ttm_status contract(const ttm_pass *pass, const ttm_model_matrix *matrix,
     const ttm_tt_group *group = matrix->group;
     ttm_tensor cores[TTM_TT_MAX_CORES];
     for (int32_t core = 0; core < group->shape->core_count; core++) {
-        cores[core] = ttm_tensor_slice(&group->cores[core], 0, matrix->place, 1);
+        const ttm_tensor master = ttm_tensor_slice(&group->cores[core], 0, matrix->place, 1);
+        cores[core] = ttm_model_working_view(pass->model, &master);
     }
     const ttm_tensor *y = epilogue->residual != NULL ? epilogue->scratch : out;
     TTM_TRY(ttm_tt_linear(pass->stream, y, x, ttm_optional(&matrix->bias), group->shape->core_count,

@@ -10,17 +10,18 @@ static ttm_status run_passes(ttm_model *model, ttm_stream *stream)
     const int64_t shape[2] = {options->batch, options->seq};
     const int64_t rows = options->batch * options->seq;
     const int64_t one = 1;
+    const ttm_dtype loss_dtype = model->master_dtype;
     const ttm_tensor tokens = ttm_tensor_describe(TTM_I32, 2, shape);
     if (options->training) {
         ttm_micro_batch micro_batch = TTM_MICRO_BATCH_INIT;
         micro_batch.tokens = tokens;
         micro_batch.targets = tokens;
-        micro_batch.loss = ttm_tensor_describe(options->dtype, 1, &one);
+        micro_batch.loss = ttm_tensor_describe(loss_dtype, 1, &one);
         TTM_TRY(ttm_model_begin_step(model, stream));
         TTM_TRY(ttm_model_forward_backward(model, stream, &micro_batch));
         TTM_TRY(ttm_model_end_step(model, stream));
     }
-    const ttm_tensor losses = ttm_tensor_describe(options->dtype, 1, &rows);
+    const ttm_tensor losses = ttm_tensor_describe(loss_dtype, 1, &rows);
     return ttm_model_losses(model, stream, &losses, &tokens, &tokens);
 }
 
@@ -39,14 +40,16 @@ ttm_status ttm_model_memory_plan(ttm_memory_plan *plan, ttm_stream *stream,
     }
     TTM_TRY_OUT(ttm_model_create_for(&model, ttm_stream_device(stream), config, options, true));
     TTM_TRY_OUT(run_passes(model, stream));
-    const uint64_t element_bytes = ttm_dtype_bytes(model->options.dtype);
+    const uint64_t element_bytes = ttm_dtype_bytes(model->master_dtype);
     plan->parameter_bytes = (uint64_t)ttm_tensor_count(&model->parameters) * element_bytes;
     plan->gradient_bytes = (uint64_t)ttm_tensor_count(&model->gradients) * element_bytes;
     plan->activation_bytes = (uint64_t)ttm_tensor_count(&model->arena) * element_bytes;
     plan->matrix_bytes = model->matrix_bytes;
+    plan->working_bytes =
+        (uint64_t)ttm_tensor_count(&model->working) * ttm_dtype_bytes(model->options.dtype);
     plan->workspace_bytes = ttm_stream_workspace_bytes(stream);
-    plan->total_bytes = plan->parameter_bytes + plan->gradient_bytes + plan->activation_bytes +
-                        plan->matrix_bytes + plan->workspace_bytes;
+    plan->total_bytes = plan->parameter_bytes + plan->working_bytes + plan->gradient_bytes +
+                        plan->activation_bytes + plan->matrix_bytes + plan->workspace_bytes;
 out:
     ttm_model_destroy(model);
     return status;

@@ -8,14 +8,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ttm/compute.h>
 
 /* Elements that tensors begin at multiples of, even where a device doesn't ask for it. */
 #define LEAST_ALIGNMENT 64
 
 static ttm_status check_options(const ttm_model_options *options, const ttm_gpt2_config *config)
 {
-    if (options->dtype != TTM_F32 && options->dtype != TTM_F64) {
-        return ttm_fail(TTM_ERROR_UNSUPPORTED, "models are of type f32 or f64, not %s",
+    if (options->dtype != TTM_F32 && options->dtype != TTM_F64 && options->dtype != TTM_BF16) {
+        return ttm_fail(TTM_ERROR_UNSUPPORTED, "models are of type f32, bf16 or f64, not %s",
                         ttm_dtype_name(options->dtype));
     }
     if (options->batch < 0 || options->seq < 0 || options->logit_rows < 0 ||
@@ -51,13 +52,38 @@ int64_t ttm_model_align(const ttm_model *model, int64_t count)
     return (count + model->alignment - 1) & ~(model->alignment - 1);
 }
 
-ttm_status ttm_model_allocate(ttm_tensor *tensor, ttm_model *model, int64_t count)
+ttm_status ttm_model_allocate(ttm_tensor *tensor, ttm_model *model, ttm_dtype dtype, int64_t count)
 {
     if (model->planning) {
-        *tensor = ttm_tensor_describe(model->options.dtype, 1, &count);
+        *tensor = ttm_tensor_describe(dtype, 1, &count);
         return TTM_OK;
     }
-    return ttm_tensor_alloc(tensor, model->device, model->options.dtype, 1, &count);
+    return ttm_tensor_alloc(tensor, model->device, dtype, 1, &count);
+}
+
+ttm_tensor ttm_model_working_view(const ttm_model *model, const ttm_tensor *view)
+{
+    ttm_tensor working = *view;
+    if (!ttm_tensor_present(&model->working)) {
+        return working;
+    }
+    const size_t element = (view->offset - model->parameters.offset) / ttm_dtype_bytes(view->dtype);
+    working.dtype = model->working.dtype;
+    working.memory = model->working.memory;
+    working.memory_bytes = model->working.memory_bytes;
+    working.offset = model->working.offset + element * ttm_dtype_bytes(working.dtype);
+    return working;
+}
+
+ttm_status ttm_model_refresh_working(ttm_model *model, ttm_stream *stream)
+{
+    if (!ttm_tensor_present(&model->working) || model->working_is_current) {
+        return TTM_OK;
+    }
+    ttm_stream_set_label(stream, "working parameters");
+    TTM_TRY(ttm_copy(stream, &model->working, &model->parameters));
+    model->working_is_current = true;
+    return TTM_OK;
 }
 
 /* Sets parameters, gradients and their padding to 0: norms of a flat buffer include the padding. */
@@ -81,9 +107,13 @@ static ttm_status clear_buffers(ttm_model *model)
 
 static ttm_status allocate_buffers(ttm_model *model)
 {
-    TTM_TRY(ttm_model_allocate(&model->parameters, model, model->table.buffer_count));
+    const int64_t count = model->table.buffer_count;
+    TTM_TRY(ttm_model_allocate(&model->parameters, model, model->master_dtype, count));
+    if (model->options.dtype != model->master_dtype) {
+        TTM_TRY(ttm_model_allocate(&model->working, model, model->options.dtype, count));
+    }
     if (model->options.training) {
-        TTM_TRY(ttm_model_allocate(&model->gradients, model, model->table.buffer_count));
+        TTM_TRY(ttm_model_allocate(&model->gradients, model, model->master_dtype, count));
     }
     TTM_TRY(clear_buffers(model));
     TTM_TRY(ttm_model_bind_parameters(model));
@@ -110,8 +140,9 @@ static ttm_status allocate_arena(ttm_model *model)
 static ttm_status prepare(ttm_model *model, const ttm_gpt2_config *config)
 {
     const uint64_t device_alignment = ttm_device_get_info(model->device)->alignment_bytes;
-    const int64_t element_bytes = model->options.dtype == TTM_F64 ? 8 : 4;
-    model->alignment = (int64_t)device_alignment / element_bytes;
+    model->master_dtype = model->options.dtype == TTM_F64 ? TTM_F64 : TTM_F32;
+    /* The narrowest type decides: offsets in elements are the same in all flat buffers. */
+    model->alignment = (int64_t)device_alignment / (int64_t)ttm_dtype_bytes(model->options.dtype);
     if (model->alignment < LEAST_ALIGNMENT) {
         model->alignment = LEAST_ALIGNMENT;
     }
@@ -169,6 +200,7 @@ void ttm_model_destroy(ttm_model *model)
     ttm_tensor_free(&model->matrix_gradients, model->device);
     ttm_tensor_free(&model->arena, model->device);
     ttm_tensor_free(&model->gradients, model->device);
+    ttm_tensor_free(&model->working, model->device);
     ttm_tensor_free(&model->parameters, model->device);
     free(model->activations);
     free(model->groups);
@@ -198,6 +230,11 @@ ttm_tensor ttm_model_parameters(const ttm_model *model)
     return model->parameters;
 }
 
+ttm_tensor ttm_model_working_parameters(const ttm_model *model)
+{
+    return model->working;
+}
+
 ttm_tensor ttm_model_gradients(const ttm_model *model)
 {
     return model->gradients;
@@ -205,19 +242,26 @@ ttm_tensor ttm_model_gradients(const ttm_model *model)
 
 ttm_tensor ttm_model_parameter(const ttm_model *model, const ttm_parameter *parameter)
 {
-    return ttm_tensor_view(&model->parameters, parameter->offset, model->options.dtype,
+    return ttm_tensor_view(&model->parameters, parameter->offset, model->master_dtype,
                            parameter->rank, parameter->shape);
 }
 
 ttm_tensor ttm_model_gradient(const ttm_model *model, const ttm_parameter *parameter)
 {
-    return ttm_tensor_view(&model->gradients, parameter->offset, model->options.dtype,
+    return ttm_tensor_view(&model->gradients, parameter->offset, model->master_dtype,
                            parameter->rank, parameter->shape);
 }
 
 void ttm_model_parameters_changed(ttm_model *model)
 {
+    model->working_is_current = false;
     for (size_t index = 0; index < model->group_count; index++) {
         model->groups[index].built = false;
     }
+}
+
+void ttm_model_parameters_stepped(ttm_model *model)
+{
+    ttm_model_parameters_changed(model);
+    model->working_is_current = true;
 }

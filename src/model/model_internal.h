@@ -10,7 +10,7 @@
 typedef struct ttm_tt_group {
     const ttm_tt_shape *shape;
     int64_t layers;
-    ttm_tensor cores[TTM_TT_MAX_CORES];          /* [layers, r, n, m, r'] */
+    ttm_tensor cores[TTM_TT_MAX_CORES];          /* [layers, r, n, m, r'], in the parameters */
     ttm_tensor core_gradients[TTM_TT_MAX_CORES]; /* likewise; absent without gradients */
     ttm_tensor w;                                /* [layers, in, out]; absent until it is needed */
     ttm_tensor w_storage;                        /* the allocation behind it */
@@ -56,8 +56,11 @@ struct ttm_model {
     ttm_model_options options;
     bool planning; /* tensors have no memory */
     bool reduce_per_step;
-    int64_t alignment; /* of tensors, in elements */
+    int64_t alignment;      /* of tensors, in elements */
+    ttm_dtype master_dtype; /* of parameters, gradients, losses and statistics: f32 or f64 */
     ttm_tensor parameters;
+    ttm_tensor working; /* the parameters in a narrower type of the model; else absent */
+    bool working_is_current;
     ttm_tensor gradients;
     ttm_tensor matrix_gradients; /* dW of all groups */
     ttm_tensor arena;            /* activations, flat */
@@ -80,9 +83,16 @@ TTM_CHECKED ttm_status ttm_model_create_for(ttm_model **model, ttm_device *devic
                                             const ttm_gpt2_config *config,
                                             const ttm_model_options *options, bool planning);
 
-/** Allocates a tensor [count] of the model's dtype, or describes it when the model is for planning.
- */
-TTM_CHECKED ttm_status ttm_model_allocate(ttm_tensor *tensor, ttm_model *model, int64_t count);
+/** Allocates a tensor [count], or describes it when the model is for planning. */
+TTM_CHECKED ttm_status ttm_model_allocate(ttm_tensor *tensor, ttm_model *model, ttm_dtype dtype,
+                                          int64_t count);
+
+/** Returns the place in the working parameters of a view of the parameters: what passes read. The
+ * view itself where the two are the same. */
+ttm_tensor ttm_model_working_view(const ttm_model *model, const ttm_tensor *view);
+
+/** Brings the working parameters up to date. */
+TTM_CHECKED ttm_status ttm_model_refresh_working(ttm_model *model, ttm_stream *stream);
 
 /** Returns `count` rounded up to the model's alignment. */
 int64_t ttm_model_align(const ttm_model *model, int64_t count);

@@ -17,7 +17,8 @@ static const ttm_parameter *next_parameter(table_cursor *cursor)
 static void bind(ttm_tensor *value, ttm_tensor *gradient, table_cursor *cursor)
 {
     const ttm_parameter *parameter = next_parameter(cursor);
-    *value = ttm_model_parameter(cursor->model, parameter);
+    const ttm_tensor master = ttm_model_parameter(cursor->model, parameter);
+    *value = ttm_model_working_view(cursor->model, &master);
     *gradient = ttm_model_gradient(cursor->model, parameter);
 }
 
@@ -37,8 +38,9 @@ static ttm_tensor gradient_range(const ttm_model *model, size_t first, size_t la
                           end->offset + end->count - begin->offset);
 }
 
-/* Puts a layer's cores into a group: into that of the layer before where the distance between the
- * two layers' cores is that of the group's, else into a new one. */
+/* Cores are bound to the parameters themselves, not to the working copy: the matrix that is built
+ * from them is rounded once. Puts a layer's cores into a group: into that of the layer before where
+ * the distance between the two layers' cores is that of the group's, else into a new one. */
 static void bind_cores(ttm_model *model, ttm_model_matrix *matrix, const ttm_model_matrix *previous,
                        const ttm_tt_shape *shape, table_cursor *cursor)
 {
@@ -46,12 +48,12 @@ static void bind_cores(ttm_model *model, ttm_model_matrix *matrix, const ttm_mod
     ttm_tensor gradients[TTM_TT_MAX_CORES];
     ttm_tt_group *group = previous != NULL ? previous->group : NULL;
     bool joins = group != NULL && ttm_tt_shape_equal(group->shape, shape);
-    const int64_t element_bytes = (int64_t)ttm_dtype_bytes(model->options.dtype);
+    const int64_t element_bytes = (int64_t)ttm_dtype_bytes(model->master_dtype);
     int64_t distance = 0;
     for (int32_t core = 0; core < shape->core_count; core++) {
-        ttm_tensor value;
-        ttm_tensor gradient;
-        bind(&value, &gradient, cursor);
+        const ttm_parameter *parameter = next_parameter(cursor);
+        const ttm_tensor value = ttm_model_parameter(model, parameter);
+        const ttm_tensor gradient = ttm_model_gradient(model, parameter);
         cores[core] = ttm_tensor_broadcast(&value, 0, 1);
         gradients[core] = ttm_tensor_broadcast(&gradient, 0, 1);
         if (joins) {

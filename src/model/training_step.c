@@ -18,10 +18,10 @@ static ttm_status check_micro_batch(const ttm_model *model, const ttm_micro_batc
     if (memcmp(batch->tokens.shape, batch->targets.shape, 2 * sizeof batch->tokens.shape[0]) != 0) {
         return ttm_fail(TTM_ERROR_SHAPE, "there must be one target for each token");
     }
-    if (ttm_tensor_present(&batch->loss) && (batch->loss.dtype != model->options.dtype ||
+    if (ttm_tensor_present(&batch->loss) && (batch->loss.dtype != model->master_dtype ||
                                              batch->loss.rank != 1 || batch->loss.shape[0] != 1)) {
         return ttm_fail(TTM_ERROR_SHAPE, "the loss must be %s [1], not %s",
-                        ttm_dtype_name(model->options.dtype),
+                        ttm_dtype_name(model->master_dtype),
                         ttm_tensor_print(text, sizeof text, &batch->loss));
     }
     return TTM_OK;

@@ -30,12 +30,13 @@ ttm_status ttm_tt_group_allocate(ttm_model *model, ttm_tt_group *group)
     if (__builtin_mul_overflow(matrix_elements(model, group), group->layers, &count)) {
         return ttm_fail(TTM_ERROR_SHAPE, "the matrices of TT layers can't be addressed");
     }
-    const ttm_status status = ttm_model_allocate(&group->w_storage, model, count);
+    const ttm_dtype dtype = model->options.dtype;
+    const ttm_status status = ttm_model_allocate(&group->w_storage, model, dtype, count);
     if (status != TTM_OK) {
         return ttm_fail_context(status, "matrices built from TT cores");
     }
     group->w = place_matrices(model, &group->w_storage, 0, group->shape, group->layers);
-    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(model->options.dtype);
+    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(dtype);
     return TTM_OK;
 }
 
@@ -57,11 +58,12 @@ ttm_status ttm_tt_groups_allocate_gradients(ttm_model *model)
     if (count == 0) {
         return TTM_OK;
     }
-    const ttm_status status = ttm_model_allocate(&model->matrix_gradients, model, count);
+    const ttm_dtype dtype = model->master_dtype;
+    const ttm_status status = ttm_model_allocate(&model->matrix_gradients, model, dtype, count);
     if (status != TTM_OK) {
         return ttm_fail_context(status, "gradients of matrices built from TT cores");
     }
-    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(model->options.dtype);
+    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(dtype);
     int64_t start = 0;
     for (size_t index = 0; index < model->group_count; index++) {
         ttm_tt_group *group = &model->groups[index];

@@ -46,13 +46,13 @@ static ttm_status check_shape(const weights_reader *reader, const ttm_parameter 
     char wanted[160];
     char found[160];
     const ttm_tensor described =
-        ttm_tensor_describe(reader->model->options.dtype, parameter->rank, parameter->shape);
+        ttm_tensor_describe(reader->model->master_dtype, parameter->rank, parameter->shape);
     int64_t shape[TTM_MAX_RANK] = {0};
     for (size_t dim = 0; dim < tensor->rank && dim < TTM_MAX_RANK; dim++) {
         shape[dim] = tensor->shape[dim] <= INT32_MAX ? (int64_t)tensor->shape[dim] : INT32_MAX;
     }
     const int32_t rank = tensor->rank < TTM_MAX_RANK ? (int32_t)tensor->rank : TTM_MAX_RANK;
-    ttm_tensor stored = {.dtype = reader->model->options.dtype, .rank = rank};
+    ttm_tensor stored = {.dtype = reader->model->master_dtype, .rank = rank};
     memcpy(stored.shape, shape, sizeof shape);
     return ttm_fail(TTM_ERROR_FORMAT, "'%s': tensor '%s' has shape%s, but config.json makes it%s",
                     tensor->path, tensor->name,
@@ -80,7 +80,7 @@ static ttm_status read_parameter(const weights_reader *reader, const ttm_paramet
 {
     const ttm_tensor target = ttm_model_parameter(reader->model, parameter);
     const bool exact =
-        tensor->dtype == TTM_SAFETENSORS_F64 && reader->model->options.dtype == TTM_F64;
+        tensor->dtype == TTM_SAFETENSORS_F64 && reader->model->master_dtype == TTM_F64;
     TTM_TRY(check_shape(reader, parameter, tensor));
     const int64_t most = TTM_HOST_PIECE;
     for (int64_t first = 0; first < parameter->count; first += most) {

@@ -47,7 +47,7 @@ static ttm_status write_weights(ttm_model *model, ttm_stream *stream, const char
         sources[index].tensor = ttm_model_parameter(model, parameter);
         const ttm_safetensors_entry entry = {
             .name = parameter->name,
-            .dtype = model->options.dtype == TTM_F64 ? TTM_SAFETENSORS_F64 : TTM_SAFETENSORS_F32,
+            .dtype = model->master_dtype == TTM_F64 ? TTM_SAFETENSORS_F64 : TTM_SAFETENSORS_F32,
             .rank = (size_t)parameter->rank,
             .shape = shapes[index],
             .source = supply,

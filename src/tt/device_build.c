@@ -7,6 +7,9 @@
 #include "core/error.h"
 #include "core/op_dispatch.h"
 
+/* Of a wide matrix that is only a step to a narrow one: 32 MiB of f32. */
+#define MOST_WIDE_ELEMENTS ((int64_t)1 << 23)
+
 /* The cores of one layer, the order of their joins, and every partial product: slot k < core_count
  * is core k, slot core_count + j the result of join j. */
 typedef struct chain {
@@ -128,10 +131,38 @@ static void take_cores(chain *links, const ttm_tensor *cores, int64_t layer)
     }
 }
 
+/* A matrix of a narrower type than its cores: built in theirs, some layers at a time, then rounded
+ * once. */
+static ttm_status build_and_round(ttm_stream *stream, const ttm_tensor *w, const ttm_tensor *cores)
+{
+    const int64_t matrix = w->shape[1] * w->shape[2];
+    const int64_t fitting = matrix > 0 ? MOST_WIDE_ELEMENTS / matrix : w->shape[0];
+    const int64_t step = fitting < 1 ? 1 : fitting;
+    const size_t mark = ttm_scratch_mark(stream);
+    for (int64_t first = 0; first < w->shape[0]; first += step) {
+        const int64_t layers = w->shape[0] - first < step ? w->shape[0] - first : step;
+        const ttm_tensor narrow = ttm_tensor_slice(w, 0, first, layers);
+        ttm_tensor some[TTM_TT_MAX_CORES];
+        ttm_tensor wide;
+        int32_t count = 0;
+        for (; count < TTM_TT_MAX_CORES && ttm_tensor_present(&cores[count]); count++) {
+            some[count] = ttm_tensor_slice(&cores[count], 0, first, layers);
+        }
+        ttm_scratch_release(stream, mark);
+        TTM_TRY(ttm_scratch_take(&wide, stream, cores->dtype, 3, narrow.shape));
+        TTM_TRY(ttm_tt_build(stream, &wide, count, some));
+        TTM_TRY(ttm_copy(stream, &narrow, &wide));
+    }
+    return TTM_OK;
+}
+
 ttm_status ttm_decompose_tt_build(ttm_stream *stream, const ttm_op *op)
 {
     const ttm_tensor *w = &op->tensors[TTM_TT_BUILD_W];
     const ttm_tensor *cores = &op->tensors[TTM_TT_BUILD_CORE];
+    if (w->dtype != cores->dtype) {
+        return build_and_round(stream, w, cores);
+    }
     if (w->dtype != TTM_F32 && w->dtype != TTM_F64) {
         return ttm_fail(TTM_ERROR_UNSUPPORTED, "tt_build: no decomposition for a narrow type");
     }

@@ -336,6 +336,8 @@ static void adamw_segment(double *bounds, const bound_question *q, const ttm_ada
 {
     const ttm_adamw_params *params = &q->made->params.adamw;
     const double factor = 32.0 * sum_unit(q->made);
+    const bool narrow = q->made->slots[TTM_ADAMW_FIRST_MOMENT].dtype == TTM_BF16;
+    const double stochastic = narrow ? 2.0 * unit(TTM_BF16) : 0.0;
     const double rate = params->learning_rate * segment->learning_rate_scale;
     for (int64_t i = segment->start; i < segment->start + segment->count; i++) {
         const double g = gradient_factor * magnitude(q, TTM_ADAMW_GRADIENTS, i);
@@ -350,10 +352,10 @@ static void adamw_segment(double *bounds, const bound_question *q, const ttm_ada
                                          rate * m_hat / (sqrt(v_hat) + params->epsilon));
         switch (q->slot) {
         case TTM_ADAMW_FIRST_MOMENT:
-            bounds[i] = factor * m;
+            bounds[i] = factor * m + stochastic * fabs(exact_values(q)[i]);
             break;
         case TTM_ADAMW_SECOND_MOMENT:
-            bounds[i] = factor * v;
+            bounds[i] = factor * v + stochastic * fabs(exact_values(q)[i]);
             break;
         case TTM_ADAMW_WORKING:
             bounds[i] = p_error + output_unit(q) * fabs(exact_values(q)[i]);

@@ -172,10 +172,12 @@ ttm_status generate_adamw(conformance_case *made, const struct target *oracle)
         slot_random(made, TTM_ADAMW_PARAMETERS, made->dtype, LAYOUT_DENSE, 0.0, 0.1, 1, &count));
     TTM_TRY(
         slot_random(made, TTM_ADAMW_GRADIENTS, gradient_type, LAYOUT_DENSE, 0.0, 0.1, 1, &count));
+    const ttm_dtype moment_type =
+        made->dtype == TTM_F32 && case_once_in(made, 3) ? TTM_BF16 : made->dtype;
     TTM_TRY(
-        slot_random(made, TTM_ADAMW_FIRST_MOMENT, made->dtype, LAYOUT_DENSE, 0.0, 0.1, 1, &count));
+        slot_random(made, TTM_ADAMW_FIRST_MOMENT, moment_type, LAYOUT_DENSE, 0.0, 0.1, 1, &count));
     TTM_TRY(
-        slot_random(made, TTM_ADAMW_SECOND_MOMENT, made->dtype, LAYOUT_DENSE, 0.0, 0.1, 1, &count));
+        slot_random(made, TTM_ADAMW_SECOND_MOMENT, moment_type, LAYOUT_DENSE, 0.0, 0.1, 1, &count));
     struct operand *second = &made->slots[TTM_ADAMW_SECOND_MOMENT];
     for (int64_t i = 0; i < count; i++) {
         second->values[i] = fabs(second->values[i]);

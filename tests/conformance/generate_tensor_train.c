@@ -74,7 +74,8 @@ ttm_status generate_tt_build(conformance_case *made, const struct target *oracle
     (void)oracle;
     const struct train train = draw_train(made, draw_between(&made->random, 1, 3));
     TTM_TRY(random_cores(made, TTM_TT_BUILD_CORE, &train));
-    slot_shape(made, TTM_TT_BUILD_W, made->dtype, LAYOUT_LAST_UNIT, 3,
+    const ttm_dtype type = made->dtype == TTM_F32 && case_once_in(made, 3) ? TTM_BF16 : made->dtype;
+    slot_shape(made, TTM_TT_BUILD_W, type, LAYOUT_LAST_UNIT, 3,
                (const int64_t[]){train.layers, train.in, train.out});
     return TTM_OK;
 }

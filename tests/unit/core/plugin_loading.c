@@ -15,7 +15,7 @@ static const struct {
     const char *says_too;
 } flawed_plugins[] = {
     {"wrongmagic", "0x12345678", "magic"},
-    {"newermajor", "plugin ABI 2.0", "this libttm 1.0"},
+    {"newermajor", "plugin ABI 2.1", "this libttm 1.1"},
     {"tinytable", "claims", "bytes"},
     {"hugetable", "claims 1099511627776 bytes", "at least"},
     {"nosymbol", "doesn't export ttm_backend_entry", ""},
