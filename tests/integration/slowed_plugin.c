@@ -1,10 +1,12 @@
-/* A plugin for tests of measuring: another plugin with one op made slower.
+/* A plugin for tests of measuring: another plugin with one op made slower, or with ops missing.
  *
  *     TTM_TEST_WRAPPED   file of the plugin that does the work
  *     TTM_TEST_SLOW_OP   opcode (a number) that takes TTM_TEST_SLOW_FACTOR times as long; none: −1
+ *     TTM_TEST_LACKS     opcodes that it says it lacks, such as "6 12"
  *     TTM_TEST_STEADY    1: ops compute nothing but take a time that depends on their size only, so
  *                        that a busy machine measures the same twice */
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@ static ttm_status (*wrapped_run)(ttm_backend_stream *stream, const ttm_op *op);
 static int slow_opcode = -1;
 static double slow_factor = 1.0;
 static int steady;
+static uint64_t lacking; /* Bit (1 << opcode). */
+static int (*wrapped_supported)(ttm_backend_device *device, const ttm_op *op);
 
 static double now_ns(void)
 {
@@ -61,6 +65,25 @@ static ttm_status run(ttm_backend_stream *stream, const ttm_op *op)
     return status;
 }
 
+static int supported(ttm_backend_device *device, const ttm_op *op)
+{
+    const bool lacks = op->opcode < 64 && (lacking >> op->opcode & 1) != 0;
+    return lacks ? 0 : wrapped_supported(device, op);
+}
+
+static uint64_t read_opcodes(const char *text)
+{
+    uint64_t bits = 0;
+    for (char *end = NULL; text != NULL && *text != '\0'; text = end) {
+        const unsigned long opcode = strtoul(text, &end, 10);
+        if (end == text || opcode > 63) {
+            break;
+        }
+        bits |= UINT64_C(1) << opcode;
+    }
+    return bits;
+}
+
 const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
 {
     const char *path = getenv("TTM_TEST_WRAPPED");
@@ -83,6 +106,9 @@ const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
     table.description = "another plugin with one op slowed, for tests";
     wrapped_run = wrapped->op_run;
     table.op_run = run;
+    wrapped_supported = wrapped->op_supported;
+    table.op_supported = supported;
+    lacking = read_opcodes(getenv("TTM_TEST_LACKS"));
     slow_opcode = op != NULL ? atoi(op) : -1;
     slow_factor = factor != NULL ? atof(factor) : 1.0;
     steady = getenv("TTM_TEST_STEADY") != NULL;
