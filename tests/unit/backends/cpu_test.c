@@ -158,6 +158,13 @@ static double gelu_derivative(double x)
     return (gelu(x + step) - gelu(x - step)) / (2 * step);
 }
 
+/** Returns whether a row is compared: under sanitizers, where sums in double take minutes, one in
+ * nine is. */
+static int is_compared(int64_t row)
+{
+    return getenv("TTM_TEST_SANITIZED") == NULL || row % 9 == 0;
+}
+
 /** Computes the case in double from copies of what the tensors hold now; the caller frees it. */
 static double *expected_product(const session *opened, const product_case *given,
                                 const ttm_tensor *tensors)
@@ -172,6 +179,9 @@ static double *expected_product(const session *opened, const product_case *given
     for (int64_t i = 0; i < given->rows * given->cols; i++) {
         const int64_t row = i / given->cols;
         const int64_t col = i % given->cols;
+        if (!is_compared(row)) {
+            continue;
+        }
         double value = given->beta * (double)out[i];
         for (int64_t k = 0; k < given->depth; k++) {
             value += (double)a[row * a_stride[0] + k * a_stride[1]] *
@@ -243,7 +253,7 @@ static void check_product(const session *opened, const product_case *given, cons
     for (int64_t i = 0; i < given->rows * given->cols; i++) {
         /* Sums of `depth` products of numbers below 1/2: rounding grows with its root. */
         const double bound = 1e-6 * (1.0 + sqrt((double)given->depth));
-        if (!(fabs((double)out[i] - expected[i]) <= bound)) {
+        if (is_compared(i / given->cols) && !(fabs((double)out[i] - expected[i]) <= bound)) {
             fail_msg("%s, product %lld x %lld x %lld: element %lld is %.9g instead of %.9g", what,
                      (long long)given->rows, (long long)given->cols, (long long)given->depth,
                      (long long)i, (double)out[i], expected[i]);
