@@ -26,6 +26,7 @@ typedef struct eval_arguments {
     const char *tokens;
     const char *logits;
     const char *execution;
+    const char *dtype;
     bool profile;
 } eval_arguments;
 
@@ -215,7 +216,7 @@ static int run(const eval_arguments *arguments)
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     options.execution = tool_tt_execution(arguments->execution);
     int code = tool_model_open(&opened, &arguments->program, arguments->model, arguments->tokenizer,
-                               &options);
+                               arguments->dtype, &options);
     if (code == TOOL_GO_ON && arguments->tokens != NULL) {
         code = write_logits(arguments, &opened);
     } else if (code == TOOL_GO_ON) {
@@ -235,7 +236,7 @@ static int run(const eval_arguments *arguments)
 
 int main(int argc, char **argv)
 {
-    eval_arguments arguments = {.execution = "auto"};
+    eval_arguments arguments = {.execution = "auto", .dtype = "fp32"};
     tool_option options[] = {
         TOOL_GROUP("Model and data"),
         TOOL_STRING("model", 'm', "DIR", &arguments.model,
@@ -261,6 +262,8 @@ int main(int argc, char **argv)
         TOOL_STRING("logits", 0, "FILE", &arguments.logits,
                     "write its logits to this safetensors file, f32 [tokens, vocab]"),
         TOOL_GROUP("Execution"),
+        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &arguments.dtype,
+                    "what activations and products are computed in; auto: whichever is faster"),
         TOOL_CHOICE("tt", 0, "auto|cached|contract", &arguments.execution,
                     "products with TT-matrices: with the matrix built once, or by contraction"),
         TOOL_FLAG("profile", 0, &arguments.profile,

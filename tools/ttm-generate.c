@@ -22,6 +22,7 @@ typedef struct generate_arguments {
     bool ignore_end;
     bool verbose;
     const char *execution;
+    const char *dtype;
     ttm_sampling sampling;
 } generate_arguments;
 
@@ -124,7 +125,7 @@ static int prepare(generation *job)
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     options.execution = tool_tt_execution(arguments->execution);
     int code = tool_model_open(&job->opened, &arguments->program, arguments->model,
-                               arguments->tokenizer, &options);
+                               arguments->tokenizer, arguments->dtype, &options);
     if (code == TOOL_GO_ON && job->opened.tokenizer == NULL) {
         code =
             tool_usage_error("there is no tokenizer in '%s': give --tokenizer", arguments->model);
@@ -234,7 +235,7 @@ static int run(const generate_arguments *arguments)
 int main(int argc, char **argv)
 {
     generate_arguments arguments = {
-        .max_tokens = 200, .execution = "auto", .sampling = TTM_SAMPLING_INIT};
+        .max_tokens = 200, .execution = "auto", .dtype = "fp32", .sampling = TTM_SAMPLING_INIT};
     tool_option options[] = {
         TOOL_GROUP("Model and prompt"),
         TOOL_STRING("model", 'm', "DIR", &arguments.model,
@@ -257,6 +258,8 @@ int main(int argc, char **argv)
                  "the same seed gives the same text"),
         TOOL_FLAG("ignore-end", 0, &arguments.ignore_end, "go on after an end-of-text token"),
         TOOL_GROUP("Execution"),
+        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &arguments.dtype,
+                    "what activations and products are computed in; auto: whichever is faster"),
         TOOL_CHOICE("tt", 0, "auto|cached|contract", &arguments.execution,
                     "products with TT-matrices: with the matrix built once, or by contraction"),
         TOOL_FLAG("verbose", 'v', &arguments.verbose, "print tokens per second to stderr"),

@@ -191,6 +191,17 @@ static int make_plan(train_job *job)
     if (status != TTM_OK) {
         return tool_fail(status);
     }
+    if (arguments->resume && job->options.dtype == TTM_PRECISION_AUTO) {
+        ttm_trainer_options saved;
+        status = ttm_trainer_read_options(&saved, arguments->out);
+        job->options.dtype = status == TTM_OK ? saved.dtype : TTM_PRECISION_FP32;
+    }
+    if (status == TTM_OK) {
+        status = ttm_trainer_options_settle(&job->options, job->device);
+    }
+    if (status != TTM_OK) {
+        return tool_fail(status);
+    }
     job->plan = (train_plan){.config = &job->config,
                              .options = &job->options,
                              .device = job->device,

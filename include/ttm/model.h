@@ -124,6 +124,10 @@ typedef struct ttm_model_options {
         .reduction = TTM_TT_REDUCE_AUTO                                                            \
     }
 
+/** *dtype = TTM_BF16 where `device` multiplies matrices clearly faster in bf16 than in f32, else
+ * TTM_F32. Measures for some tenths of a second, and says the outcome in a log line. */
+TTM_API TTM_CHECKED ttm_status ttm_model_choose_dtype(ttm_dtype *dtype, ttm_device *device);
+
 /** *model = a model of `config` (copied) on `device`, parameters and gradients zero; `options` may
  * be NULL. The caller frees it with ttm_model_destroy before closing the device. On failure *model
  * is NULL. Errors: those of ttm_gpt2_config_validate, TTM_ERROR_OUT_OF_MEMORY, _UNSUPPORTED for a

@@ -45,6 +45,15 @@ typedef enum ttm_schedule {
     TTM_SCHEDULE_COSINE = 2    /**< Along half a cosine. */
 } ttm_schedule;
 
+/** What numbers a run computes with. The numbers are part of the ABI. */
+typedef enum ttm_precision {
+    TTM_PRECISION_AUTO = 0, /**< Whichever of the others is faster on the device, by a short
+                               measurement: see ttm_trainer_options_settle. */
+    TTM_PRECISION_FP32 = 1, /**< f32 throughout. */
+    TTM_PRECISION_BF16 = 2  /**< bf16 activations and products, f32 parameters, gradients and sums:
+                               see ttm/model.h. */
+} ttm_precision;
+
 /** Room for a sample prompt, terminating zero included. */
 #define TTM_TRAINER_PROMPT_BYTES 512
 
@@ -82,6 +91,10 @@ typedef struct ttm_trainer_options {
     double sample_temperature;   /**< (R) */
     char
         sample_prompt[TTM_TRAINER_PROMPT_BYTES]; /**< (R) "": the end-of-text token or a newline. */
+
+    ttm_precision dtype;   /**< Of activations and products. */
+    ttm_precision moments; /**< Of AdamW's moments: fp32, or bf16, stochastically rounded, which
+                              halves their memory. */
 } ttm_trainer_options;
 
 #define TTM_TRAINER_OPTIONS_INIT                                                                 \
@@ -92,7 +105,8 @@ typedef struct ttm_trainer_options {
         .weight_decay = 0.1, .clip_norm = 1.0, .core_learning_rate = false, .seed = 0,           \
         .validation_interval = 250, .validation_windows = 64, .checkpoint_interval = 500,        \
         .checkpoint_keep = 2, .sample_interval = 0, .sample_tokens = 64,                         \
-        .sample_temperature = 0.8, .sample_prompt = ""                                           \
+        .sample_temperature = 0.8, .sample_prompt = "", .dtype = TTM_PRECISION_FP32,             \
+        .moments = TTM_PRECISION_FP32                                                            \
     }
 
 /** Sets what a preset is usually trained with: for the published models the published settings
@@ -100,6 +114,12 @@ typedef struct ttm_trainer_options {
  * larger), for all others those of TTM_TRAINER_OPTIONS_INIT. Members that don't depend on the
  * preset are left as they are. */
 TTM_API void ttm_trainer_options_for_preset(ttm_trainer_options *options, const char *preset);
+
+/** Settles what is automatic about the dtype: where options->dtype is TTM_PRECISION_AUTO, it
+ * becomes what ttm_model_choose_dtype finds on `device`. A run remembers the outcome. Fails with
+ * the device. */
+TTM_API TTM_CHECKED ttm_status ttm_trainer_options_settle(ttm_trainer_options *options,
+                                                          ttm_device *device);
 
 /** An option by name, for command lines. Strings live for ever. */
 typedef struct ttm_trainer_option_info {

@@ -41,6 +41,9 @@ static bool contracts(const ttm_pass *pass, ttm_tt_group *group)
     if (model->options.execution == TTM_TT_CONTRACT) {
         return true;
     }
+    if (ttm_tensor_present(&model->working)) {
+        return false; /* partial products would be rounded to bf16, or computed on the host */
+    }
     if (group->priced_rows != pass->rows) {
         group->priced_rows = pass->rows;
         group->contracts = contraction_is_cheaper(model, group, pass->rows);

@@ -10,15 +10,15 @@
 
 enum { SCALARS = 2 };
 
-static ttm_status allocate_device(ttm_train_buffers *buffers, int64_t buffer_count, int64_t batch,
-                                  int64_t seq)
+static ttm_status allocate_device(ttm_train_buffers *buffers, ttm_dtype moment_dtype,
+                                  int64_t buffer_count, int64_t batch, int64_t seq)
 {
     ttm_device *device = buffers->device;
     const int64_t tokens[2] = {batch, seq};
     const int64_t rows = batch * seq;
     const int64_t scalars = SCALARS;
-    TTM_TRY(ttm_tensor_alloc(&buffers->first_moment, device, TTM_F32, 1, &buffer_count));
-    TTM_TRY(ttm_tensor_alloc(&buffers->second_moment, device, TTM_F32, 1, &buffer_count));
+    TTM_TRY(ttm_tensor_alloc(&buffers->first_moment, device, moment_dtype, 1, &buffer_count));
+    TTM_TRY(ttm_tensor_alloc(&buffers->second_moment, device, moment_dtype, 1, &buffer_count));
     TTM_TRY(ttm_tensor_alloc(&buffers->tokens, device, TTM_I32, 2, tokens));
     TTM_TRY(ttm_tensor_alloc(&buffers->targets, device, TTM_I32, 2, tokens));
     TTM_TRY(ttm_tensor_alloc(&buffers->losses, device, TTM_F32, 1, &rows));
@@ -29,12 +29,13 @@ static ttm_status allocate_device(ttm_train_buffers *buffers, int64_t buffer_cou
 }
 
 ttm_status ttm_train_buffers_new(ttm_train_buffers *buffers, ttm_stream *stream,
-                                 int64_t buffer_count, int64_t batch, int64_t seq)
+                                 ttm_dtype moment_dtype, int64_t buffer_count, int64_t batch,
+                                 int64_t seq)
 {
     memset(buffers, 0, sizeof *buffers);
     buffers->device = ttm_stream_device(stream);
     const size_t rows = (size_t)batch * (size_t)seq;
-    TTM_TRY(allocate_device(buffers, buffer_count, batch, seq));
+    TTM_TRY(allocate_device(buffers, moment_dtype, buffer_count, batch, seq));
     TTM_TRY(ttm_array_new(&buffers->host_tokens, rows, sizeof(int32_t), "tokens of a batch"));
     TTM_TRY(ttm_array_new(&buffers->host_targets, rows, sizeof(int32_t), "targets of a batch"));
     TTM_TRY(ttm_array_new(&buffers->host_losses, rows, sizeof(float), "losses of a batch"));

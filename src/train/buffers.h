@@ -8,7 +8,7 @@
 /** Zeroed means empty. */
 typedef struct ttm_train_buffers {
     ttm_device *device;
-    ttm_tensor first_moment;  /**< f32 [buffer_count], like the model's parameters. */
+    ttm_tensor first_moment;  /**< f32 or bf16 [buffer_count], like the model's parameters. */
     ttm_tensor second_moment; /**< Likewise. */
     ttm_tensor tokens;        /**< i32 [batch, seq]. */
     ttm_tensor targets;       /**< i32 [batch, seq]. */
@@ -24,7 +24,8 @@ typedef struct ttm_train_buffers {
 /** Allocates everything; moments are zero. The caller frees with ttm_train_buffers_free, also after
  * failure. */
 TTM_CHECKED ttm_status ttm_train_buffers_new(ttm_train_buffers *buffers, ttm_stream *stream,
-                                             int64_t buffer_count, int64_t batch, int64_t seq);
+                                             ttm_dtype moment_dtype, int64_t buffer_count,
+                                             int64_t batch, int64_t seq);
 
 /** Frees everything. Empty ones are allowed. */
 void ttm_train_buffers_free(ttm_train_buffers *buffers);

@@ -24,6 +24,9 @@ static ttm_status plan_optimiser(ttm_stream *stream, const ttm_gpt2_config *conf
     size_t segment_count = 0;
     const int64_t one = 1;
     const ttm_tensor flat = ttm_tensor_describe(TTM_F32, 1, &buffer_count);
+    const ttm_tensor moment =
+        ttm_tensor_describe(ttm_trainer_moment_dtype(options), 1, &buffer_count);
+    const ttm_tensor working = ttm_tensor_describe(TTM_BF16, 1, &buffer_count);
     const ttm_tensor scalar = ttm_tensor_describe(TTM_F32, 1, &one);
     TTM_TRY_OUT(ttm_parameter_table_new(&table, config, 0));
     TTM_TRY_OUT(ttm_segments_new(&segments, &segment_count, &table, config, options));
@@ -37,7 +40,8 @@ static ttm_status plan_optimiser(ttm_stream *stream, const ttm_gpt2_config *conf
                                      .segments = segments,
                                      .segment_count = (int64_t)segment_count};
     TTM_TRY_OUT(ttm_sum_of_squares(stream, &scalar, 0.0, &flat));
-    status = ttm_adamw(stream, &flat, &flat, &flat, &flat, &scalar, NULL, &params);
+    status = ttm_adamw(stream, &flat, &flat, &moment, &moment, &scalar,
+                       options->dtype == TTM_PRECISION_BF16 ? &working : NULL, &params);
 out:
     free(segments);
     ttm_parameter_table_free(&table);
@@ -47,7 +51,8 @@ out:
 static void sum_up(ttm_trainer_memory *memory, const ttm_device *device,
                    const ttm_trainer_options *options)
 {
-    memory->moment_bytes = 2 * memory->model.parameter_bytes;
+    const uint64_t parameters = memory->model.parameter_bytes / sizeof(float);
+    memory->moment_bytes = 2 * parameters * ttm_dtype_bytes(ttm_trainer_moment_dtype(options));
     memory->batch_bytes = ttm_train_buffers_batch_bytes(options->batch, options->seq);
     memory->device_bytes = memory->model.total_bytes + memory->moment_bytes + memory->batch_bytes;
     memory->host_bytes =
@@ -68,7 +73,7 @@ ttm_status ttm_trainer_plan_memory(ttm_trainer_memory *memory, ttm_device *devic
     ttm_stream *stream = NULL;
     ttm_trainer_options resolved;
     TTM_TRY(ttm_gpt2_config_validate(config));
-    TTM_TRY(ttm_trainer_options_resolve(&resolved, options, config));
+    TTM_TRY(ttm_trainer_options_resolve(&resolved, options, config, device));
     const ttm_model_options model_options = ttm_trainer_model_options(&resolved);
     ttm_memory_plan *model = &memory->model;
     if (memory->struct_size != sizeof *memory) {

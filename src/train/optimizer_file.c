@@ -25,6 +25,11 @@ typedef struct moment {
     size_t shape[4];
 } moment;
 
+static ttm_safetensors_dtype stored_dtype(const moment *described)
+{
+    return described->flat->dtype == TTM_BF16 ? TTM_SAFETENSORS_BF16 : TTM_SAFETENSORS_F32;
+}
+
 static ttm_status describe_moment(moment *out, const ttm_parameter *parameter, int which,
                                   const ttm_train_buffers *buffers, ttm_stream *stream)
 {
@@ -45,9 +50,10 @@ static ttm_status describe_moment(moment *out, const ttm_parameter *parameter, i
 static ttm_status supply_moment(void *user, void *out, size_t offset, size_t bytes)
 {
     const moment *source = user;
+    const size_t element_bytes = ttm_dtype_bytes(source->flat->dtype);
     const ttm_tensor piece =
-        ttm_tensor_at1(source->flat, source->parameter->offset + (int64_t)(offset / sizeof(float)),
-                       (int64_t)(bytes / sizeof(float)));
+        ttm_tensor_at1(source->flat, source->parameter->offset + (int64_t)(offset / element_bytes),
+                       (int64_t)(bytes / element_bytes));
     return ttm_tensor_read(source->stream, out, &piece);
 }
 
@@ -66,7 +72,7 @@ ttm_status ttm_optimizer_file_write(const char *folder, const ttm_parameter_tabl
         const ttm_parameter *parameter = &table->items[i / MOMENTS];
         TTM_TRY_OUT(describe_moment(&moments[i], parameter, (int)(i % MOMENTS), buffers, stream));
         entries[i] = (ttm_safetensors_entry){.name = moments[i].name,
-                                             .dtype = TTM_SAFETENSORS_F32,
+                                             .dtype = stored_dtype(&moments[i]),
                                              .rank = (size_t)parameter->rank,
                                              .shape = moments[i].shape,
                                              .source = supply_moment,
@@ -83,27 +89,30 @@ out:
 static ttm_status check_moment(const ttm_safetensors_tensor *tensor, const moment *expected)
 {
     const size_t rank = (size_t)expected->parameter->rank;
-    if (tensor->dtype != TTM_SAFETENSORS_F32 || tensor->rank != rank ||
+    if (tensor->dtype != stored_dtype(expected) || tensor->rank != rank ||
         memcmp(tensor->shape, expected->shape, rank * sizeof(size_t)) != 0) {
         return ttm_fail(TTM_ERROR_FORMAT,
-                        "'%s': '%s' isn't F32 of the shape of its parameter: the checkpoint is "
+                        "'%s': '%s' isn't %s of the shape of its parameter: the checkpoint is "
                         "damaged, remove it to resume from the one before",
-                        tensor->path, tensor->name);
+                        tensor->path, tensor->name,
+                        expected->flat->dtype == TTM_BF16 ? "BF16" : "F32");
     }
     return TTM_OK;
 }
 
-static ttm_status read_moment(const ttm_safetensors *file, const moment *target, float *chunk)
+static ttm_status read_moment(const ttm_safetensors *file, const moment *target, void *chunk)
 {
     const ttm_safetensors_tensor *tensor = NULL;
     TTM_TRY(ttm_safetensors_get(&tensor, file, target->name));
     TTM_TRY(check_moment(tensor, target));
+    const size_t element_bytes = ttm_dtype_bytes(target->flat->dtype);
     for (size_t first = 0; first < tensor->count; first += CHUNK_ELEMENTS) {
         const size_t left = tensor->count - first;
         const size_t count = left < CHUNK_ELEMENTS ? left : CHUNK_ELEMENTS;
         const ttm_tensor piece = ttm_tensor_at1(
             target->flat, target->parameter->offset + (int64_t)first, (int64_t)count);
-        TTM_TRY(ttm_safetensors_read_f32(chunk, file, tensor, first, count));
+        TTM_TRY(ttm_safetensors_read(chunk, file, tensor, first * element_bytes,
+                                     count * element_bytes));
         TTM_TRY(ttm_tensor_write(target->stream, &piece, chunk));
     }
     return TTM_OK;
@@ -114,10 +123,10 @@ ttm_status ttm_optimizer_file_read(const char *folder, const ttm_parameter_table
 {
     ttm_status status = TTM_OK;
     char *path = NULL;
-    float *chunk = NULL;
+    void *chunk = NULL;
     ttm_safetensors *file = NULL;
     TTM_TRY_OUT(ttm_path_join(&path, folder, file_name));
-    TTM_TRY_OUT(ttm_array_new(&chunk, CHUNK_ELEMENTS, sizeof *chunk, "optimiser tensors"));
+    TTM_TRY_OUT(ttm_array_new(&chunk, CHUNK_ELEMENTS, sizeof(float), "optimiser tensors"));
     TTM_TRY_OUT(ttm_safetensors_open(&file, path));
     for (size_t i = 0; i < table->count * MOMENTS; i++) {
         moment target;

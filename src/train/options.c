@@ -17,6 +17,9 @@
 static const char *const schedule_names[] = {"constant", "linear", "cosine"};
 enum { SCHEDULE_COUNT = 3 };
 
+static const char *const precision_names[] = {"auto", "fp32", "bf16"};
+enum { PRECISION_COUNT = 3 };
+
 #define FIELD(member) offsetof(ttm_trainer_options, member)
 
 /* Above this, counts multiplied with each other could leave 64 bits. */
@@ -68,6 +71,11 @@ static const ttm_trainer_field fields[] = {
      FIELD(sample_temperature), 0, 1000, 1, 1},
     {"sample-prompt", "TEXT", "what samples begin with", TTM_FIELD_TEXT, FIELD(sample_prompt), 0, 0,
      1, 1},
+    {"dtype", "auto|fp32|bf16",
+     "what activations and products are computed in; auto: whichever is faster on this device",
+     TTM_FIELD_PRECISION, FIELD(dtype), TTM_PRECISION_AUTO, TTM_PRECISION_BF16, 1, 0},
+    {"moments", "fp32|bf16", "what AdamW's moments are stored in", TTM_FIELD_PRECISION,
+     FIELD(moments), TTM_PRECISION_FP32, TTM_PRECISION_BF16, 1, 0},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
 
@@ -112,6 +120,24 @@ ttm_status ttm_schedule_parse(ttm_schedule *schedule, const char *name)
     }
     return ttm_fail(TTM_ERROR_ARGUMENT, "unknown schedule '%s': give constant, linear or cosine",
                     name);
+}
+
+const char *ttm_precision_name(ttm_precision precision)
+{
+    return (unsigned)precision < PRECISION_COUNT ? precision_names[precision] : "unknown";
+}
+
+static ttm_status parse_precision(ttm_precision *precision, const ttm_trainer_field *field,
+                                  const char *name)
+{
+    for (int i = (int)field->minimum; i < PRECISION_COUNT; i++) {
+        if (strcmp(precision_names[i], name) == 0) {
+            *precision = (ttm_precision)i;
+            return TTM_OK;
+        }
+    }
+    return ttm_fail(TTM_ERROR_ARGUMENT, "%s is '%s': give one of %s", field->name, name,
+                    field->placeholder);
 }
 
 size_t ttm_trainer_option_count(void)
@@ -160,6 +186,8 @@ static ttm_status check_field(const ttm_trainer_options *options, const ttm_trai
                             (int)*(const ttm_schedule *)place);
         }
         return TTM_OK;
+    case TTM_FIELD_PRECISION:
+        return check_range(field, (double)*(const ttm_precision *)place);
     case TTM_FIELD_TEXT:
         if (memchr(place, '\0', TTM_TRAINER_PROMPT_BYTES) == NULL) {
             return ttm_fail(TTM_ERROR_ARGUMENT, "%s doesn't end within %d bytes", field->name,
@@ -279,6 +307,9 @@ ttm_status ttm_trainer_options_set(ttm_trainer_options *options, const char *nam
         break;
     case TTM_FIELD_SCHEDULE:
         status = ttm_schedule_parse(place, value);
+        break;
+    case TTM_FIELD_PRECISION:
+        status = parse_precision(place, field, value);
         break;
     case TTM_FIELD_TEXT:
         status = parse_text(place, field, value);

@@ -7,12 +7,13 @@
 
 /** What an option's value is. */
 typedef enum ttm_trainer_field_kind {
-    TTM_FIELD_INT,      /**< int64_t. */
-    TTM_FIELD_REAL,     /**< double. */
-    TTM_FIELD_BOOL,     /**< bool. */
-    TTM_FIELD_SEED,     /**< uint64_t, all 64 bits. */
-    TTM_FIELD_SCHEDULE, /**< ttm_schedule. */
-    TTM_FIELD_TEXT      /**< char [TTM_TRAINER_PROMPT_BYTES]. */
+    TTM_FIELD_INT,       /**< int64_t. */
+    TTM_FIELD_REAL,      /**< double. */
+    TTM_FIELD_BOOL,      /**< bool. */
+    TTM_FIELD_SEED,      /**< uint64_t, all 64 bits. */
+    TTM_FIELD_SCHEDULE,  /**< ttm_schedule. */
+    TTM_FIELD_PRECISION, /**< ttm_precision of at least `minimum`. */
+    TTM_FIELD_TEXT       /**< char [TTM_TRAINER_PROMPT_BYTES]. */
 } ttm_trainer_field_kind;
 
 /** One option. */
@@ -41,6 +42,9 @@ const void *ttm_trainer_field_in(const ttm_trainer_options *options,
 
 /** Returns a schedule's name as files and tools spell it. */
 const char *ttm_schedule_name(ttm_schedule schedule);
+
+/** Returns a precision's name as files and tools spell it. */
+const char *ttm_precision_name(ttm_precision precision);
 
 /** *schedule = the one called `name`; TTM_ERROR_ARGUMENT lists the names. */
 TTM_CHECKED ttm_status ttm_schedule_parse(ttm_schedule *schedule, const char *name);

@@ -27,12 +27,29 @@ static ttm_status check_sizes(const ttm_trainer_options *options, const ttm_gpt2
     return TTM_OK;
 }
 
+ttm_status ttm_trainer_options_settle(ttm_trainer_options *options, ttm_device *device)
+{
+    ttm_dtype dtype = TTM_F32;
+    if (options->dtype != TTM_PRECISION_AUTO) {
+        return TTM_OK;
+    }
+    TTM_TRY(ttm_model_choose_dtype(&dtype, device));
+    options->dtype = dtype == TTM_BF16 ? TTM_PRECISION_BF16 : TTM_PRECISION_FP32;
+    return TTM_OK;
+}
+
+ttm_dtype ttm_trainer_moment_dtype(const ttm_trainer_options *options)
+{
+    return options->moments == TTM_PRECISION_BF16 ? TTM_BF16 : TTM_F32;
+}
+
 ttm_status ttm_trainer_options_resolve(ttm_trainer_options *resolved,
                                        const ttm_trainer_options *options,
-                                       const ttm_gpt2_config *config)
+                                       const ttm_gpt2_config *config, ttm_device *device)
 {
     TTM_TRY(ttm_trainer_options_check(options));
     *resolved = *options;
+    TTM_TRY(ttm_trainer_options_settle(resolved, device));
     if (resolved->seq == 0) {
         resolved->seq = config->context;
     }
@@ -47,6 +64,7 @@ ttm_model_options ttm_trainer_model_options(const ttm_trainer_options *options)
 {
     ttm_model_options model = TTM_MODEL_OPTIONS_INIT;
     model.training = true;
+    model.dtype = options->dtype == TTM_PRECISION_BF16 ? TTM_BF16 : TTM_F32;
     model.batch = options->batch;
     model.seq = options->seq;
     model.accumulation = options->accumulation;

@@ -57,6 +57,9 @@ static void write_field(ttm_json_writer *writer, const ttm_trainer_options *opti
     case TTM_FIELD_SCHEDULE:
         ttm_json_write_string(writer, ttm_schedule_name(*(const ttm_schedule *)place));
         break;
+    case TTM_FIELD_PRECISION:
+        ttm_json_write_string(writer, ttm_precision_name(*(const ttm_precision *)place));
+        break;
     case TTM_FIELD_TEXT:
         ttm_json_write_string(writer, place);
         break;
@@ -153,6 +156,11 @@ static ttm_status read_field(ttm_trainer_options *options, ttm_json_value object
         return ttm_json_get_double(place, object, key);
     case TTM_FIELD_BOOL:
         return ttm_json_get_bool(place, object, key);
+    case TTM_FIELD_PRECISION:
+        if (!ttm_json_exists(ttm_json_find(object, key))) {
+            return TTM_OK; /* a run from before there was a choice: fp32, the default */
+        }
+        break;
     case TTM_FIELD_SEED:
     case TTM_FIELD_SCHEDULE:
     case TTM_FIELD_TEXT:
@@ -311,6 +319,9 @@ static void print_field(char text[VALUE_BYTES], const ttm_trainer_options *optio
         break;
     case TTM_FIELD_SCHEDULE:
         snprintf(text, VALUE_BYTES, "%s", ttm_schedule_name(*(const ttm_schedule *)place));
+        break;
+    case TTM_FIELD_PRECISION:
+        snprintf(text, VALUE_BYTES, "%s", ttm_precision_name(*(const ttm_precision *)place));
         break;
     case TTM_FIELD_TEXT:
         snprintf(text, VALUE_BYTES, "%s", (const char *)place);

@@ -38,6 +38,7 @@ static ttm_status update_parameters(ttm_trainer *trainer, const ttm_trainer_step
     const ttm_train_buffers *buffers = &trainer->buffers;
     const ttm_tensor parameters = ttm_model_parameters(trainer->model);
     const ttm_tensor gradients = ttm_model_gradients(trainer->model);
+    const ttm_tensor working = ttm_model_working_parameters(trainer->model);
     const ttm_adamw_params params = {
         .learning_rate = step->learning_rate,
         .beta1 = options->beta1,
@@ -51,8 +52,9 @@ static ttm_status update_parameters(ttm_trainer *trainer, const ttm_trainer_step
     };
     TTM_TRY(ttm_sum_of_squares(trainer->stream, &buffers->norm_squared, 0.0, &gradients));
     TTM_TRY(ttm_adamw(trainer->stream, &parameters, &gradients, &buffers->first_moment,
-                      &buffers->second_moment, &buffers->norm_squared, NULL, &params));
-    ttm_model_parameters_changed(trainer->model);
+                      &buffers->second_moment, &buffers->norm_squared,
+                      ttm_tensor_present(&working) ? &working : NULL, &params));
+    ttm_model_parameters_stepped(trainer->model);
     return TTM_OK;
 }
 

@@ -81,7 +81,8 @@ static ttm_status open_model(ttm_trainer *trainer, const ttm_gpt2_config *config
     TTM_TRY(ttm_stream_create(&trainer->stream, device));
     TTM_TRY(ttm_model_create(&trainer->model, device, config, &model_options));
     const ttm_parameter_table *table = ttm_model_parameter_table(trainer->model);
-    TTM_TRY(ttm_train_buffers_new(&trainer->buffers, trainer->stream, table->buffer_count,
+    TTM_TRY(ttm_train_buffers_new(&trainer->buffers, trainer->stream,
+                                  ttm_trainer_moment_dtype(options), table->buffer_count,
                                   options->batch, options->seq));
     TTM_TRY(ttm_stream_reserve_workspace(trainer->stream, memory.model.workspace_bytes));
     return ttm_segments_new(&trainer->segments, &trainer->segment_count, table, config, options);
@@ -146,7 +147,7 @@ static ttm_status open_new(ttm_trainer *trainer, const ttm_trainer_options *opti
     if (setup->config == NULL) {
         return ttm_fail(TTM_ERROR_ARGUMENT, "a new run needs a model configuration");
     }
-    TTM_TRY(ttm_trainer_options_resolve(&trainer->options, options, setup->config));
+    TTM_TRY(ttm_trainer_options_resolve(&trainer->options, options, setup->config, setup->device));
     TTM_TRY(check_data(setup, setup->config, &trainer->options));
     TTM_TRY(ttm_run_folder_create(&trainer->folder, setup->directory));
     TTM_TRY(open_data(trainer));
@@ -284,11 +285,15 @@ static ttm_status resume_checkpoint(ttm_trainer *trainer, const ttm_trainer_opti
     const ttm_trainer_setup *setup = &trainer->setup;
     ttm_train_state *state = &trainer->state;
     ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
+    ttm_trainer_options wanted;
     ttm_status status = TTM_OK;
     TTM_TRY_OUT(ttm_train_state_read(state, checkpoint));
     TTM_TRY_OUT(read_config(&config, setup, checkpoint));
-    TTM_TRY_OUT(ttm_trainer_options_resolve(&trainer->options,
-                                            options != NULL ? options : &state->options, &config));
+    wanted = options != NULL ? *options : state->options;
+    if (wanted.dtype == TTM_PRECISION_AUTO) {
+        wanted.dtype = state->options.dtype; /* settled when the run began */
+    }
+    TTM_TRY_OUT(ttm_trainer_options_resolve(&trainer->options, &wanted, &config, setup->device));
     TTM_TRY_OUT(ttm_train_options_compatible(&state->options, &trainer->options));
     TTM_TRY_OUT(check_steps_left(state, &trainer->options));
     TTM_TRY_OUT(check_inputs(state, setup));

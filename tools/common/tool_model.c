@@ -61,9 +61,19 @@ static int check_vocabulary(const tool_model *opened, const char *folder)
     return TOOL_GO_ON;
 }
 
-int tool_model_open(tool_model *opened, const tool_program *program, const char *folder,
-                    const char *source, const ttm_model_options *options)
+static ttm_status choose_dtype(ttm_dtype *dtype, ttm_device *device, const char *name)
 {
+    if (strcmp(name, "auto") == 0) {
+        return ttm_model_choose_dtype(dtype, device);
+    }
+    *dtype = strcmp(name, "bf16") == 0 ? TTM_BF16 : TTM_F32;
+    return TTM_OK;
+}
+
+int tool_model_open(tool_model *opened, const tool_program *program, const char *folder,
+                    const char *source, const char *dtype, const ttm_model_options *options)
+{
+    ttm_model_options settled = *options;
     memset(opened, 0, sizeof *opened);
     const int code = open_tokenizer(opened, folder, source);
     if (code != TOOL_GO_ON) {
@@ -74,7 +84,10 @@ int tool_model_open(tool_model *opened, const tool_program *program, const char 
         status = ttm_stream_create(&opened->stream, opened->device);
     }
     if (status == TTM_OK) {
-        status = ttm_model_load(&opened->model, opened->device, folder, options);
+        status = choose_dtype(&settled.dtype, opened->device, dtype);
+    }
+    if (status == TTM_OK) {
+        status = ttm_model_load(&opened->model, opened->device, folder, &settled);
     }
     return status == TTM_OK ? check_vocabulary(opened, folder) : tool_fail(status);
 }

@@ -16,10 +16,11 @@ typedef struct tool_model {
 } tool_model;
 
 /** Opens the tokenizer `source`, or else the one in the model's folder, if there is one; then the
- * model in `folder`. A tokenizer with more tokens than the model is an error. Returns TOOL_GO_ON,
+ * model in `folder`, computing in what `dtype` ("auto", "fp32" or "bf16") says instead of
+ * options->dtype. A tokenizer with more tokens than the model is an error. Returns TOOL_GO_ON,
  * or after a message the exit status; either way the caller closes. */
 int tool_model_open(tool_model *opened, const tool_program *program, const char *folder,
-                    const char *source, const ttm_model_options *options);
+                    const char *source, const char *dtype, const ttm_model_options *options);
 
 /** Frees everything and empties *opened. */
 void tool_model_close(tool_model *opened);

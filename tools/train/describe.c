@@ -51,7 +51,8 @@ void train_plan_print(FILE *stream, const train_plan *plan)
     fprintf(stream,
             "memory %.1f MiB: parameters %.1f, gradients %.1f, moments %.1f, activations %.1f, "
             "matrices %.1f, scratch %.1f, batches %.1f, process %.1f\n",
-            mebibytes(memory->memory_bytes), mebibytes(memory->model.parameter_bytes),
+            mebibytes(memory->memory_bytes),
+            mebibytes(memory->model.parameter_bytes + memory->model.working_bytes),
             mebibytes(memory->model.gradient_bytes), mebibytes(memory->moment_bytes),
             mebibytes(memory->model.activation_bytes), mebibytes(memory->model.matrix_bytes),
             mebibytes(memory->model.workspace_bytes), mebibytes(memory->batch_bytes),
@@ -64,6 +65,7 @@ static void write_memory(ttm_json_writer *writer, const ttm_trainer_memory *memo
     ttm_json_key(writer, "memory");
     ttm_json_begin_object(writer);
     ttm_json_member_uint(writer, "parameter_bytes", memory->model.parameter_bytes);
+    ttm_json_member_uint(writer, "working_bytes", memory->model.working_bytes);
     ttm_json_member_uint(writer, "gradient_bytes", memory->model.gradient_bytes);
     ttm_json_member_uint(writer, "moment_bytes", memory->moment_bytes);
     ttm_json_member_uint(writer, "activation_bytes", memory->model.activation_bytes);
@@ -104,6 +106,7 @@ ttm_status train_plan_print_json(const train_plan *plan)
     ttm_json_member_int(writer, "batch", options->batch);
     ttm_json_member_int(writer, "seq", options->seq > 0 ? options->seq : plan->config->context);
     ttm_json_member_int(writer, "accumulation", options->accumulation);
+    ttm_json_member_string(writer, "dtype", options->dtype == TTM_PRECISION_BF16 ? "bf16" : "fp32");
     ttm_json_member_string(writer, "backend", ttm_device_backend_name(plan->device));
     ttm_json_member_string(writer, "device", ttm_device_get_info(plan->device)->name);
     ttm_json_key(writer, "config");

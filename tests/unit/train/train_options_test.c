@@ -119,14 +119,14 @@ static void automatic_options_are_settled_for_the_model(void **state)
     ttm_trainer_options resolved;
     assert_int_equal(ttm_gpt2_config_init(&config, 257, 32, 1, 2, 16), TTM_OK);
     options.steps = 70;
-    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config), TTM_OK);
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL), TTM_OK);
     assert_int_equal(resolved.seq, 32);
     assert_int_equal(resolved.warmup_steps, 7);
     options.steps = 1000000;
-    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config), TTM_OK);
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL), TTM_OK);
     assert_int_equal(resolved.warmup_steps, 4000);
     options.seq = 33;
-    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config), TTM_ERROR_SHAPE);
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL), TTM_ERROR_SHAPE);
     assert_message_has("33");
     assert_message_has("32");
     ttm_gpt2_config_free(&config);
