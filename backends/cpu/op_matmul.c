@@ -7,6 +7,7 @@
  * added to it, which costs nothing: with beta = 0 it would write zeros there. Products with few
  * rows go to kernels that are bound by reading b. */
 #include "cpu/blas.h"
+#include "cpu/matmul.h"
 #include "cpu/op.h"
 
 #include <limits.h>
@@ -19,11 +20,8 @@
  * run of memory: at most so many parts a thread, each of at least so much depth. */
 #define PARTS_A_THREAD 2
 #define LEAST_PART     32
-/** What the edges of a block are multiples of: whole register blocks of product.c at any level. */
-#define ROW_EDGE 24
-#define COL_EDGE 48
-/** Columns for which product.c packs a's rows once, and what packing a number costs in
- * multiply-accumulates. */
+/** For a grid of blocks: columns for which a's rows are packed once, and what packing a number
+ * costs in multiply-accumulates. */
 #define PACKED_COLS   1008.0
 #define PACKING_PRICE 5.0
 /** Most blocks per thread, and the part of a round that a busy machine may hold up. */
@@ -31,41 +29,6 @@
 #define HOLD_UP     0.06
 /** Elements of a row between the activation and the residual. */
 #define ROW_BUFFER 512
-
-/** A matrix operand as the BLAS wants it. */
-typedef struct operand {
-    const float *data;
-    int64_t batch_stride[2];
-    int64_t row;    /**< Distance between rows, or between columns where transposed. */
-    int transposed; /**< Columns, not rows, are contiguous. */
-} operand;
-
-typedef struct matmul {
-    const ttm_backend_device *device;
-    int64_t batch[2];
-    int64_t rows;
-    int64_t cols;
-    int64_t depth;
-    operand a;
-    operand b;
-    operand out;
-    operand residual;
-    operand pre;
-    const float *bias;
-    float alpha;
-    int beta;
-    ttm_activation activation;
-    float *value;   /**< Where out can't hold the product until the activation: a buffer. */
-    float *scratch; /**< For our own kernel, scratch_floats a thread. */
-    size_t scratch_floats;
-    int thin;           /**< Few rows: bound by reading b. */
-    int64_t parts;      /**< Parts of the depth that are summed up by themselves; 0: not cut. */
-    float *partial;     /**< [parts, rows, cols] sums of the parts. */
-    int64_t row_blocks; /**< Blocks of one matrix. */
-    int64_t col_blocks;
-    int64_t block_rows;
-    int64_t block_cols;
-} matmul;
 
 /** Reads the last two dimensions of a tensor; returns whether the BLAS can take it. */
 static int read_operand(operand *result, const ttm_tensor *tensor)
@@ -144,17 +107,6 @@ static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
 
 /* ---- One block ---- */
 
-/** Addresses of one matrix of the batch. */
-typedef struct matrices {
-    const float *a;
-    const float *b;
-    const float *residual;
-    float *out;
-    float *pre;
-    float *value; /**< Receives the product: out, pre or the buffer. */
-    int64_t value_row;
-} matrices;
-
 static const float *matrix_of(const operand *from, const int64_t index[2])
 {
     return from->data == NULL
@@ -162,7 +114,7 @@ static const float *matrix_of(const operand *from, const int64_t index[2])
                : from->data + index[0] * from->batch_stride[0] + index[1] * from->batch_stride[1];
 }
 
-static matrices find_matrices(const matmul *job, int64_t batch)
+matrices ttm_cpu_matmul_find(const matmul *job, int64_t batch)
 {
     const int64_t index[2] = {batch / job->batch[1], batch % job->batch[1]};
     matrices found = {
@@ -252,12 +204,6 @@ static void finish_block(const matmul *job, const matrices *at, const int64_t ro
     }
 }
 
-/** Returns the address of element (row, col). */
-static const float *element(const float *data, const operand *form, int64_t row, int64_t col)
-{
-    return form->transposed ? data + col * form->row + row : data + row * form->row + col;
-}
-
 /** value += the partial sums, in their order whoever computed them. */
 static void add_partial_sums(const matmul *job, float *value, ptrdiff_t value_row,
                              const int64_t cols[2])
@@ -277,7 +223,7 @@ static void add_partial_sums(const matmul *job, float *value, ptrdiff_t value_ro
 static void run_parts(void *context, int64_t first, int64_t last, int thread)
 {
     const matmul *job = context;
-    const matrices at = find_matrices(job, 0);
+    const matrices at = ttm_cpu_matmul_find(job, 0);
     (void)thread;
     for (int64_t part = first; part < last; part++) {
         const int64_t start = job->depth * part / job->parts;
@@ -324,53 +270,12 @@ static void thin_block(const matmul *job, const matrices *at, const int64_t cols
     }
 }
 
-/** A block by our own kernel, which puts bias, activation and residual on as it stores. */
-static void own_block(const matmul *job, const matrices *at, const int64_t rows[2],
-                      const int64_t cols[2], int thread)
-{
-    static const ttm_cpu_activation activations[] = {
-        [TTM_ACTIVATION_NONE] = TTM_CPU_IDENTITY,
-        [TTM_ACTIVATION_GELU] = TTM_CPU_GELU,
-        [TTM_ACTIVATION_GELU_BACKWARD] = TTM_CPU_GELU_BACKWARD,
-    };
-    float *out = at->out + rows[0] * job->out.row + cols[0];
-    const float *residual =
-        at->residual == NULL ? NULL : at->residual + rows[0] * job->residual.row + cols[0];
-    /* A residual that is out itself would be overwritten by sums of a part of the depth. */
-    const int onto = residual == out && job->activation == TTM_ACTIVATION_NONE;
-    const ttm_cpu_product product = {
-        .a = element(at->a, &job->a, rows[0], 0),
-        .a_row = job->a.transposed ? 1 : job->a.row,
-        .a_col = job->a.transposed ? job->a.row : 1,
-        .b = element(at->b, &job->b, 0, cols[0]),
-        .b_row = job->b.transposed ? 1 : job->b.row,
-        .b_col = job->b.transposed ? job->b.row : 1,
-        .out = out,
-        .out_row = job->out.row,
-        .partial = at->value + rows[0] * at->value_row + cols[0],
-        .partial_row = at->value_row,
-        .bias = job->bias == NULL ? NULL : job->bias + cols[0],
-        .residual = onto ? NULL : residual,
-        .residual_row = job->residual.row,
-        .pre = at->pre == NULL ? NULL : at->pre + rows[0] * job->pre.row + cols[0],
-        .pre_row = job->pre.row,
-        .activation = activations[job->activation],
-        .add_out = job->beta || onto,
-        .rows = rows[1] - rows[0],
-        .cols = cols[1] - cols[0],
-        .depth = job->depth,
-        .alpha = job->alpha,
-        .scratch = job->scratch + (size_t)thread * job->scratch_floats,
-    };
-    job->device->kernels->product(&product);
-}
-
 static void run_block(const matmul *job, int64_t batch, const int64_t rows[2],
                       const int64_t cols[2], int thread)
 {
-    const matrices at = find_matrices(job, batch);
+    const matrices at = ttm_cpu_matmul_find(job, batch);
     if (job->device->own_products && !job->thin) {
-        own_block(job, &at, rows, cols, thread);
+        ttm_cpu_matmul_own_block(job, &at, rows, cols, thread);
         return;
     }
     const int begun = begin_block(job, &at, rows, cols);
@@ -387,18 +292,15 @@ static void run_block(const matmul *job, int64_t batch, const int64_t rows[2],
 
 /* ---- Sharing out ---- */
 
-static int64_t divide_up(int64_t count, int64_t parts)
-{
-    return (count + parts - 1) / parts;
-}
-
 /** Returns roughly what `job` costs when each matrix is cut into row_blocks × col_blocks blocks, in
  * units of one multiply-accumulate: the rounds that the threads go, times a block with its packing.
  * With few rounds a thread that is held up holds up all, hence the last factor. */
 static double price_grid(const matmul *job, int64_t row_blocks, int64_t col_blocks)
 {
-    const double rows = (double)(divide_up(divide_up(job->rows, row_blocks), ROW_EDGE) * ROW_EDGE);
-    const double cols = (double)(divide_up(divide_up(job->cols, col_blocks), COL_EDGE) * COL_EDGE);
+    const double rows =
+        (double)(divide_up(divide_up(job->rows, row_blocks), TTM_CPU_ROW_EDGE) * TTM_CPU_ROW_EDGE);
+    const double cols =
+        (double)(divide_up(divide_up(job->cols, col_blocks), TTM_CPU_COL_EDGE) * TTM_CPU_COL_EDGE);
     const int64_t items = row_blocks * col_blocks;
     const double rounds = (double)divide_up(items, job->device->threads);
     const double packing = rows * (1.0 + cols / PACKED_COLS) + cols;
@@ -410,14 +312,17 @@ static void choose_grid(matmul *job)
 {
     const int64_t most = (int64_t)job->device->threads * MOST_ROUNDS;
     double best = INFINITY;
-    for (int64_t rows = 1; rows <= most && (rows == 1 || rows * ROW_EDGE <= job->rows); rows++) {
-        for (int64_t cols = 1; cols * rows <= most && (cols == 1 || cols * COL_EDGE <= job->cols);
-             cols++) {
+    for (int64_t rows = 1; rows <= most && (rows == 1 || rows * TTM_CPU_ROW_EDGE <= job->rows);
+         rows++) {
+        for (int64_t cols = 1;
+             cols * rows <= most && (cols == 1 || cols * TTM_CPU_COL_EDGE <= job->cols); cols++) {
             const double price = price_grid(job, rows, cols);
             if (price < best) {
                 best = price;
-                job->block_rows = divide_up(divide_up(job->rows, rows), ROW_EDGE) * ROW_EDGE;
-                job->block_cols = divide_up(divide_up(job->cols, cols), COL_EDGE) * COL_EDGE;
+                job->block_rows =
+                    divide_up(divide_up(job->rows, rows), TTM_CPU_ROW_EDGE) * TTM_CPU_ROW_EDGE;
+                job->block_cols =
+                    divide_up(divide_up(job->cols, cols), TTM_CPU_COL_EDGE) * TTM_CPU_COL_EDGE;
             }
         }
     }
@@ -491,8 +396,13 @@ static int plan_matmul(matmul *job, const ttm_backend_device *device, const ttm_
     }
     choose_blocks(job);
     if (device->own_products && !job->thin) {
-        const size_t wanted = device->kernels->product_scratch(job->block_cols, job->depth);
-        job->scratch_floats = (wanted + 15) / 16 * 16;
+        const int64_t batches = job->batch[0] * job->batch[1];
+        if (batches == 1 || batches < device->threads) {
+            ttm_cpu_matmul_plan_shared(job);
+        } else {
+            const size_t wanted = device->kernels->product_scratch(job->block_cols, job->depth);
+            job->scratch_floats = (wanted + 15) / 16 * 16;
+        }
     }
     return 1;
 }
@@ -506,10 +416,11 @@ static size_t partial_floats(const matmul *job)
 static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
-    return plan_matmul(&job, device, op) ? (buffer_floats(op) + partial_floats(&job) +
-                                            (size_t)device->threads * job.scratch_floats) *
-                                               sizeof(float)
-                                         : 0;
+    return plan_matmul(&job, device, op)
+               ? (buffer_floats(op) + partial_floats(&job) +
+                  (size_t)device->threads * job.scratch_floats + job.packed_floats) *
+                     sizeof(float)
+               : 0;
 }
 
 static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
@@ -527,6 +438,10 @@ static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
     if (job.parts > 0) {
         job.partial = floats(&op->workspace) + buffer_floats(op);
         ttm_cpu_parallel(device, job.parts, 1, run_parts, &job);
+    }
+    if (job.packed_floats > 0) {
+        ttm_cpu_matmul_run_shared(&job);
+        return;
     }
     const int64_t items = job.batch[0] * job.batch[1] * job.row_blocks * job.col_blocks;
     ttm_cpu_parallel(device, items, 1, run_blocks, &job);

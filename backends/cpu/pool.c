@@ -75,6 +75,13 @@ static int wait_awake(int *waited)
     return ++*waited >= PAUSES + YIELDS;
 }
 
+void ttm_cpu_pool_wait(int *waited)
+{
+    if (wait_awake(waited)) {
+        *waited = PAUSES;
+    }
+}
+
 static void finish_piece(ttm_cpu_pool *pool, int64_t pieces)
 {
     if (atomic_fetch_add(&pool->pieces_done, 1) + 1 == pieces &&

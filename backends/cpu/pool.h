@@ -25,4 +25,8 @@ void ttm_cpu_pool_destroy(ttm_cpu_pool *pool);
 void ttm_cpu_pool_run(ttm_cpu_pool *pool, int64_t count, int64_t piece, ttm_cpu_share share,
                       void *context);
 
+/** Passes a little time inside a piece that waits for another one, which has been taken already:
+ * pieces are handed out in their order. *waited is 0 at first. */
+void ttm_cpu_pool_wait(int *waited);
+
 #endif

@@ -155,8 +155,16 @@ typedef struct ttm_cpu_product {
     ptrdiff_t cols;
     ptrdiff_t depth;
     float alpha;
-    float *scratch; /**< product_scratch floats. */
+    int64_t first_part; /**< Parts of the depth to do, out of product_parts(depth); sums of those */
+    int64_t last_part;  /**< before are in partial, and only the last one finishes out. */
+    const float *packed_b; /**< These parts of b by product_pack, or NULL: packed on the way. */
+    ptrdiff_t packed_cols; /**< Columns of packed_b, a multiple of TTM_CPU_PACKED_COLS. */
+    ptrdiff_t packed_col;  /**< Where b's first column lies among them. */
+    float *scratch;        /**< product_scratch floats; with packed_b those for 0 columns. */
 } ttm_cpu_product;
+
+/** What columns of a packed b come in, at every level. */
+#define TTM_CPU_PACKED_COLS 48
 
 /** The most rows of a that the thin products take. */
 #define TTM_CPU_THIN_ROWS 8
@@ -209,6 +217,12 @@ typedef struct ttm_cpu_kernels {
     void (*product)(const ttm_cpu_product *job);
     /** Returns the floats of scratch that `product` needs for as many columns and such a depth. */
     size_t (*product_scratch)(int64_t cols, int64_t depth);
+    /** Returns in how many parts `product` does such a depth. */
+    int64_t (*product_parts)(int64_t depth);
+    /** Packs columns first_col (a multiple of TTM_CPU_PACKED_COLS) … last_col − 1 of the job's
+     * parts of b into their place in `packed`: parts' steps × packed_cols floats in all. */
+    void (*product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col,
+                         int64_t last_col);
 
     /* move.c */
     void (*copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,

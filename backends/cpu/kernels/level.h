@@ -33,6 +33,9 @@ void KERNEL(tile)(const ttm_cpu_tile *tile);
 
 void KERNEL(product)(const ttm_cpu_product *job);
 size_t KERNEL(product_scratch)(int64_t cols, int64_t depth);
+int64_t KERNEL(product_parts)(int64_t depth);
+void KERNEL(product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col,
+                          int64_t last_col);
 
 void KERNEL(copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
                        size_t cols);

@@ -6,7 +6,8 @@
  * DEPTH: most products of a transformer write each number of out once, with bias, activation and
  * residual applied on the way.
  *
- * Scratch: packed b [DEPTH, STRIPS·STRIP], packed a [DEPTH, BLOCK_ROWS]. */
+ * Threads that multiply the same b share one that is packed before. Scratch: packed b [DEPTH,
+ * STRIPS·STRIP] otherwise, packed a [DEPTH, BLOCK_ROWS]. */
 #include "cpu/kernels/level.h"
 #include "cpu/kernels/simd.h"
 #include "cpu/kernels/transpose.h"
@@ -27,6 +28,10 @@
 #define BLOCK_ROWS 96
 /** Columns of b that are packed at once. */
 #define BLOCK_COLS 1008
+/** How far ahead of their use strips come from L2, in steps of the depth, and columns of a
+ * transposed a from memory. */
+#define STEPS_AHEAD   16
+#define COLUMNS_AHEAD 8
 _Static_assert(BLOCK_ROWS % ROWS == 0, "panels fill a block");
 _Static_assert(BLOCK_COLS % STRIP == 0, "strips fill a block");
 
@@ -44,6 +49,17 @@ static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
     return a < b ? a : b;
 }
 
+int64_t KERNEL(product_parts)(int64_t depth)
+{
+    return depth > 0 ? (depth + DEPTH - 1) / DEPTH : 1;
+}
+
+/** The first step of a part of the depth. */
+static ptrdiff_t part_begin(const ttm_cpu_product *job, ptrdiff_t part)
+{
+    return part * job->depth / KERNEL(product_parts)(job->depth);
+}
+
 size_t KERNEL(product_scratch)(int64_t cols, int64_t depth)
 {
     const ptrdiff_t deep = smaller(depth, DEPTH);
@@ -51,24 +67,87 @@ size_t KERNEL(product_scratch)(int64_t cols, int64_t depth)
     return (size_t)(deep * (wide + BLOCK_ROWS));
 }
 
-/** out[k, i] = alpha·a[i, k] for a panel of ROWS rows; missing rows are zeros. */
+/** out[k, i] = a[i, k] for a panel of ROWS rows; missing rows are zeros. */
 static void pack_panel(float *out, const ttm_cpu_product *job, const extent_of_block *at,
-                       ptrdiff_t first_row, ptrdiff_t rows)
+                       const float *a, ptrdiff_t rows)
 {
-    const float *a = job->a + first_row * job->a_row + at->first_depth * job->a_col;
     if (rows < ROWS) {
         memset(out, 0, (size_t)(at->depth * ROWS) * sizeof(float));
     }
     if (job->a_col == 1 && rows == ROWS) {
         transpose(out, ROWS, a, job->a_row, ROWS, (size_t)at->depth);
-    } else {
-        for (ptrdiff_t k = 0; k < at->depth; k++) {
-            for (ptrdiff_t i = 0; i < rows; i++) {
-                out[k * ROWS + i] = a[i * job->a_row + k * job->a_col];
-            }
+        return;
+    }
+    for (ptrdiff_t k = 0; k < at->depth; k++) {
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            out[k * ROWS + i] = a[i * job->a_row + k * job->a_col];
         }
     }
-    for (ptrdiff_t i = 0; i < at->depth * ROWS && job->alpha != 1.0F; i++) {
+}
+
+#if LANES == 2 * ROWS
+/** Two panels at a time: a vector holds a number of each of their rows. */
+static void pack_two_panels(float *out, const ttm_cpu_product *job, const extent_of_block *at,
+                            const float *a)
+{
+    float *second = out + at->depth * ROWS;
+    ptrdiff_t k = 0;
+    for (; k + LANES <= at->depth; k += LANES) {
+        vector square[LANES];
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) {
+            square[i] = vector_load(a + i * job->a_row + k);
+        }
+        transpose_registers(square);
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) {
+            memcpy(out + (k + i) * ROWS, &square[i], ROWS * sizeof(float));
+            memcpy(second + (k + i) * ROWS, (const float *)&square[i] + ROWS, ROWS * sizeof(float));
+        }
+    }
+    for (; k < at->depth; k++) {
+        for (ptrdiff_t i = 0; i < ROWS; i++) {
+            out[k * ROWS + i] = a[i * job->a_row + k];
+            second[k * ROWS + i] = a[(i + ROWS) * job->a_row + k];
+        }
+    }
+}
+#endif
+
+/** Panels of an a whose columns are contiguous, read in the order of memory. */
+static void pack_columns(float *out, const ttm_cpu_product *job, const extent_of_block *at,
+                         const float *a, ptrdiff_t panels)
+{
+    for (ptrdiff_t k = 0; k < at->depth; k++) {
+        const float *from = a + k * job->a_col;
+        for (ptrdiff_t i = 0; i < panels * ROWS; i += LANES) {
+            __builtin_prefetch(from + COLUMNS_AHEAD * job->a_col + i);
+        }
+        for (ptrdiff_t panel = 0; panel < panels; panel++) {
+            memcpy(out + (panel * at->depth + k) * ROWS, from + panel * ROWS, ROWS * sizeof(float));
+        }
+    }
+}
+
+/** alpha·a's rows of a block in panels. */
+static void pack_block(float *out, const ttm_cpu_product *job, const extent_of_block *at)
+{
+    const float *a = job->a + at->first_row * job->a_row + at->first_depth * job->a_col;
+    ptrdiff_t row = 0;
+    if (job->a_row == 1 && job->a_col != 1) {
+        pack_columns(out, job, at, a, at->rows / ROWS);
+        row = at->rows / ROWS * ROWS;
+    }
+#if LANES == 2 * ROWS
+    for (; job->a_col == 1 && row + 2 * ROWS <= at->rows; row += 2 * ROWS) {
+        pack_two_panels(out + row * at->depth, job, at, a + row * job->a_row);
+    }
+#endif
+    for (; row < at->rows; row += ROWS) {
+        pack_panel(out + row * at->depth, job, at, a + row * job->a_row,
+                   smaller(ROWS, at->rows - row));
+    }
+    for (ptrdiff_t i = 0; i < at->depth * row && job->alpha != 1.0F; i++) {
         out[i] *= job->alpha;
     }
 }
@@ -117,6 +196,7 @@ static void multiply_registers(float *c, ptrdiff_t c_row, const float *a, const 
 #pragma GCC unroll 4
         for (int j = 0; j < VECTORS; j++) {
             columns[j] = vector_load(b + j * LANES);
+            __builtin_prefetch(b + STEPS_AHEAD * STRIP + j * LANES);
         }
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++) {
@@ -286,21 +366,32 @@ static void multiply_strip(const ttm_cpu_product *job, const extent_of_block *at
     }
 }
 
+/** Where the strip of column `col` lies in the packed part of b that begins at `first_depth`: parts
+ * follow each other, and strips within a part. */
+static ptrdiff_t packed_offset(const ttm_cpu_product *job, const extent_of_block *at, ptrdiff_t col)
+{
+    const ptrdiff_t before = at->first_depth - part_begin(job, job->first_part);
+    return before * job->packed_cols + (job->packed_col + col) * at->depth;
+}
+
 /** All rows against one block of b. */
 static void multiply_block(const ttm_cpu_product *job, extent_of_block *at)
 {
-    float *b = job->scratch;
-    float *a = b + at->depth * ((at->cols + STRIP - 1) / STRIP * STRIP);
-    for (ptrdiff_t col = 0; col < at->cols; col += STRIP) {
-        pack_strip(b + col * at->depth, job, at, at->first_col + col,
-                   smaller(STRIP, at->cols - col));
+    float *a = job->scratch;
+    const float *b = job->scratch;
+    if (job->packed_b != NULL) {
+        b = job->packed_b + packed_offset(job, at, at->first_col);
+    } else {
+        a += at->depth * ((at->cols + STRIP - 1) / STRIP * STRIP);
+        for (ptrdiff_t col = 0; col < at->cols; col += STRIP) {
+            pack_strip(job->scratch + col * at->depth, job, at, at->first_col + col,
+                       smaller(STRIP, at->cols - col));
+        }
     }
     for (ptrdiff_t row = 0; row < job->rows; row += BLOCK_ROWS) {
         at->first_row = row;
         at->rows = smaller(BLOCK_ROWS, job->rows - row);
-        for (ptrdiff_t i = 0; i < at->rows; i += ROWS) {
-            pack_panel(a + i * at->depth, job, at, row + i, smaller(ROWS, at->rows - i));
-        }
+        pack_block(a, job, at);
         for (ptrdiff_t col = 0; col < at->cols; col += STRIP) {
             multiply_strip(job, at, at->first_col + col, smaller(STRIP, at->cols - col), a,
                            b + col * at->depth);
@@ -308,16 +399,39 @@ static void multiply_block(const ttm_cpu_product *job, extent_of_block *at)
     }
 }
 
+void KERNEL(product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col,
+                          int64_t last_col)
+{
+    for (ptrdiff_t part = job->first_part; part < job->last_part; part++) {
+        const extent_of_block at = {
+            .first_depth = part_begin(job, part),
+            .depth = part_begin(job, part + 1) - part_begin(job, part),
+        };
+        for (ptrdiff_t col = first_col; col < last_col; col += STRIP) {
+            pack_strip(packed + packed_offset(job, &at, col), job, &at, col,
+                       smaller(STRIP, last_col - col));
+        }
+    }
+}
+
+/** Returns how many columns are multiplied in one go: a packed b is there already, and a's rows
+ * needn't be packed again for each block of it. */
+static ptrdiff_t columns_in_one_go(const ttm_cpu_product *job)
+{
+    const ptrdiff_t blocks = job->packed_b != NULL ? 1 : (job->cols + BLOCK_COLS - 1) / BLOCK_COLS;
+    return (job->cols + STRIP * blocks - 1) / (STRIP * blocks) * STRIP;
+}
+
 void KERNEL(product)(const ttm_cpu_product *job)
 {
-    const ptrdiff_t parts = job->depth > 0 ? (job->depth + DEPTH - 1) / DEPTH : 1;
-    for (ptrdiff_t col = 0; col < job->cols; col += BLOCK_COLS) {
-        for (ptrdiff_t part = 0; part < parts; part++) {
+    const ptrdiff_t step = columns_in_one_go(job);
+    for (ptrdiff_t col = 0; col < job->cols; col += step) {
+        for (ptrdiff_t part = job->first_part; part < job->last_part; part++) {
             extent_of_block at = {
                 .first_col = col,
-                .cols = smaller(BLOCK_COLS, job->cols - col),
-                .first_depth = part * job->depth / parts,
-                .depth = (part + 1) * job->depth / parts - part * job->depth / parts,
+                .cols = smaller(step, job->cols - col),
+                .first_depth = part_begin(job, part),
+                .depth = part_begin(job, part + 1) - part_begin(job, part),
             };
             multiply_block(job, &at);
         }
