@@ -118,6 +118,9 @@ static void describe(opencl_description *device, cl_platform_id platform, cl_dev
     snprintf(device->driver, sizeof device->driver, "%.120s, %.120s", driver, platform_version);
     device_text(device->version, sizeof device->version, id, CL_DEVICE_OPENCL_C_VERSION);
     clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof device->type, &device->type, NULL);
+    /* PoCL compiles a kernel for each size of group that it is launched with, and keeps that; for a
+     * binary it compiles every kernel once more, for any size. */
+    device->keeps_programs = strstr(platform_name, "Portable Computing Language") != NULL;
     read_limits(&device->limits, id);
 }
 

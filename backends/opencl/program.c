@@ -217,6 +217,17 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Whether binaries are kept on disk: not where the driver does that.
+ * TTM_OPENCL_PROGRAM_CACHE=on|off decides otherwise. */
+static int keeps_binaries(const opencl_description *description)
+{
+    const char *wish = getenv("TTM_OPENCL_PROGRAM_CACHE");
+    if (wish != NULL && strcmp(wish, "on") == 0) {
+        return 1;
+    }
+    return !description->keeps_programs && (wish == NULL || strcmp(wish, "off") != 0);
+}
+
 static ttm_status build(cl_program *program, const opencl_programs *programs, opencl_family family,
                         const char *options)
 {
@@ -224,7 +235,8 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
     const cl_uint count = collect_sources(sources, family);
     const opencl_cache_key key = make_key(programs, sources, count, options);
     const double start = seconds();
-    *program = build_from_cache(programs, &key, options);
+    const int keeps = keeps_binaries(programs->description);
+    *program = keeps ? build_from_cache(programs, &key, options) : NULL;
     const int cached = *program != NULL;
     if (!cached) {
         const ttm_status status =
@@ -232,7 +244,9 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
         if (status != TTM_OK) {
             return status;
         }
-        write_to_cache(&key, *program);
+        if (keeps) {
+            write_to_cache(&key, *program);
+        }
     }
     opencl_log(TTM_LOG_DEBUG, "opencl: %s %s in %.3f s (%s)", opencl_family_file(family),
                cached ? "taken from the cache" : "built", seconds() - start, options);

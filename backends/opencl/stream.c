@@ -17,6 +17,33 @@ ttm_status opencl_stream_fail(const ttm_backend_stream *stream, cl_int error, co
     return opencl_fail_call(error, stream->device->description->name, doing);
 }
 
+/* Waits until a command has ended. rusticl's own waits give up after a second in which its thread
+ * wasn't given a processor, without an error: so the command is asked whether it has ended. */
+static cl_int wait_for_command(cl_event event)
+{
+    cl_int progress = CL_QUEUED;
+    cl_int error = CL_SUCCESS;
+    while (error == CL_SUCCESS && progress > CL_COMPLETE) {
+        error = clWaitForEvents(1, &event);
+        if (error == CL_SUCCESS) {
+            error = clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof progress,
+                                   &progress, NULL);
+        }
+    }
+    return error == CL_SUCCESS && progress < 0 ? progress : error;
+}
+
+/* The same for a command that was queued just now, if it could be; gives the event back. */
+static cl_int finish_command(cl_int queued, cl_event event)
+{
+    if (queued != CL_SUCCESS) {
+        return queued;
+    }
+    const cl_int error = wait_for_command(event);
+    clReleaseEvent(event);
+    return error;
+}
+
 /* Pinned host memory: buffers that the driver allocates on the host are copied without a detour. */
 static cl_int make_staging(ttm_backend_stream *stream)
 {
@@ -61,11 +88,8 @@ ttm_status opencl_stream_create(ttm_backend_stream **stream, ttm_backend_device 
 static cl_int wait_for_queue(ttm_backend_stream *stream)
 {
     cl_event marker = NULL;
-    cl_int error = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &marker);
-    if (error == CL_SUCCESS) {
-        error = clWaitForEvents(1, &marker);
-        clReleaseEvent(marker);
-    }
+    const cl_int queued = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &marker);
+    cl_int error = finish_command(queued, marker);
     if (error == CL_SUCCESS) {
         error = clFinish(stream->queue);
     }
@@ -133,7 +157,7 @@ static cl_int write_staged(ttm_backend_stream *stream, cl_mem buffer, size_t off
     opencl_staging_slot *slot = &stream->slots[stream->next_slot];
     stream->next_slot = (stream->next_slot + 1) % OPENCL_STAGING_SLOTS;
     if (slot->event != NULL) {
-        const cl_int error = clWaitForEvents(1, &slot->event);
+        const cl_int error = wait_for_command(slot->event);
         clReleaseEvent(slot->event);
         slot->event = NULL;
         if (error != CL_SUCCESS) {
@@ -150,8 +174,10 @@ static cl_int write_buffer(ttm_backend_stream *stream, cl_mem buffer, size_t off
 {
     const size_t most = (size_t)OPENCL_STAGING_SLOTS * OPENCL_STAGING_SLOT_BYTES / 2;
     if (bytes > most) {
-        return clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE, offset, bytes, source, 0, NULL,
-                                    NULL);
+        cl_event written = NULL;
+        const cl_int queued = clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE, offset, bytes,
+                                                   source, 0, NULL, &written);
+        return finish_command(queued, written);
     }
     cl_int error = CL_SUCCESS;
     for (size_t done = 0; error == CL_SUCCESS && done < bytes; done += OPENCL_STAGING_SLOT_BYTES) {
@@ -180,8 +206,10 @@ ttm_status opencl_memory_read(ttm_backend_stream *stream, void *target, ttm_memo
     if (status != TTM_OK || bytes == 0) {
         return status;
     }
-    const cl_int error = clEnqueueReadBuffer(stream->queue, memory->buffer, CL_TRUE, offset, bytes,
-                                             target, 0, NULL, NULL);
+    cl_event done = NULL;
+    const cl_int queued = clEnqueueReadBuffer(stream->queue, memory->buffer, CL_TRUE, offset, bytes,
+                                              target, 0, NULL, &done);
+    const cl_int error = finish_command(queued, done);
     stream->unflushed = 0;
     return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "read memory");
 }
@@ -274,7 +302,7 @@ ttm_status opencl_event_wait(ttm_backend_stream *stream, ttm_backend_event *even
 
 ttm_status opencl_event_synchronize(ttm_backend_event *event)
 {
-    const cl_int error = clWaitForEvents(1, &event->event);
+    const cl_int error = wait_for_command(event->event);
     return error == CL_SUCCESS
                ? TTM_OK
                : opencl_fail_call(error, event->description->name, "wait for an event");
