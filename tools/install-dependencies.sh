@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what libttm needs on a Debian machine:  sh tools/install-dependencies.sh [build] [text] [test]
+# Installs what libttm needs on a Debian machine:  sh tools/install-dependencies.sh [build] [text] [test] [opencl]
 #   build  compiler, meson and the libraries (always)
 #   text   an English text to train on: the King James Bible
 #   test   what the tests use besides
+#   opencl what the tests of the opencl backend use besides: rusticl, Oclgrind, compilers for GPUs
 # Asks for nothing that is installed already, so a second run needs no network.
 set -eu
 
@@ -12,7 +13,8 @@ for group in "$@"; do
     build) ;;
     text) packages="$packages bible-kjv bible-kjv-text" ;;
     test) packages="$packages g++ libcmocka-dev pocl-opencl-icd abigail-tools clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
-    *) echo "install-dependencies.sh: unknown group '$group'; use build, text or test" >&2; exit 2 ;;
+    opencl) packages="$packages pocl-opencl-icd mesa-opencl-icd oclgrind intel-opencl-icd clang-15 llvm-15 rocm-device-libs" ;;
+    *) echo "install-dependencies.sh: unknown group '$group'; use build, text, test or opencl" >&2; exit 2 ;;
     esac
 done
 

@@ -1,5 +1,6 @@
-# What the opencl tests share. The environment names the tools (TTM_TOOLS) and a folder that stays
-# from run to run (TTM_OPENCL_CACHE), so that kernels are compiled once.
+# What the opencl tests share. The environment names the tools (TTM_TOOLS), a folder that stays from
+# run to run (TTM_OPENCL_CACHE), so that kernels are compiled once, and, where Intel's runtime isn't
+# installed, a folder that tools/fetch-intel-opencl.sh has made (TTM_INTEL_OPENCL).
 set -u
 export RUSTICL_ENABLE=${RUSTICL_ENABLE-llvmpipe}
 export XDG_CACHE_HOME=${TTM_OPENCL_CACHE:-${TMPDIR:-/tmp}/ttm-opencl-cache}
@@ -14,9 +15,30 @@ fail()
     exit 1
 }
 
+# Shows the loader one implementation only: drivers with different versions of LLVM don't always
+# stand each other in one process, and loading all of them takes seconds.
+use_implementation()
+{
+    vendors=${OCL_ICD_VENDORS:-/etc/OpenCL/vendors}
+    case $1 in
+    PoCL) only=$vendors/pocl.icd ;;
+    rusticl) only=$vendors/rusticl.icd ;;
+    Intel)
+        only=${TTM_INTEL_OPENCL:-/nowhere}/vendors/intel.icd
+        export LD_LIBRARY_PATH="${TTM_INTEL_OPENCL:-/nowhere}/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+        ;;
+    *) only= ;;
+    esac
+    if [ -f "$only" ]; then
+        OCL_ICD_VENDORS=$only
+        export OCL_ICD_VENDORS
+    fi
+}
+
 # Ends the test as skipped where no device of the backend has $1 in its name.
 need_device()
 {
+    use_implementation "$1"
     "$TTM_TOOLS/ttm-devices" 2> "$folder/devices.log" | grep "opencl:" | grep -q -i -F "$1" && return
     echo "skipped: there is no OpenCL device $1"
     exit 77

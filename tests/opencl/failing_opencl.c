@@ -1,7 +1,9 @@
 /* An LD_PRELOAD that makes OpenCL calls fail on purpose, for tests of the opencl backend.
  *
  * TTM_TEST_CL_FAIL=FUNCTION:AFTER:CODE: from call number AFTER + 1 on, FUNCTION returns CODE.
- * Functions: clEnqueueNDRangeKernel, clCreateBuffer, clWaitForEvents. */
+ * Functions: clGetDeviceIDs, clEnqueueNDRangeKernel, clCreateBuffer, clWaitForEvents.
+ * TTM_TEST_CL_GROUP=N: devices say that a group may have N work-items at most.
+ * TTM_TEST_CL_ALLOCATION=BYTES: devices say that an allocation may have so many bytes at most. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <dlfcn.h>
@@ -78,4 +80,35 @@ cl_int clWaitForEvents(cl_uint count, const cl_event *events)
         *(void **)&next = real("clWaitForEvents");
     }
     return fails("clWaitForEvents", &code) ? code : next(count, events);
+}
+
+cl_int clGetDeviceIDs(cl_platform_id platform, cl_device_type type, cl_uint room,
+                      cl_device_id *devices, cl_uint *count)
+{
+    static __typeof__(&clGetDeviceIDs) next;
+    cl_int code = CL_SUCCESS;
+    if (next == NULL) {
+        *(void **)&next = real("clGetDeviceIDs");
+    }
+    return fails("clGetDeviceIDs", &code) ? code : next(platform, type, room, devices, count);
+}
+
+cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, void *value,
+                       size_t *needed)
+{
+    static __typeof__(&clGetDeviceInfo) next;
+    const char *group = getenv("TTM_TEST_CL_GROUP");
+    const char *allocation = getenv("TTM_TEST_CL_ALLOCATION");
+    if (next == NULL) {
+        *(void **)&next = real("clGetDeviceInfo");
+    }
+    const cl_int error = next(device, what, bytes, value, needed);
+    if (error == CL_SUCCESS && value != NULL) {
+        if (what == CL_DEVICE_MAX_WORK_GROUP_SIZE && group != NULL) {
+            *(size_t *)value = strtoul(group, NULL, 10);
+        } else if (what == CL_DEVICE_MAX_MEM_ALLOC_SIZE && allocation != NULL) {
+            *(cl_ulong *)value = strtoull(allocation, NULL, 10);
+        }
+    }
+    return error;
 }

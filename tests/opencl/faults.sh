@@ -34,6 +34,16 @@ done
 need_device PoCL
 run="train opencl:PoCL"
 
+# A platform without a device, and a device that can't run the kernels.
+(LD_PRELOAD=$preload TTM_TEST_CL_FAIL=clGetDeviceIDs:0:-1; export LD_PRELOAD TTM_TEST_CL_FAIL
+ expect_failure 'no device' train opencl "$folder/run" --steps 1 --quiet) || exit 1
+(LD_PRELOAD=$preload TTM_TEST_CL_GROUP=32; export LD_PRELOAD TTM_TEST_CL_GROUP
+ expect_failure 'groups of 32 work-items.*the kernels need 64' $run "$folder/run" --steps 1 --quiet) || exit 1
+
+# A tensor larger than the largest allocation is refused with both numbers.
+(LD_PRELOAD=$preload TTM_TEST_CL_ALLOCATION=100000; export LD_PRELOAD TTM_TEST_CL_ALLOCATION
+ expect_failure '100000 bytes.*CL_DEVICE_MAX_MEM_ALLOC_SIZE' $run "$folder/run" --steps 1 --quiet) || exit 1
+
 # A kernel that doesn't build: the build log is in the message.
 (TTM_OPENCL_OPTIONS='-Dfloat=nonsense'; export TTM_OPENCL_OPTIONS
  expect_failure 'build log: .*error' $run "$folder/run" --steps 1 --quiet) || exit 1
@@ -43,10 +53,15 @@ run="train opencl:PoCL"
  expect_failure 'smaller batch' "$TTM_TOOLS/ttm-train" --preset gpt2-medium --tokenizer bytes \
      --data "$folder/text" --out "$folder/large" --backend opencl:PoCL --steps 1 --quiet) || exit 1
 
-# A cache folder that can't be made costs one line of the log, nothing else.
-XDG_CACHE_HOME=/dev/null TTM_LOG=warning $run "$folder/uncached" --steps 1 > "$folder/out" 2>&1 ||
-    fail "a run without a cache"
-[ "$(grep -c "aren't kept" "$folder/out")" = 1 ] || fail "not one line about the cache"
+# A cache folder that can't be made, or written to even by root, costs one line of the log, nothing
+# else. PoCL has a cache of its own, so ours has to be asked for.
+TTM_OPENCL_PROGRAM_CACHE=on
+export TTM_OPENCL_PROGRAM_CACHE
+for cache in /dev/null /sys; do
+    XDG_CACHE_HOME=$cache TTM_LOG=warning $run "$folder/uncached$cache" --steps 1 > "$folder/out" 2>&1 ||
+        fail "a run without a cache in $cache"
+    [ "$(grep -c "aren't kept" "$folder/out")" = 1 ] || fail "not one line about the cache in $cache"
+done
 
 # Cached programs are private; damaged ones are built anew and written again.
 XDG_CACHE_HOME=$folder/cache

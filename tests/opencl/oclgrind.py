@@ -3,8 +3,8 @@
 
     oclgrind.py TTM_CONFORMANCE PLUGIN.so [--cases N] [--filter OP]
 
-Oclgrind interprets kernels, so the N smallest of each op's cases are taken whose tensors have at
-least 8 elements. Exit status 1 when a case fails or Oclgrind reports anything, 77 without Oclgrind.
+Oclgrind interprets kernels, so small cases of each op are taken, and groups are kept to the 64
+work-items that the kernels need at least: their tiles are then the smallest too. Exit status 1 when a case fails or Oclgrind reports anything, 77 without Oclgrind.
 """
 import argparse
 import os
@@ -50,7 +50,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('conformance')
     parser.add_argument('plugin')
-    parser.add_argument('--cases', type=int, default=4)
+    parser.add_argument('--cases', type=int, default=2)
     parser.add_argument('--filter', default='')
     options = parser.parse_args()
     if shutil.which('oclgrind') is None:
@@ -66,7 +66,8 @@ def main():
         passed = 0
         for name in small_cases(options.conformance, op, options.cases):
             result = subprocess.run(
-                ['oclgrind', '--data-races', '--uninitialized', options.conformance, '--in-process',
+                ['oclgrind', '--max-wgsize', '64', '--data-races', '--uninitialized',
+                 options.conformance, '--in-process',
                  '--plugin', options.plugin, '--filter', name],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
                 env=environment, timeout=900)
