@@ -58,7 +58,7 @@ run="train opencl:PoCL"
 TTM_OPENCL_PROGRAM_CACHE=on
 export TTM_OPENCL_PROGRAM_CACHE
 for cache in /dev/null /sys; do
-    XDG_CACHE_HOME=$cache TTM_LOG=warning $run "$folder/uncached$cache" --steps 1 > "$folder/out" 2>&1 ||
+    XDG_CACHE_HOME=$cache TTM_LOG=warning $run "$folder/uncached-${cache##*/}" --steps 1 > "$folder/out" 2>&1 ||
         fail "a run without a cache in $cache"
     [ "$(grep -c "aren't kept" "$folder/out")" = 1 ] || fail "not one line about the cache in $cache"
 done
