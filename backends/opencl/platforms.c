@@ -121,6 +121,9 @@ static void describe(opencl_description *device, cl_platform_id platform, cl_dev
     /* PoCL compiles a kernel for each size of group that it is launched with, and keeps that; for a
      * binary it compiles every kernel once more, for any size. */
     device->keeps_programs = strstr(platform_name, "Portable Computing Language") != NULL;
+    /* Mesa 22.3: a write that didn't block is still missing in another queue after its event, a
+     * marker behind it and clFinish. */
+    device->needs_blocking_writes = strcmp(platform_name, "rusticl") == 0;
     read_limits(&device->limits, id);
 }
 

@@ -29,6 +29,7 @@ typedef struct opencl_description {
     int keeps_programs; /**< The driver has a cache of its own, and a binary costs a second build.
                          */
     opencl_limits limits;
+    int needs_blocking_writes; /**< Other writes may be missing in other queues. */
 } opencl_description;
 
 /** *list = all devices, *count how many (0 without platforms, which is no failure). The list

@@ -109,7 +109,6 @@ void opencl_stream_destroy(ttm_backend_stream *stream)
         return;
     }
     if (stream->queue != NULL) {
-        /* rusticl's clFinish alone returns before a staged write has arrived. */
         wait_for_queue(stream);
     }
     if (stream->staging_bytes != NULL) {
@@ -173,7 +172,7 @@ static cl_int write_buffer(ttm_backend_stream *stream, cl_mem buffer, size_t off
                            const void *source, size_t bytes)
 {
     const size_t most = (size_t)OPENCL_STAGING_SLOTS * OPENCL_STAGING_SLOT_BYTES / 2;
-    if (bytes > most) {
+    if (bytes > most || stream->device->description->needs_blocking_writes) {
         cl_event written = NULL;
         const cl_int queued = clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE, offset, bytes,
                                                    source, 0, NULL, &written);
