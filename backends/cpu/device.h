@@ -11,6 +11,7 @@ struct ttm_backend_device {
     const ttm_cpu_kernels *kernels;
     ttm_cpu_pool *pool;
     int threads;      /**< Of the pool. */
+    int one_run;      /**< Memory is fastest when read as one unbroken run. */
     int own_products; /**< Large products by our own kernel instead of the BLAS. */
 };
 

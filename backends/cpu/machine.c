@@ -102,6 +102,13 @@ int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels)
     return strcmp(kernels->level, "baseline") != 0;
 }
 
+int ttm_cpu_prefers_one_run(void)
+{
+    char vendor[64];
+    ttm_cpu_vendor(vendor, sizeof vendor);
+    return strcmp(vendor, "AuthenticAMD") == 0 || strcmp(vendor, "HygonGenuine") == 0;
+}
+
 /** Reads a file of one or two whole numbers, "max" counting as −1; returns how many there were. */
 static int read_numbers(const char *path, long long numbers[2])
 {

@@ -67,6 +67,7 @@ static ttm_status device_open(ttm_backend_device **device, int32_t index)
     }
     opened->kernels = ttm_cpu_choose_kernels();
     opened->threads = threads;
+    opened->one_run = ttm_cpu_prefers_one_run();
     opened->own_products = ttm_cpu_prefers_own_products(opened->kernels);
     ttm_cpu_blas_start();
     *device = opened;

@@ -118,7 +118,8 @@ typedef struct ttm_cpu_thin_product {
     ptrdiff_t a_row;
     const float *b; /**< [depth, cols] (thin_rows) or [cols, depth] (thin_columns) */
     ptrdiff_t b_row;
-    int rows; /**< 1 to TTM_CPU_THIN_ROWS. */
+    int rows;    /**< 1 to TTM_CPU_THIN_ROWS. */
+    int one_run; /**< Read b as one unbroken run of memory, not as several side by side. */
     int64_t cols;
     int64_t depth;
     float alpha;

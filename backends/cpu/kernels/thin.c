@@ -1,6 +1,6 @@
 /* Products with up to eight rows: decoding one token of a few sequences. All the time goes into
  * reading b once; the kernels read it in long unit-stride runs that the hardware's prefetchers
- * follow. */
+ * follow: one run or several side by side, whichever the processor's memory delivers faster. */
 #include "cpu/kernels/level.h"
 #include "cpu/kernels/simd.h"
 
@@ -19,16 +19,18 @@ ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t 
         }
     }
     const float *b = job->b + k * job->b_row + col;
-    /* Whole rows without gaps: the next ones are fetched in the order of memory, which it delivers
-     * faster than several rows side by side. Fetching beyond the end of b is harmless. */
-    const float *next = b + (count == job->b_row ? depth * count : 0);
+    /* Whole rows without gaps: for one run the next ones are fetched in the order of memory.
+     * Fetching beyond the end of b is harmless. */
+    const float *next = job->one_run && count == job->b_row ? b + depth * count : NULL;
     int64_t j = 0;
     for (; j + LANES <= count; j += LANES) {
         vector columns[RUNS];
 #pragma GCC unroll 8
         for (int r = 0; r < depth; r++) {
             columns[r] = vector_load(b + r * job->b_row + j);
-            __builtin_prefetch(next + j * depth + (int64_t)r * LANES, 0, 2);
+            if (next != NULL) {
+                __builtin_prefetch(next + j * depth + (int64_t)r * LANES, 0, 2);
+            }
         }
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
@@ -122,11 +124,58 @@ ALWAYS_INLINE void dot_column(const ttm_cpu_thin_product *job, int64_t col, cons
     }
 }
 
-/* One column, which is one row of memory, at a time: read alone it comes at the memory's full
- * speed, several rows side by side at half of it. */
+/** Columns that are read side by side, and the rows up to which their sums stay in registers. */
+#define COLUMNS_BESIDE 4
+#define BESIDE_ROWS    2
+
+/** The same for columns col, col + distance, …, COLUMNS_BESIDE of them. */
+ALWAYS_INLINE void dot_columns_beside(const ttm_cpu_thin_product *job, int64_t col,
+                                      int64_t distance, const int rows)
+{
+    vector sum[BESIDE_ROWS][COLUMNS_BESIDE];
+#pragma GCC unroll 2
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+        for (int s = 0; s < COLUMNS_BESIDE; s++) {
+            sum[i][s] = (vector){0};
+        }
+    }
+    int64_t k = 0;
+    for (; k + LANES <= job->depth; k += LANES) {
+#pragma GCC unroll 4
+        for (int s = 0; s < COLUMNS_BESIDE; s++) {
+            const float *b = job->b + (col + s * distance) * job->b_row;
+            const vector column = vector_load(b + k);
+#pragma GCC unroll 2
+            for (int i = 0; i < rows; i++) {
+                sum[i][s] += vector_load(job->a + i * job->a_row + k) * column;
+            }
+        }
+    }
+    for (int s = 0; s < COLUMNS_BESIDE; s++) {
+        const float *b = job->b + (col + s * distance) * job->b_row;
+        for (int i = 0; i < rows; i++) {
+            float total = vector_sum(sum[i][s]);
+            for (int64_t rest = k; rest < job->depth; rest++) {
+                total += job->a[i * job->a_row + rest] * b[rest];
+            }
+            job->c[i * job->c_row + col + s * distance] += job->alpha * total;
+        }
+    }
+}
+
+/* A column is a row of memory. */
 ALWAYS_INLINE void dot_columns(const ttm_cpu_thin_product *job, const int rows)
 {
-    for (int64_t col = 0; col < job->cols; col++) {
+    int64_t col = 0;
+    if (!job->one_run && rows <= BESIDE_ROWS) {
+        const int64_t distance = job->cols / COLUMNS_BESIDE;
+        for (; col < distance; col++) {
+            dot_columns_beside(job, col, distance, rows);
+        }
+        col = distance * COLUMNS_BESIDE;
+    }
+    for (; col < job->cols; col++) {
         dot_column(job, col, rows);
     }
 }
