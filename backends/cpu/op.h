@@ -61,6 +61,41 @@ static inline int all_f32(const ttm_op *op, int first, int last)
     return 1;
 }
 
+/** Returns whether the op's tensors from `first` to `last` are absent, or all f32, or all bf16. */
+static inline int one_element_type(const ttm_op *op, int first, int last)
+{
+    ttm_dtype type = TTM_DTYPE_NONE;
+    for (int i = first; i <= last; i++) {
+        const ttm_dtype dtype = op->tensors[i].dtype;
+        if (dtype == TTM_DTYPE_NONE) {
+            continue;
+        }
+        if ((dtype != TTM_F32 && dtype != TTM_BF16) || (type != TTM_DTYPE_NONE && dtype != type)) {
+            return 0;
+        }
+        type = dtype;
+    }
+    return 1;
+}
+
+/** Returns the kernels for tensors of such elements. */
+static inline const ttm_cpu_kernels *kernels_for(const ttm_backend_device *device, ttm_dtype dtype)
+{
+    return dtype == TTM_BF16 ? device->kernels->bf16 : device->kernels;
+}
+
+/** Returns data moved on by `count` elements of `bytes` bytes; NULL stays NULL. */
+static inline void *moved(const void *data, int64_t count, size_t bytes)
+{
+    return data == NULL ? NULL : (unsigned char *)data + count * (int64_t)bytes;
+}
+
+/** Returns the data of a tensor, NULL when it is absent. */
+static inline void *data_of(const ttm_tensor *tensor)
+{
+    return ttm_tensor_present(tensor) ? host_tensor_data(tensor) : NULL;
+}
+
 /** Returns whether neighbours of the last dimension are neighbours in memory (or the tensor is
  * absent). */
 static inline int unit_last(const ttm_tensor *tensor)

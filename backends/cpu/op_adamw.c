@@ -11,8 +11,10 @@ typedef struct adamw_job {
     const ttm_backend_device *device;
     float *parameters;
     const float *gradients;
-    float *first;
-    float *second;
+    void *first;
+    void *second;
+    int narrow_moments; /**< They are bf16. */
+    uint64_t step;
     void *working; /**< May be NULL. */
     ttm_dtype working_dtype;
     int64_t start; /**< Of the segment. */
@@ -32,6 +34,19 @@ static void write_working(const adamw_job *job, int64_t at, size_t count)
     }
 }
 
+static void update_step(const adamw_job *job, int64_t at, size_t count)
+{
+    const ttm_cpu_kernels *kernels = job->device->kernels;
+    if (job->narrow_moments) {
+        kernels->adamw_bf16(job->parameters + at, job->gradients + at, (uint16_t *)job->first + at,
+                            (uint16_t *)job->second + at, &job->constants, job->step, (uint64_t)at,
+                            count);
+    } else {
+        kernels->adamw(job->parameters + at, job->gradients + at, (float *)job->first + at,
+                       (float *)job->second + at, &job->constants, count);
+    }
+}
+
 static void update_elements(void *context, int64_t first, int64_t last, int thread)
 {
     (void)thread;
@@ -41,8 +56,7 @@ static void update_elements(void *context, int64_t first, int64_t last, int thre
     for (int64_t i = first; i < last; i += STEP) {
         const int64_t at = job->start + i;
         const size_t count = (size_t)(last - i < STEP ? last - i : STEP);
-        job->device->kernels->adamw(job->parameters + at, job->gradients + at, job->first + at,
-                                    job->second + at, &job->constants, count);
+        update_step(job, at, count);
         if (job->working != NULL) {
             write_working(job, at, count);
         }
@@ -85,7 +99,9 @@ static int adamw_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
     const ttm_dtype working = op->tensors[TTM_ADAMW_WORKING].dtype;
-    return all_f32(op, TTM_ADAMW_PARAMETERS, TTM_ADAMW_NORM_SQUARED) &&
+    return all_f32(op, TTM_ADAMW_PARAMETERS, TTM_ADAMW_GRADIENTS) &&
+           one_element_type(op, TTM_ADAMW_FIRST_MOMENT, TTM_ADAMW_SECOND_MOMENT) &&
+           is_f32_or_absent(&op->tensors[TTM_ADAMW_NORM_SQUARED]) &&
            all_unit_last(op, TTM_ADAMW_PARAMETERS, TTM_ADAMW_WORKING) &&
            (working == TTM_DTYPE_NONE || working == TTM_F32 || working == TTM_BF16 ||
             working == TTM_F16);
@@ -103,8 +119,10 @@ static void adamw_op_run(const ttm_backend_device *device, const ttm_op *op)
             .device = device,
             .parameters = floats(&op->tensors[TTM_ADAMW_PARAMETERS]),
             .gradients = floats(&op->tensors[TTM_ADAMW_GRADIENTS]),
-            .first = floats(&op->tensors[TTM_ADAMW_FIRST_MOMENT]),
-            .second = floats(&op->tensors[TTM_ADAMW_SECOND_MOMENT]),
+            .first = data_of(&op->tensors[TTM_ADAMW_FIRST_MOMENT]),
+            .second = data_of(&op->tensors[TTM_ADAMW_SECOND_MOMENT]),
+            .narrow_moments = op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype == TTM_BF16,
+            .step = (uint64_t)params->step,
             .working = ttm_tensor_present(working) ? host_tensor_data(working) : NULL,
             .working_dtype = working->dtype,
             .start = segment->start,

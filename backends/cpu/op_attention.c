@@ -33,11 +33,10 @@ static size_t whole_lines(size_t count)
     return (count + 15) / 16 * 16;
 }
 
-static float *head_of(const ttm_tensor *tensor, int64_t batch, int64_t head)
+static void *head_of(const ttm_tensor *tensor, int64_t batch, int64_t head)
 {
-    return ttm_tensor_present(tensor)
-               ? floats(tensor) + batch * tensor->stride[0] + head * tensor->stride[1]
-               : NULL;
+    return moved(data_of(tensor), batch * tensor->stride[0] + head * tensor->stride[1],
+                 ttm_dtype_bytes(tensor->dtype));
 }
 
 static ttm_cpu_attention read_shape(const ttm_op *op, const ttm_tensor *q, const ttm_tensor *k)
@@ -70,7 +69,7 @@ static void attend(void *context, int64_t first, int64_t last, int thread)
 {
     const attention_job *job = context;
     const ttm_tensor *tensors = job->op->tensors;
-    const ttm_cpu_kernels *kernels = job->device->kernels;
+    const ttm_cpu_kernels *kernels = kernels_for(job->device, tensors[TTM_ATTENTION_Q].dtype);
     for (int64_t item = first; item < last; item++) {
         /* Later queries see more keys: they go first, so that threads end together. */
         const int64_t block = job->query_blocks - 1 - item % job->query_blocks;
@@ -98,7 +97,8 @@ static void attend(void *context, int64_t first, int64_t last, int thread)
 static int attention_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_ATTENTION_OUT, TTM_ATTENTION_LSE) &&
+    return one_element_type(op, TTM_ATTENTION_OUT, TTM_ATTENTION_V) &&
+           is_f32_or_absent(&op->tensors[TTM_ATTENTION_LSE]) &&
            all_unit_last(op, TTM_ATTENTION_OUT, TTM_ATTENTION_V);
 }
 
@@ -147,14 +147,16 @@ static void attend_backward(void *context, int64_t first, int64_t last, int thre
         head.dq = head_of(&tensors[TTM_ATTENTION_BACKWARD_DQ], batch, number);
         head.dk = head_of(&tensors[TTM_ATTENTION_BACKWARD_DK], batch, number);
         head.dv = head_of(&tensors[TTM_ATTENTION_BACKWARD_DV], batch, number);
-        job->device->kernels->attention_backward(&head);
+        kernels_for(job->device, tensors[TTM_ATTENTION_BACKWARD_Q].dtype)
+            ->attention_backward(&head);
     }
 }
 
 static int attention_backward_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_ATTENTION_BACKWARD_DQ, TTM_ATTENTION_BACKWARD_LSE) &&
+    return one_element_type(op, TTM_ATTENTION_BACKWARD_DQ, TTM_ATTENTION_BACKWARD_OUT) &&
+           is_f32_or_absent(&op->tensors[TTM_ATTENTION_BACKWARD_LSE]) &&
            all_unit_last(op, TTM_ATTENTION_BACKWARD_DQ, TTM_ATTENTION_BACKWARD_OUT);
 }
 

@@ -77,13 +77,14 @@ static void fill_op_run(const ttm_backend_device *device, const ttm_op *op)
 
 const ttm_cpu_op ttm_cpu_op_fill = {fill_supported, NULL, fill_op_run};
 
-/* ---- Loops over f32 tensors of one shape ---- */
+/* ---- Loops over f32 or bf16 tensors of one shape ---- */
 
 typedef struct float_job {
     const ttm_cpu_kernels *kernels;
-    float *out;
-    const float *a;
-    const float *b;
+    size_t bytes; /**< Of an element. */
+    void *out;
+    const void *a;
+    const void *b;
     int64_t step[TTM_CPU_LOOP_TENSORS]; /**< Innermost strides. */
     float alpha;
     float beta;
@@ -100,7 +101,8 @@ static void plan_floats(ttm_cpu_loops *loops, float_job *job, const ttm_backend_
     const ttm_tensor *tensors[] = {out, a, b};
     const int count = ttm_tensor_present(b) ? 3 : 2;
     ttm_cpu_loops_plan(loops, tensors, count, reorder);
-    *job = (float_job){.kernels = device->kernels,
+    *job = (float_job){.kernels = kernels_for(device, out->dtype),
+                       .bytes = ttm_dtype_bytes(out->dtype),
                        .out = host_tensor_data(out),
                        .a = host_tensor_data(a),
                        .b = count == 3 ? host_tensor_data(b) : NULL};
@@ -109,7 +111,7 @@ static void plan_floats(ttm_cpu_loops *loops, float_job *job, const ttm_backend_
     }
 }
 
-/** Returns whether the innermost loop over the op's f32 tensors first … last has unit steps. */
+/** Returns whether the innermost loop over the op's tensors first … last has unit steps. */
 static int runs_are_units(const ttm_op *op, int first, int last, int reorder)
 {
     const ttm_tensor *tensors[TTM_CPU_LOOP_TENSORS];
@@ -124,35 +126,55 @@ static int runs_are_units(const ttm_op *op, int first, int last, int reorder)
     return ttm_cpu_loops_unit(&loops);
 }
 
+/** Returns where a run of tensor `number` begins. */
+static void *place_of(const float_job *job, const void *data, const ttm_cpu_run *run, int number)
+{
+    return moved(data, run->offset[number], job->bytes);
+}
+
+static float load_one(const float_job *job, const void *data, int64_t at)
+{
+    return job->bytes == sizeof(float) ? ((const float *)data)[at]
+                                       : bf16_to_float(((const uint16_t *)data)[at]);
+}
+
+static void store_one(const float_job *job, void *data, int64_t at, float value)
+{
+    if (job->bytes == sizeof(float)) {
+        ((float *)data)[at] = value;
+    } else {
+        ((uint16_t *)data)[at] = bf16_from_float(value);
+    }
+}
+
 /* ---- ADD ---- */
 
 static void add_unit_run(void *context, const ttm_cpu_run *run)
 {
     const float_job *job = context;
-    job->kernels->add(job->out + run->offset[0], job->a + run->offset[1], job->alpha,
-                      job->b == NULL ? NULL : job->b + run->offset[2], job->beta,
-                      (size_t)run->count);
+    job->kernels->add(place_of(job, job->out, run, 0), place_of(job, job->a, run, 1), job->alpha,
+                      place_of(job, job->b, run, 2), job->beta, (size_t)run->count);
 }
 
 static void add_run(void *context, const ttm_cpu_run *run)
 {
     const float_job *job = context;
-    float *out = job->out + run->offset[0];
-    const float *a = job->a + run->offset[1];
-    const float *b = job->b == NULL ? NULL : job->b + run->offset[2];
+    const void *a = place_of(job, job->a, run, 1);
+    const void *b = place_of(job, job->b, run, 2);
+    void *out = place_of(job, job->out, run, 0);
     for (int64_t i = 0; i < run->count; i++) {
-        float value = job->alpha * a[i * job->step[1]];
+        float value = job->alpha * load_one(job, a, i * job->step[1]);
         if (b != NULL) {
-            value += job->beta * b[i * job->step[2]];
+            value += job->beta * load_one(job, b, i * job->step[2]);
         }
-        out[i * job->step[0]] = value;
+        store_one(job, out, i * job->step[0], value);
     }
 }
 
 static int add_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_ADD_OUT, TTM_ADD_B);
+    return one_element_type(op, TTM_ADD_OUT, TTM_ADD_B);
 }
 
 static void add_op_run(const ttm_backend_device *device, const ttm_op *op)
@@ -174,13 +196,15 @@ const ttm_cpu_op ttm_cpu_op_add = {add_supported, NULL, add_op_run};
 static void gelu_run(void *context, const ttm_cpu_run *run)
 {
     const float_job *job = context;
-    job->kernels->gelu(job->out + run->offset[0], job->a + run->offset[1], (size_t)run->count);
+    job->kernels->gelu(place_of(job, job->out, run, 0), place_of(job, job->a, run, 1),
+                       (size_t)run->count);
 }
 
 static int gelu_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_GELU_OUT, TTM_GELU_X) && runs_are_units(op, TTM_GELU_OUT, TTM_GELU_X, 1);
+    return one_element_type(op, TTM_GELU_OUT, TTM_GELU_X) &&
+           runs_are_units(op, TTM_GELU_OUT, TTM_GELU_X, 1);
 }
 
 static void gelu_op_run(const ttm_backend_device *device, const ttm_op *op)
@@ -199,14 +223,14 @@ const ttm_cpu_op ttm_cpu_op_gelu = {gelu_supported, NULL, gelu_op_run};
 static void gelu_backward_run(void *context, const ttm_cpu_run *run)
 {
     const float_job *job = context;
-    job->kernels->gelu_backward(job->out + run->offset[0], job->a + run->offset[1],
-                                job->b + run->offset[2], (size_t)run->count);
+    job->kernels->gelu_backward(place_of(job, job->out, run, 0), place_of(job, job->a, run, 1),
+                                place_of(job, job->b, run, 2), (size_t)run->count);
 }
 
 static int gelu_backward_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_GELU_BACKWARD_DX, TTM_GELU_BACKWARD_X) &&
+    return one_element_type(op, TTM_GELU_BACKWARD_DX, TTM_GELU_BACKWARD_X) &&
            runs_are_units(op, TTM_GELU_BACKWARD_DX, TTM_GELU_BACKWARD_X, 1);
 }
 
@@ -228,15 +252,14 @@ static void dropout_run(void *context, const ttm_cpu_run *run)
     const float_job *job = context;
     ttm_cpu_dropout rule = job->dropout;
     rule.start += (uint64_t)run->start;
-    job->kernels->dropout(job->out + run->offset[0], job->a + run->offset[1],
-                          job->b == NULL ? NULL : job->b + run->offset[2], &rule,
-                          (size_t)run->count);
+    job->kernels->dropout(place_of(job, job->out, run, 0), place_of(job, job->a, run, 1),
+                          place_of(job, job->b, run, 2), &rule, (size_t)run->count);
 }
 
 static int dropout_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_DROPOUT_OUT, TTM_DROPOUT_RESIDUAL) &&
+    return one_element_type(op, TTM_DROPOUT_OUT, TTM_DROPOUT_RESIDUAL) &&
            runs_are_units(op, TTM_DROPOUT_OUT, TTM_DROPOUT_RESIDUAL, 0);
 }
 

@@ -10,7 +10,9 @@
 #define SHARE_ROWS 16
 
 typedef struct embedding_job {
-    const ttm_backend_device *device;
+    const ttm_cpu_kernels *kernels; /**< For elements of out. */
+    size_t out_bytes;               /**< Of an element. */
+    size_t table_bytes;
     const int32_t *tokens;
     int64_t token_step;
     int64_t rows;
@@ -18,11 +20,11 @@ typedef struct embedding_job {
     int64_t vocab;
     int64_t sequence_length;
     int64_t position_start;
-    float *table; /**< Or its gradient. */
+    void *table; /**< Or its gradient. */
     int64_t table_row;
-    float *positions; /**< Or its gradient; may be NULL. */
+    void *positions; /**< Or its gradient; may be NULL. */
     int64_t positions_row;
-    float *out; /**< Or its gradient. */
+    void *out; /**< Or its gradient. */
     int64_t out_row;
 } embedding_job;
 
@@ -31,7 +33,9 @@ static embedding_job read_embedding(const ttm_backend_device *device, const ttm_
                                     const ttm_tensor *table, const ttm_tensor *positions)
 {
     const ttm_embedding_params *params = op->params;
-    return (embedding_job){.device = device,
+    return (embedding_job){.kernels = kernels_for(device, out->dtype),
+                           .out_bytes = ttm_dtype_bytes(out->dtype),
+                           .table_bytes = ttm_dtype_bytes(table->dtype),
                            .tokens = host_tensor_data(tokens),
                            .token_step = tokens->stride[0],
                            .rows = out->shape[0],
@@ -41,7 +45,7 @@ static embedding_job read_embedding(const ttm_backend_device *device, const ttm_
                            .position_start = params->position_start,
                            .table = host_tensor_data(table),
                            .table_row = table->stride[0],
-                           .positions = floats(positions),
+                           .positions = data_of(positions),
                            .positions_row = positions->stride[0],
                            .out = host_tensor_data(out),
                            .out_row = out->stride[0]};
@@ -53,10 +57,10 @@ static int64_t token_of(const embedding_job *job, int64_t row)
     return token >= 0 && token < job->vocab ? token : -1;
 }
 
-static float *position_of(const embedding_job *job, int64_t row)
+static void *position_of(const embedding_job *job, int64_t row)
 {
     const int64_t position = job->position_start + row % job->sequence_length;
-    return job->positions == NULL ? NULL : job->positions + position * job->positions_row;
+    return moved(job->positions, position * job->positions_row, job->table_bytes);
 }
 
 /* ---- EMBEDDING ---- */
@@ -68,15 +72,16 @@ static void embed_rows(void *context, int64_t first, int64_t last, int thread)
     const size_t cols = (size_t)job->cols;
     for (int64_t row = first; row < last; row++) {
         const int64_t token = token_of(job, row);
-        const float *position = position_of(job, row);
-        const float *entry = token < 0 ? NULL : job->table + token * job->table_row;
-        float *out = job->out + row * job->out_row;
+        const void *position = position_of(job, row);
+        const void *entry =
+            token < 0 ? NULL : moved(job->table, token * job->table_row, job->table_bytes);
+        void *out = moved(job->out, row * job->out_row, job->out_bytes);
         if (entry != NULL && position != NULL) {
-            job->device->kernels->add(out, entry, 1.0F, position, 1.0F, cols);
+            job->kernels->add(out, entry, 1.0F, position, 1.0F, cols);
         } else if (entry != NULL || position != NULL) {
-            memcpy(out, entry != NULL ? entry : position, cols * sizeof(float));
+            memcpy(out, entry != NULL ? entry : position, cols * job->out_bytes);
         } else {
-            memset(out, 0, cols * sizeof(float));
+            memset(out, 0, cols * job->out_bytes);
         }
     }
 }
@@ -85,9 +90,7 @@ static int embedding_supported(const ttm_backend_device *device, const ttm_op *o
 {
     (void)device;
     const ttm_tensor *tensors = op->tensors;
-    return is_f32_or_absent(&tensors[TTM_EMBEDDING_OUT]) &&
-           is_f32_or_absent(&tensors[TTM_EMBEDDING_TABLE]) &&
-           is_f32_or_absent(&tensors[TTM_EMBEDDING_POSITIONS]) &&
+    return one_element_type(op, TTM_EMBEDDING_OUT, TTM_EMBEDDING_OUT) &&
            unit_last(&tensors[TTM_EMBEDDING_OUT]) && unit_last(&tensors[TTM_EMBEDDING_TABLE]) &&
            unit_last(&tensors[TTM_EMBEDDING_POSITIONS]);
 }
@@ -105,9 +108,9 @@ const ttm_cpu_op ttm_cpu_op_embedding = {embedding_supported, NULL, embedding_op
 
 /* ---- EMBEDDING_BACKWARD ---- */
 
-static void add_to(const embedding_job *job, float *target, const float *gradient, int64_t count)
+static void add_to(const embedding_job *job, float *target, const void *gradient, int64_t count)
 {
-    job->device->kernels->add(target, target, 1.0F, gradient, 1.0F, (size_t)count);
+    job->kernels->sum_rows(target, gradient, 0, 1, (size_t)count);
 }
 
 static void spread_columns(void *context, int64_t first, int64_t last, int thread)
@@ -116,10 +119,11 @@ static void spread_columns(void *context, int64_t first, int64_t last, int threa
     const embedding_job *job = context;
     for (int64_t row = 0; row < job->rows; row++) {
         const int64_t token = token_of(job, row);
-        const float *gradient = job->out + row * job->out_row + first;
+        const void *gradient = moved(job->out, row * job->out_row + first, job->out_bytes);
         float *position = position_of(job, row);
         if (token >= 0) {
-            add_to(job, job->table + token * job->table_row + first, gradient, last - first);
+            add_to(job, (float *)job->table + token * job->table_row + first, gradient,
+                   last - first);
         }
         if (position != NULL) {
             add_to(job, position + first, gradient, last - first);
@@ -130,7 +134,8 @@ static void spread_columns(void *context, int64_t first, int64_t last, int threa
 static int embedding_backward_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_EMBEDDING_BACKWARD_DTABLE, TTM_EMBEDDING_BACKWARD_DOUT) &&
+    return all_f32(op, TTM_EMBEDDING_BACKWARD_DTABLE, TTM_EMBEDDING_BACKWARD_DPOSITIONS) &&
+           one_element_type(op, TTM_EMBEDDING_BACKWARD_DOUT, TTM_EMBEDDING_BACKWARD_DOUT) &&
            all_unit_last(op, TTM_EMBEDDING_BACKWARD_DTABLE, TTM_EMBEDDING_BACKWARD_DOUT);
 }
 

@@ -13,7 +13,7 @@
 /* ---- LAYER_NORM ---- */
 
 typedef struct forward_job {
-    const ttm_backend_device *device;
+    const ttm_cpu_kernels *kernels;
     ttm_cpu_layer_norm rows;
 } forward_job;
 
@@ -21,13 +21,15 @@ static void forward_rows(void *context, int64_t first, int64_t last, int thread)
 {
     (void)thread;
     const forward_job *job = context;
-    job->device->kernels->layer_norm(&job->rows, (size_t)first, (size_t)last);
+    job->kernels->layer_norm(&job->rows, (size_t)first, (size_t)last);
 }
 
 static int layer_norm_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_LAYER_NORM_OUT, TTM_LAYER_NORM_SUM) &&
+    return one_element_type(op, TTM_LAYER_NORM_OUT, TTM_LAYER_NORM_BETA) &&
+           one_element_type(op, TTM_LAYER_NORM_RESIDUAL, TTM_LAYER_NORM_SUM) &&
+           all_f32(op, TTM_LAYER_NORM_MEAN, TTM_LAYER_NORM_RSTD) &&
            all_unit_last(op, TTM_LAYER_NORM_OUT, TTM_LAYER_NORM_SUM);
 }
 
@@ -37,14 +39,14 @@ static void layer_norm_op_run(const ttm_backend_device *device, const ttm_op *op
     const ttm_tensor *tensors = op->tensors;
     const int64_t rows = tensors[TTM_LAYER_NORM_X].shape[0];
     const int64_t cols = tensors[TTM_LAYER_NORM_X].shape[1];
-    forward_job job = {.device = device,
+    forward_job job = {.kernels = kernels_for(device, tensors[TTM_LAYER_NORM_X].dtype),
                        .rows = {
-                           .x = floats(&tensors[TTM_LAYER_NORM_X]),
-                           .residual = floats(&tensors[TTM_LAYER_NORM_RESIDUAL]),
-                           .sum = floats(&tensors[TTM_LAYER_NORM_SUM]),
-                           .out = floats(&tensors[TTM_LAYER_NORM_OUT]),
-                           .gamma = floats(&tensors[TTM_LAYER_NORM_GAMMA]),
-                           .beta = floats(&tensors[TTM_LAYER_NORM_BETA]),
+                           .x = data_of(&tensors[TTM_LAYER_NORM_X]),
+                           .residual = data_of(&tensors[TTM_LAYER_NORM_RESIDUAL]),
+                           .sum = data_of(&tensors[TTM_LAYER_NORM_SUM]),
+                           .out = data_of(&tensors[TTM_LAYER_NORM_OUT]),
+                           .gamma = data_of(&tensors[TTM_LAYER_NORM_GAMMA]),
+                           .beta = data_of(&tensors[TTM_LAYER_NORM_BETA]),
                            .mean = floats(&tensors[TTM_LAYER_NORM_MEAN]),
                            .rstd = floats(&tensors[TTM_LAYER_NORM_RSTD]),
                            .x_row = tensors[TTM_LAYER_NORM_X].stride[0],
@@ -64,7 +66,7 @@ const ttm_cpu_op ttm_cpu_op_layer_norm = {layer_norm_supported, NULL, layer_norm
 /* ---- LAYER_NORM_BACKWARD ---- */
 
 typedef struct backward_job {
-    const ttm_backend_device *device;
+    const ttm_cpu_kernels *kernels;
     ttm_cpu_layer_norm_backward rows;
     int64_t row_count;
     int64_t chunk;
@@ -98,7 +100,7 @@ static void backward_chunks(void *context, int64_t first, int64_t last, int thre
         rows.dgamma = job->partial + (size_t)chunk * 2 * cols;
         rows.dbeta = rows.dgamma + cols;
         memset(rows.dgamma, 0, 2 * cols * sizeof(float));
-        job->device->kernels->layer_norm_backward(&rows, (size_t)start, (size_t)end);
+        job->kernels->layer_norm_backward(&rows, (size_t)start, (size_t)end);
     }
 }
 
@@ -123,7 +125,8 @@ static void add_chunks(void *context, int64_t first, int64_t last, int thread)
 static int layer_norm_backward_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_LAYER_NORM_BACKWARD_DX, TTM_LAYER_NORM_BACKWARD_DBETA) &&
+    return one_element_type(op, TTM_LAYER_NORM_BACKWARD_DX, TTM_LAYER_NORM_BACKWARD_GAMMA) &&
+           all_f32(op, TTM_LAYER_NORM_BACKWARD_MEAN, TTM_LAYER_NORM_BACKWARD_DBETA) &&
            all_unit_last(op, TTM_LAYER_NORM_BACKWARD_DX, TTM_LAYER_NORM_BACKWARD_DBETA);
 }
 
@@ -142,13 +145,13 @@ static void layer_norm_backward_op_run(const ttm_backend_device *device, const t
     const int64_t rows = tensors[TTM_LAYER_NORM_BACKWARD_X].shape[0];
     const int64_t cols = tensors[TTM_LAYER_NORM_BACKWARD_X].shape[1];
     backward_job job = {
-        .device = device,
+        .kernels = kernels_for(device, tensors[TTM_LAYER_NORM_BACKWARD_X].dtype),
         .rows =
             {
-                .dx = floats(&tensors[TTM_LAYER_NORM_BACKWARD_DX]),
-                .dy = floats(&tensors[TTM_LAYER_NORM_BACKWARD_DY]),
-                .x = floats(&tensors[TTM_LAYER_NORM_BACKWARD_X]),
-                .gamma = floats(&tensors[TTM_LAYER_NORM_BACKWARD_GAMMA]),
+                .dx = data_of(&tensors[TTM_LAYER_NORM_BACKWARD_DX]),
+                .dy = data_of(&tensors[TTM_LAYER_NORM_BACKWARD_DY]),
+                .x = data_of(&tensors[TTM_LAYER_NORM_BACKWARD_X]),
+                .gamma = data_of(&tensors[TTM_LAYER_NORM_BACKWARD_GAMMA]),
                 .mean = floats(&tensors[TTM_LAYER_NORM_BACKWARD_MEAN]),
                 .rstd = floats(&tensors[TTM_LAYER_NORM_BACKWARD_RSTD]),
                 .dx_row = tensors[TTM_LAYER_NORM_BACKWARD_DX].stride[0],

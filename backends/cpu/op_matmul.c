@@ -9,6 +9,7 @@
 #include "cpu/blas.h"
 #include "cpu/matmul.h"
 #include "cpu/op.h"
+#include "cpu/op_matmul_bf16.h"
 
 #include <limits.h>
 #include <math.h>
@@ -99,10 +100,15 @@ static int read_matmul(matmul *job, const ttm_backend_device *device, const ttm_
            read_rows(&job->pre, &op->tensors[TTM_MATMUL_PRE]);
 }
 
+static int is_bf16(const ttm_op *op)
+{
+    return op->tensors[TTM_MATMUL_A].dtype == TTM_BF16;
+}
+
 static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
-    return read_matmul(&job, device, op);
+    return is_bf16(op) ? ttm_cpu_matmul_bf16_supported(device, op) : read_matmul(&job, device, op);
 }
 
 /* ---- One block ---- */
@@ -418,6 +424,9 @@ static size_t partial_floats(const matmul *job)
 static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
+    if (is_bf16(op)) {
+        return ttm_cpu_matmul_bf16_workspace(device, op);
+    }
     return plan_matmul(&job, device, op)
                ? (buffer_floats(op) + partial_floats(&job) +
                   (size_t)device->threads * job.scratch_floats + job.packed_floats) *
@@ -428,6 +437,10 @@ static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm
 static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
+    if (is_bf16(op)) {
+        ttm_cpu_matmul_bf16_run(device, op);
+        return;
+    }
     if (!plan_matmul(&job, device, op)) {
         return;
     }

@@ -13,9 +13,10 @@
 /* ---- REDUCE_ROWS ---- */
 
 typedef struct reduce_job {
-    const ttm_backend_device *device;
+    const ttm_cpu_kernels *kernels;
+    size_t element_bytes;
     float *out;
-    const float *x;
+    const void *x;
     ptrdiff_t x_row;
     int64_t out_step;
     int64_t rows;
@@ -47,8 +48,8 @@ static void reduce_chunks(void *context, int64_t first, int64_t last, int thread
         const int64_t start = chunk * job->chunk;
         const int64_t rows = job->rows - start < job->chunk ? job->rows - start : job->chunk;
         memset(partial, 0, (size_t)job->cols * sizeof(float));
-        job->device->kernels->sum_rows(partial, job->x + start * job->x_row, job->x_row,
-                                       (size_t)rows, (size_t)job->cols);
+        job->kernels->sum_rows(partial, moved(job->x, start * job->x_row, job->element_bytes),
+                               job->x_row, (size_t)rows, (size_t)job->cols);
     }
 }
 
@@ -69,7 +70,8 @@ static void add_chunks(void *context, int64_t first, int64_t last, int thread)
 static int reduce_rows_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_REDUCE_ROWS_OUT, TTM_REDUCE_ROWS_X) &&
+    return is_f32_or_absent(&op->tensors[TTM_REDUCE_ROWS_OUT]) &&
+           one_element_type(op, TTM_REDUCE_ROWS_X, TTM_REDUCE_ROWS_X) &&
            unit_last(&op->tensors[TTM_REDUCE_ROWS_X]);
 }
 
@@ -86,7 +88,8 @@ static void reduce_rows_op_run(const ttm_backend_device *device, const ttm_op *o
     const ttm_tensor *out = &op->tensors[TTM_REDUCE_ROWS_OUT];
     const ttm_tensor *x = &op->tensors[TTM_REDUCE_ROWS_X];
     reduce_job job = {
-        .device = device,
+        .kernels = kernels_for(device, x->dtype),
+        .element_bytes = ttm_dtype_bytes(x->dtype),
         .out = host_tensor_data(out),
         .x = host_tensor_data(x),
         .x_row = x->stride[0],
@@ -111,8 +114,9 @@ const ttm_cpu_op ttm_cpu_op_reduce_rows = {reduce_rows_supported, reduce_rows_wo
 /* ---- SUM_OF_SQUARES ---- */
 
 typedef struct squares_job {
-    const ttm_backend_device *device;
-    const float *x;
+    const ttm_cpu_kernels *kernels;
+    size_t element_bytes;
+    const void *x;
     int64_t count;
     double *partial; /**< [chunks] */
 } squares_job;
@@ -124,8 +128,9 @@ static void square_chunks(void *context, int64_t first, int64_t last, int thread
     for (int64_t chunk = first; chunk < last; chunk++) {
         const int64_t start = chunk * CHUNK_ELEMENTS;
         const int64_t left = job->count - start;
-        job->partial[chunk] = job->device->kernels->sum_of_squares(
-            job->x + start, (size_t)(left < CHUNK_ELEMENTS ? left : CHUNK_ELEMENTS));
+        job->partial[chunk] =
+            job->kernels->sum_of_squares(moved(job->x, start, job->element_bytes),
+                                         (size_t)(left < CHUNK_ELEMENTS ? left : CHUNK_ELEMENTS));
     }
 }
 
@@ -137,7 +142,8 @@ static int64_t square_chunk_count(const ttm_op *op)
 static int sum_of_squares_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_SUM_OF_SQUARES_OUT, TTM_SUM_OF_SQUARES_X) &&
+    return is_f32_or_absent(&op->tensors[TTM_SUM_OF_SQUARES_OUT]) &&
+           one_element_type(op, TTM_SUM_OF_SQUARES_X, TTM_SUM_OF_SQUARES_X) &&
            unit_last(&op->tensors[TTM_SUM_OF_SQUARES_X]);
 }
 
@@ -153,7 +159,8 @@ static void sum_of_squares_op_run(const ttm_backend_device *device, const ttm_op
     const ttm_tensor *x = &op->tensors[TTM_SUM_OF_SQUARES_X];
     float *out = floats(&op->tensors[TTM_SUM_OF_SQUARES_OUT]);
     const int64_t chunks = square_chunk_count(op);
-    squares_job job = {.device = device,
+    squares_job job = {.kernels = kernels_for(device, x->dtype),
+                       .element_bytes = ttm_dtype_bytes(x->dtype),
                        .x = host_tensor_data(x),
                        .count = x->shape[0],
                        .partial = chunks > 0 ? host_tensor_data(&op->workspace) : NULL};

@@ -14,7 +14,7 @@ static int64_t rows_a_share(const ttm_backend_device *device, int64_t rows, int6
 /* ---- SOFTMAX ---- */
 
 typedef struct softmax_job {
-    const ttm_backend_device *device;
+    const ttm_cpu_kernels *kernels;
     const ttm_tensor *out;
     const ttm_tensor *x;
     int64_t rows; /**< Of one matrix. */
@@ -24,14 +24,14 @@ typedef struct softmax_job {
 } softmax_job;
 
 /** Returns the address of row `row` of all the batch's rows. */
-static float *row_of(const ttm_tensor *tensor, int64_t row)
+static void *row_of(const ttm_tensor *tensor, int64_t row)
 {
-    float *data = host_tensor_data(tensor);
+    int64_t first = 0;
     for (int i = tensor->rank - 2; i >= 0; i--) {
-        data += row % tensor->shape[i] * tensor->stride[i];
+        first += row % tensor->shape[i] * tensor->stride[i];
         row /= tensor->shape[i];
     }
-    return data;
+    return moved(host_tensor_data(tensor), first, ttm_dtype_bytes(tensor->dtype));
 }
 
 static void softmax_rows(void *context, int64_t first, int64_t last, int thread)
@@ -45,15 +45,15 @@ static void softmax_rows(void *context, int64_t first, int64_t last, int thread)
             seen = seen < 0 ? 0 : seen;
             seen = seen > job->cols ? job->cols : seen;
         }
-        job->device->kernels->softmax(row_of(job->out, row), row_of(job->x, row), job->scale,
-                                      (size_t)seen, (size_t)job->cols);
+        job->kernels->softmax(row_of(job->out, row), row_of(job->x, row), job->scale, (size_t)seen,
+                              (size_t)job->cols);
     }
 }
 
 static int softmax_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return all_f32(op, TTM_SOFTMAX_OUT, TTM_SOFTMAX_X) &&
+    return one_element_type(op, TTM_SOFTMAX_OUT, TTM_SOFTMAX_X) &&
            all_unit_last(op, TTM_SOFTMAX_OUT, TTM_SOFTMAX_X);
 }
 
@@ -62,7 +62,7 @@ static void softmax_op_run(const ttm_backend_device *device, const ttm_op *op)
     const ttm_softmax_params *params = op->params;
     const ttm_tensor *out = &op->tensors[TTM_SOFTMAX_OUT];
     const int64_t rows = extent(out, 0, out->rank - 1);
-    softmax_job job = {.device = device,
+    softmax_job job = {.kernels = kernels_for(device, out->dtype),
                        .out = out,
                        .x = &op->tensors[TTM_SOFTMAX_X],
                        .rows = out->shape[out->rank - 2],
@@ -79,10 +79,11 @@ const ttm_cpu_op ttm_cpu_op_softmax = {softmax_supported, NULL, softmax_op_run};
 /* ---- CROSS_ENTROPY ---- */
 
 typedef struct cross_entropy_job {
-    const ttm_backend_device *device;
+    const ttm_cpu_kernels *kernels;
+    size_t element_bytes;
     float *loss;
-    float *dlogits;
-    const float *logits;
+    void *dlogits;
+    const void *logits;
     const int32_t *targets;
     int64_t loss_step;
     int64_t dlogits_row;
@@ -98,14 +99,14 @@ static void cross_entropy_rows(void *context, int64_t first, int64_t last, int t
     const cross_entropy_job *job = context;
     for (int64_t row = first; row < last; row++) {
         const int32_t target = job->targets[row * job->target_step];
-        float *dlogits = job->dlogits == NULL ? NULL : job->dlogits + row * job->dlogits_row;
+        void *dlogits = moved(job->dlogits, row * job->dlogits_row, job->element_bytes);
         float loss = 0.0F;
         if (target >= 0 && target < job->vocab) {
-            loss = job->device->kernels->cross_entropy(dlogits, job->logits + row * job->logits_row,
-                                                       (size_t)job->vocab, (size_t)target,
-                                                       job->gradient_scale);
+            loss = job->kernels->cross_entropy(
+                dlogits, moved(job->logits, row * job->logits_row, job->element_bytes),
+                (size_t)job->vocab, (size_t)target, job->gradient_scale);
         } else if (dlogits != NULL) {
-            memset(dlogits, 0, (size_t)job->vocab * sizeof(float));
+            memset(dlogits, 0, (size_t)job->vocab * job->element_bytes);
         }
         job->loss[row * job->loss_step] = loss;
     }
@@ -115,8 +116,7 @@ static int cross_entropy_supported(const ttm_backend_device *device, const ttm_o
 {
     (void)device;
     return is_f32_or_absent(&op->tensors[TTM_CROSS_ENTROPY_LOSS]) &&
-           is_f32_or_absent(&op->tensors[TTM_CROSS_ENTROPY_LOGITS]) &&
-           is_f32_or_absent(&op->tensors[TTM_CROSS_ENTROPY_DLOGITS]) &&
+           one_element_type(op, TTM_CROSS_ENTROPY_LOGITS, TTM_CROSS_ENTROPY_LOGITS) &&
            unit_last(&op->tensors[TTM_CROSS_ENTROPY_LOGITS]) &&
            unit_last(&op->tensors[TTM_CROSS_ENTROPY_DLOGITS]);
 }
@@ -128,9 +128,10 @@ static void cross_entropy_op_run(const ttm_backend_device *device, const ttm_op 
     const ttm_tensor *logits = &op->tensors[TTM_CROSS_ENTROPY_LOGITS];
     const ttm_tensor *targets = &op->tensors[TTM_CROSS_ENTROPY_TARGETS];
     const ttm_tensor *dlogits = &op->tensors[TTM_CROSS_ENTROPY_DLOGITS];
-    cross_entropy_job job = {.device = device,
+    cross_entropy_job job = {.kernels = kernels_for(device, logits->dtype),
+                             .element_bytes = ttm_dtype_bytes(logits->dtype),
                              .loss = host_tensor_data(loss),
-                             .dlogits = floats(dlogits),
+                             .dlogits = data_of(dlogits),
                              .logits = host_tensor_data(logits),
                              .targets = host_tensor_data(targets),
                              .loss_step = loss->stride[0],

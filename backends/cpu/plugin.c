@@ -32,7 +32,7 @@ static ttm_status check_index(int32_t index)
 static ttm_status device_info(int32_t index, ttm_device_info *info)
 {
     ttm_device_info cpu = {.capabilities = TTM_DEVICE_CAN_MAP,
-                           .dtype_mask = 1u << TTM_F32 | 1u << TTM_I32};
+                           .dtype_mask = 1u << TTM_F32 | 1u << TTM_BF16 | 1u << TTM_I32};
     const ttm_status status = check_index(index);
     if (status != TTM_OK) {
         return status;

@@ -162,6 +162,10 @@ ttm_status ttm_decompose_layer_norm(ttm_stream *stream, const ttm_op *op)
     const ttm_tensor *x = &op->tensors[TTM_LAYER_NORM_X];
     const ttm_tensor *residual = optional(op, TTM_LAYER_NORM_RESIDUAL);
     const ttm_tensor *kept = optional(op, TTM_LAYER_NORM_SUM);
+    if (x->dtype != TTM_F32 && x->dtype != TTM_F64) {
+        /* The mean and the deviation of a rounded sum aren't those of the sum. */
+        return ttm_fail(TTM_ERROR_UNSUPPORTED, "layer_norm: no decomposition for a narrow type");
+    }
     if (residual == NULL && kept == NULL) {
         return ttm_fail(TTM_ERROR_UNSUPPORTED,
                         "layer_norm: there is nothing simpler than the plain form");

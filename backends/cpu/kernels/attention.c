@@ -135,9 +135,14 @@ static void finish_rows(const forward *state, int64_t first, int64_t last)
         const int64_t row = query - first;
         const float total = vector_sum(vector_load(state->total + row * LANES));
         const float factor = 1.0F / total;
-        float *out = job->out + query * job->out_row;
-        for (int64_t j = 0; j < job->size; j++) {
-            out[j] = state->out[row * job->size + j] * factor;
+        element *out = (element *)job->out + query * job->out_row;
+        const float *sums = state->out + row * job->size;
+        int64_t j = 0;
+        for (; j + LANES <= job->size; j += LANES) {
+            element_store(out + j, vector_load(sums + j) * factor);
+        }
+        for (; j < job->size; j++) {
+            element_put(out + j, sums[j] * factor);
         }
         if (job->lse != NULL) {
             job->lse[query * job->lse_row] = state->largest[row] + logf(total);
@@ -145,13 +150,13 @@ static void finish_rows(const forward *state, int64_t first, int64_t last)
     }
 }
 
-void KERNEL(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query)
+void TYPED(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query)
 {
     const forward state = lay_out(job);
     for (int64_t first = first_query; first < last_query; first += QUERIES) {
         const int64_t last = smaller(first + QUERIES, last_query);
-        pack_rows(state.q, job->q + first * job->q_row, job->q_row, last - first, job->size,
-                  job->scale);
+        pack_rows(state.q, (const element *)job->q + first * job->q_row, job->q_row, last - first,
+                  job->size, job->scale);
         memset(state.out, 0, (size_t)((last - first) * job->size) * sizeof(float));
         for (int64_t row = 0; row < last - first; row++) {
             state.largest[row] = -INFINITY;
@@ -160,9 +165,10 @@ void KERNEL(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_
         const int64_t seen = seen_keys(job, last - 1);
         for (int64_t key = 0; key < seen; key += KEYS) {
             const int64_t keys = smaller(KEYS, seen - key);
-            pack_transposed(state.k_transposed, job->k + key * job->k_row, job->k_row, keys,
-                            job->size);
-            pack_rows(state.v, job->v + key * job->v_row, job->v_row, keys, job->size, 1.0F);
+            pack_transposed(state.k_transposed, (const element *)job->k + key * job->k_row,
+                            job->k_row, keys, job->size);
+            pack_rows(state.v, (const element *)job->v + key * job->v_row, job->v_row, keys,
+                      job->size, 1.0F);
             attend_block(&state, first, last, key, keys);
         }
         finish_rows(&state, first, last);

@@ -50,16 +50,16 @@ static void pack_queries(const backward *state)
     pack_rows(state->dout, job->dout, job->dout_row, job->queries, job->size, 1.0F);
     memset(state->dq, 0, (size_t)(job->queries * job->size) * sizeof(float));
     for (int64_t i = 0; i < job->queries; i++) {
-        const float *out = job->out + i * job->out_row;
+        const element *out = (const element *)job->out + i * job->out_row;
         const float *dout = state->dout + i * job->size;
         vector lanes = {0};
         int64_t j = 0;
         for (; j + LANES <= job->size; j += LANES) {
-            lanes += vector_load(out + j) * vector_load(dout + j);
+            lanes += element_load(out + j) * vector_load(dout + j);
         }
         float sum = vector_sum(lanes);
         for (; j < job->size; j++) {
-            sum += out[j] * dout[j];
+            sum += element_get(out + j) * dout[j];
         }
         state->dot[i] = sum;
     }
@@ -127,24 +127,35 @@ static void run_queries(const backward *state, query_run run, int64_t first_key,
              size, run.keys, 1);
 }
 
-static void unpack_rows(float *target, ptrdiff_t target_row, const float *source, int64_t rows,
+static void unpack_rows(element *target, ptrdiff_t target_row, const float *source, int64_t rows,
                         int64_t size)
 {
     for (int64_t i = 0; i < rows; i++) {
-        memcpy(target + i * target_row, source + i * size, (size_t)size * sizeof(float));
+        element *to = target + i * target_row;
+        const float *from = source + i * size;
+        int64_t j = 0;
+        for (; j + LANES <= size; j += LANES) {
+            element_store(to + j, vector_load(from + j));
+        }
+        for (; j < size; j++) {
+            element_put(to + j, from[j]);
+        }
     }
 }
 
-void KERNEL(attention_backward)(const ttm_cpu_attention *job)
+void TYPED(attention_backward)(const ttm_cpu_attention *job)
 {
     const backward state = lay_out(job);
     const int64_t size = job->size;
     pack_queries(&state);
     for (int64_t key = 0; key < job->keys; key += KEYS) {
         const int64_t keys = smaller(KEYS, job->keys - key);
-        pack_transposed(state.k_transposed, job->k + key * job->k_row, job->k_row, keys, size);
-        pack_transposed(state.v_transposed, job->v + key * job->v_row, job->v_row, keys, size);
-        pack_rows(state.k, job->k + key * job->k_row, job->k_row, keys, size, 1.0F);
+        pack_transposed(state.k_transposed, (const element *)job->k + key * job->k_row, job->k_row,
+                        keys, size);
+        pack_transposed(state.v_transposed, (const element *)job->v + key * job->v_row, job->v_row,
+                        keys, size);
+        pack_rows(state.k, (const element *)job->k + key * job->k_row, job->k_row, keys, size,
+                  1.0F);
         memset(state.dk, 0, (size_t)(2 * KEYS * size) * sizeof(float)); /* and dv behind it */
         int64_t query = first_query_seeing(job, 0, key);
         while (query < job->queries) {
@@ -153,8 +164,8 @@ void KERNEL(attention_backward)(const ttm_cpu_attention *job)
             run_queries(&state, run, key, keys);
             query += run.count;
         }
-        unpack_rows(job->dk + key * job->dk_row, job->dk_row, state.dk, keys, size);
-        unpack_rows(job->dv + key * job->dv_row, job->dv_row, state.dv, keys, size);
+        unpack_rows((element *)job->dk + key * job->dk_row, job->dk_row, state.dk, keys, size);
+        unpack_rows((element *)job->dv + key * job->dv_row, job->dv_row, state.dv, keys, size);
     }
     unpack_rows(job->dq, job->dq_row, state.dq, job->queries, size);
 }

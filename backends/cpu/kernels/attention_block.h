@@ -34,20 +34,24 @@ static inline int64_t seen_in_block(const ttm_cpu_attention *job, int64_t query,
 }
 
 /** target[i, :] = factor·source[i, :], packed. */
-static inline void pack_rows(float *target, const float *source, ptrdiff_t source_row, int64_t rows,
-                             int64_t size, float factor)
+static inline void pack_rows(float *target, const element *source, ptrdiff_t source_row,
+                             int64_t rows, int64_t size, float factor)
 {
     for (int64_t i = 0; i < rows; i++) {
-        const float *from = source + i * source_row;
+        const element *from = source + i * source_row;
         float *to = target + i * size;
-        for (int64_t j = 0; j < size; j++) {
-            to[j] = from[j] * factor;
+        int64_t j = 0;
+        for (; j + LANES <= size; j += LANES) {
+            vector_store(to + j, element_load(from + j) * factor);
+        }
+        for (; j < size; j++) {
+            to[j] = element_get(from + j) * factor;
         }
     }
 }
 
 /** target[j, i] = source[i, j] for up to KEYS rows; target's rows are KEYS long. */
-static inline void pack_transposed(float *target, const float *source, ptrdiff_t source_row,
+static inline void pack_transposed(float *target, const element *source, ptrdiff_t source_row,
                                    int64_t rows, int64_t size)
 {
     transpose(target, KEYS, source, source_row, (size_t)rows, (size_t)size);
@@ -84,8 +88,8 @@ static inline int64_t first_query_seeing(const ttm_cpu_attention *job, int64_t f
 static inline void score_dropout(float *keep, const ttm_cpu_attention *job, int64_t query,
                                  int64_t first_key, int64_t count)
 {
-    const uint64_t element = job->dropout.start + (uint64_t)query * (uint64_t)job->keys;
-    dropout_keep(keep, &job->dropout, element + (uint64_t)first_key, (size_t)count);
+    const uint64_t number = job->dropout.start + (uint64_t)query * (uint64_t)job->keys;
+    dropout_keep(keep, &job->dropout, number + (uint64_t)first_key, (size_t)count);
 }
 
 #endif

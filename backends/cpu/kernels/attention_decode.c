@@ -6,39 +6,40 @@
 
 #include <math.h>
 
-static float dot(const float *a, const float *b, int64_t size)
+static float dot(const element *a, const element *b, int64_t size)
 {
     vector lanes[2] = {{0}, {0}};
     int64_t j = 0;
     for (; j + 2 * LANES <= size; j += 2 * LANES) {
-        lanes[0] += vector_load(a + j) * vector_load(b + j);
-        lanes[1] += vector_load(a + j + LANES) * vector_load(b + j + LANES);
+        lanes[0] += element_load(a + j) * element_load(b + j);
+        lanes[1] += element_load(a + j + LANES) * element_load(b + j + LANES);
     }
     float sum = vector_sum(lanes[0] + lanes[1]);
     for (; j < size; j++) {
-        sum += a[j] * b[j];
+        sum += element_get(a + j) * element_get(b + j);
     }
     return sum;
 }
 
-static void add_scaled(float *out, const float *x, float factor, int64_t size)
+static void add_scaled(float *out, const element *x, float factor, int64_t size)
 {
     int64_t j = 0;
     for (; j + LANES <= size; j += LANES) {
-        vector_store(out + j, vector_load(out + j) + vector_load(x + j) * factor);
+        vector_store(out + j, vector_load(out + j) + element_load(x + j) * factor);
     }
     for (; j < size; j++) {
-        out[j] += x[j] * factor;
+        out[j] += element_get(x + j) * factor;
     }
 }
 
 /** The scores of up to KEYS keys against one query; returns the largest. */
-static float score_keys(float *scores, const ttm_cpu_attention *job, const float *q, int64_t key,
+static float score_keys(float *scores, const ttm_cpu_attention *job, const element *q, int64_t key,
                         int64_t keys)
 {
     float largest = -INFINITY;
     for (int64_t j = 0; j < keys; j++) {
-        scores[j] = job->scale * dot(q, job->k + (key + j) * job->k_row, job->size);
+        scores[j] =
+            job->scale * dot(q, (const element *)job->k + (key + j) * job->k_row, job->size);
         largest = scores[j] > largest ? scores[j] : largest;
     }
     for (int64_t j = keys; j % LANES != 0; j++) {
@@ -47,9 +48,9 @@ static float score_keys(float *scores, const ttm_cpu_attention *job, const float
     return largest;
 }
 
-void KERNEL(attention_decode)(const ttm_cpu_attention *job, int64_t query)
+void TYPED(attention_decode)(const ttm_cpu_attention *job, int64_t query)
 {
-    const float *q = job->q + query * job->q_row;
+    const element *q = (const element *)job->q + query * job->q_row;
     float *out = job->scratch;
     const int64_t seen = seen_keys(job, query);
     float largest = -INFINITY;
@@ -83,11 +84,11 @@ void KERNEL(attention_decode)(const ttm_cpu_attention *job, int64_t query)
             }
         }
         for (int64_t j = 0; j < keys; j++) {
-            add_scaled(out, job->v + (key + j) * job->v_row, scores[j], job->size);
+            add_scaled(out, (const element *)job->v + (key + j) * job->v_row, scores[j], job->size);
         }
     }
     for (int64_t j = 0; j < job->size; j++) {
-        job->out[query * job->out_row + j] = out[j] / total;
+        element_put((element *)job->out + query * job->out_row + j, out[j] / total);
     }
     if (job->lse != NULL) {
         job->lse[query * job->lse_row] = largest + logf(total);

@@ -1,6 +1,8 @@
 /* The inner loops of the cpu plugin: one table of functions per instruction-set level.
  *
- * A kernel works on one thread's share, on float rows with unit stride unless it says more. It
+ * A kernel works on one thread's share, on float rows with unit stride unless it says more. Rows
+ * that are void pointers are of the table's element type, float or bf16; distances between them are
+ * in elements. A kernel
  * never allocates and never fails. Sums have a fixed order, so results don't depend on how the
  * caller shares out the work. */
 #ifndef TTM_CPU_KERNELS_H
@@ -48,11 +50,11 @@ typedef struct ttm_cpu_tile {
 
 /** One (batch, head) of an attention. Rows are `…_row` floats apart. */
 typedef struct ttm_cpu_attention {
-    const float *q; /**< [queries, size] */
-    const float *k; /**< [keys, size] */
-    const float *v; /**< [keys, size] */
-    float *out;     /**< [queries, size]; only read by the backward pass */
-    float *lse;     /**< [queries]; may be NULL in the forward pass */
+    const void *q; /**< [queries, size] */
+    const void *k; /**< [keys, size] */
+    const void *v; /**< [keys, size] */
+    void *out;     /**< [queries, size]; only read by the backward pass */
+    float *lse;    /**< [queries]; may be NULL in the forward pass */
     ptrdiff_t q_row;
     ptrdiff_t k_row;
     ptrdiff_t v_row;
@@ -64,10 +66,10 @@ typedef struct ttm_cpu_attention {
     int causal;
     float scale;
     ttm_cpu_dropout dropout; /**< start: element number of (query 0, key 0). */
-    const float *dout;       /**< [queries, size] */
-    float *dq;               /**< [queries, size] */
-    float *dk;               /**< [keys, size] */
-    float *dv;               /**< [keys, size] */
+    const void *dout;        /**< [queries, size] */
+    void *dq;                /**< [queries, size] */
+    void *dk;                /**< [keys, size] */
+    void *dv;                /**< [keys, size] */
     ptrdiff_t dout_row;
     ptrdiff_t dq_row;
     ptrdiff_t dk_row;
@@ -77,12 +79,12 @@ typedef struct ttm_cpu_attention {
 
 /** A layer norm over some rows. */
 typedef struct ttm_cpu_layer_norm {
-    const float *x;
-    const float *residual; /**< May be NULL. */
-    float *sum;            /**< May be NULL. */
-    float *out;
-    const float *gamma;
-    const float *beta;
+    const void *x;
+    const void *residual; /**< May be NULL. */
+    void *sum;            /**< May be NULL. */
+    void *out;
+    const void *gamma;
+    const void *beta;
     float *mean; /**< May be NULL. */
     float *rstd; /**< May be NULL. */
     ptrdiff_t x_row;
@@ -95,10 +97,10 @@ typedef struct ttm_cpu_layer_norm {
 
 /** The backward pass of a layer norm over some rows. */
 typedef struct ttm_cpu_layer_norm_backward {
-    float *dx;
-    const float *dy;
-    const float *x;
-    const float *gamma;
+    void *dx;
+    const void *dy;
+    const void *x;
+    const void *gamma;
     const float *mean;
     const float *rstd;
     float *dgamma; /**< [cols] this share's sums, accumulated. */
@@ -116,7 +118,7 @@ typedef struct ttm_cpu_thin_product {
     ptrdiff_t c_row;
     const float *a; /**< [rows, depth], last stride 1 */
     ptrdiff_t a_row;
-    const float *b; /**< [depth, cols] (thin_rows) or [cols, depth] (thin_columns) */
+    const void *b; /**< [depth, cols] (thin_rows) or [cols, depth] (thin_columns) */
     ptrdiff_t b_row;
     int rows;    /**< 1 to TTM_CPU_THIN_ROWS. */
     int one_run; /**< Read b as one unbroken run of memory, not as several side by side. */
@@ -177,16 +179,21 @@ typedef struct ttm_cpu_product {
 
 /** The kernels of one level. */
 typedef struct ttm_cpu_kernels {
-    const char *level; /**< "baseline", "avx2", "avx512". */
+    const char *level;                  /**< "baseline", "avx2", "avx512". */
+    const struct ttm_cpu_kernels *bf16; /**< The same kernels for bf16 elements. */
 
     /* elementwise.c */
-    void (*add)(float *out, const float *a, float alpha, const float *b, float beta, size_t count);
-    void (*gelu)(float *out, const float *x, size_t count);
-    void (*gelu_backward)(float *dx, const float *dy, const float *x, size_t count);
-    void (*dropout)(float *out, const float *x, const float *residual, const ttm_cpu_dropout *rule,
+    void (*add)(void *out, const void *a, float alpha, const void *b, float beta, size_t count);
+    void (*gelu)(void *out, const void *x, size_t count);
+    void (*gelu_backward)(void *dx, const void *dy, const void *x, size_t count);
+    void (*dropout)(void *out, const void *x, const void *residual, const ttm_cpu_dropout *rule,
                     size_t count);
     void (*adamw)(float *parameters, const float *gradients, float *first, float *second,
                   const ttm_cpu_adamw *constants, size_t count);
+    /** With bf16 moments; `number` is that of the first element in the whole buffer. */
+    void (*adamw_bf16)(float *parameters, const float *gradients, uint16_t *first, uint16_t *second,
+                       const ttm_cpu_adamw *constants, uint64_t step, uint64_t number,
+                       size_t count);
 
     /* convert.c: unit strides */
     void (*f32_to_bf16)(uint16_t *out, const float *x, size_t count);
@@ -195,15 +202,15 @@ typedef struct ttm_cpu_kernels {
     void (*f16_to_f32)(float *out, const uint16_t *x, size_t count);
 
     /* reduce.c */
-    double (*sum_of_squares)(const float *x, size_t count);
+    double (*sum_of_squares)(const void *x, size_t count);
     /** out[j] += Σ_i x[i, j] over `rows` rows. */
-    void (*sum_rows)(float *out, const float *x, ptrdiff_t x_row, size_t rows, size_t cols);
+    void (*sum_rows)(float *out, const void *x, ptrdiff_t x_row, size_t rows, size_t cols);
 
     /* softmax.c */
     /** Softmax of one row of `cols` elements, of which the first `seen` count. */
-    void (*softmax)(float *out, const float *x, float scale, size_t seen, size_t cols);
+    void (*softmax)(void *out, const void *x, float scale, size_t seen, size_t cols);
     /** Returns the loss of one row; writes dlogits unless it is NULL. 0 ≤ target < vocab. */
-    float (*cross_entropy)(float *dlogits, const float *logits, size_t vocab, size_t target,
+    float (*cross_entropy)(void *dlogits, const void *logits, size_t vocab, size_t target,
                            float gradient_scale);
 
     /* layer_norm.c */

@@ -8,8 +8,23 @@
 /** Columns that lanes add up in f32 before the sum moves to f64. */
 #define SUM_COLUMNS 1024
 
-/** s = x + residual, kept in `sum` where there is one; returns Σ s. `s` is where s can be read. */
-static double add_residual(const float *x, const float *residual, float *sum, size_t cols)
+/* s = x + residual is added up anew in each pass: a sum that was rounded on its way through memory
+ * would move the statistics. */
+
+ALWAYS_INLINE vector sum_vector(const element *x, const element *residual, size_t at)
+{
+    return residual != NULL ? element_load(x + at) + element_load(residual + at)
+                            : element_load(x + at);
+}
+
+ALWAYS_INLINE float sum_element(const element *x, const element *residual, size_t at)
+{
+    return residual != NULL ? element_get(x + at) + element_get(residual + at)
+                            : element_get(x + at);
+}
+
+/** Returns Σ s. */
+static double row_total(const element *x, const element *residual, size_t cols)
 {
     double total = 0.0;
     for (size_t start = 0; start < cols; start += SUM_COLUMNS) {
@@ -18,30 +33,18 @@ static double add_residual(const float *x, const float *residual, float *sum, si
         size_t i = start;
         for (; i + 2 * LANES <= end; i += 2 * LANES) {
             for (size_t j = 0; j < 2; j++) {
-                const size_t at = i + j * LANES;
-                vector value = vector_load(x + at);
-                if (residual != NULL) {
-                    value += vector_load(residual + at);
-                }
-                if (sum != NULL) {
-                    vector_store(sum + at, value);
-                }
-                lanes[j] += value;
+                lanes[j] += sum_vector(x, residual, i + j * LANES);
             }
         }
         total += (double)vector_sum(lanes[0] + lanes[1]);
         for (; i < end; i++) {
-            const float value = residual != NULL ? x[i] + residual[i] : x[i];
-            if (sum != NULL) {
-                sum[i] = value;
-            }
-            total += (double)value;
+            total += (double)sum_element(x, residual, i);
         }
     }
     return total;
 }
 
-static double centred_squares(const float *s, float mean, size_t cols)
+static double centred_squares(const element *x, const element *residual, float mean, size_t cols)
 {
     double total = 0.0;
     for (size_t start = 0; start < cols; start += SUM_COLUMNS) {
@@ -50,51 +53,56 @@ static double centred_squares(const float *s, float mean, size_t cols)
         size_t i = start;
         for (; i + 2 * LANES <= end; i += 2 * LANES) {
             for (size_t j = 0; j < 2; j++) {
-                const vector value = vector_load(s + i + j * LANES) - mean;
+                const vector value = sum_vector(x, residual, i + j * LANES) - mean;
                 lanes[j] += value * value;
             }
         }
         total += (double)vector_sum(lanes[0] + lanes[1]);
         for (; i < end; i++) {
-            const float value = s[i] - mean;
+            const float value = sum_element(x, residual, i) - mean;
             total += (double)(value * value);
         }
     }
     return total;
 }
 
-static void normalise(float *out, const float *s, const float *gamma, const float *beta, float mean,
-                      float rstd, size_t cols)
+/** Writes a row of out, and s where it has a place, which may be x or residual. */
+static void normalise(const ttm_cpu_layer_norm *job, element *out, element *sum, const element *x,
+                      const element *residual, float mean, float rstd)
 {
+    const element *gamma = job->gamma;
+    const element *beta = job->beta;
     size_t i = 0;
-    for (; i + LANES <= cols; i += LANES) {
-        const vector normal = (vector_load(s + i) - mean) * rstd;
-        vector_store(out + i, normal * vector_load(gamma + i) + vector_load(beta + i));
+    for (; i + LANES <= job->cols; i += LANES) {
+        const vector s = sum_vector(x, residual, i);
+        if (sum != NULL) {
+            element_store(sum + i, s);
+        }
+        element_store(out + i,
+                      (s - mean) * rstd * element_load(gamma + i) + element_load(beta + i));
     }
-    for (; i < cols; i++) {
-        out[i] = (s[i] - mean) * rstd * gamma[i] + beta[i];
+    for (; i < job->cols; i++) {
+        const float s = sum_element(x, residual, i);
+        if (sum != NULL) {
+            element_put(sum + i, s);
+        }
+        element_put(out + i, (s - mean) * rstd * element_get(gamma + i) + element_get(beta + i));
     }
 }
 
-void KERNEL(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row)
+void TYPED(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row)
 {
     for (size_t row = first_row; row < last_row; row++) {
         const ptrdiff_t r = (ptrdiff_t)row;
-        const float *x = job->x + r * job->x_row;
-        const float *residual =
-            job->residual == NULL ? NULL : job->residual + r * job->residual_row;
-        float *out = job->out + r * job->out_row;
-        /* Without a place for the sum, s lives in the output row until it is normalised. */
-        float *sum = job->sum != NULL ? job->sum + r * job->sum_row : NULL;
-        if (sum == NULL && residual != NULL) {
-            sum = out;
-        }
-        const double total = add_residual(x, residual, sum, job->cols);
-        const float *s = sum != NULL ? sum : x;
-        const double mean = total / (double)job->cols;
-        const double variance = centred_squares(s, (float)mean, job->cols) / (double)job->cols;
+        const element *x = (const element *)job->x + r * job->x_row;
+        const element *residual =
+            job->residual == NULL ? NULL : (const element *)job->residual + r * job->residual_row;
+        element *sum = job->sum == NULL ? NULL : (element *)job->sum + r * job->sum_row;
+        const double mean = row_total(x, residual, job->cols) / (double)job->cols;
+        const double variance =
+            centred_squares(x, residual, (float)mean, job->cols) / (double)job->cols;
         const float rstd = (float)(1.0 / sqrt(variance + job->epsilon));
-        normalise(out, s, job->gamma, job->beta, (float)mean, rstd, job->cols);
+        normalise(job, (element *)job->out + r * job->out_row, sum, x, residual, (float)mean, rstd);
         if (job->mean != NULL) {
             job->mean[row] = (float)mean;
         }
@@ -105,9 +113,10 @@ void KERNEL(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t 
 }
 
 /** Adds a row to dgamma and dbeta; returns Σ g and Σ g·n through the pointers. */
-static void row_sums(const ttm_cpu_layer_norm_backward *job, const float *dy, const float *x,
+static void row_sums(const ttm_cpu_layer_norm_backward *job, const element *dy, const element *x,
                      float mean, float rstd, double *sum_g, double *sum_gn)
 {
+    const element *gamma = job->gamma;
     *sum_g = 0.0;
     *sum_gn = 0.0;
     for (size_t start = 0; start < job->cols; start += SUM_COLUMNS) {
@@ -116,9 +125,9 @@ static void row_sums(const ttm_cpu_layer_norm_backward *job, const float *dy, co
         vector lanes_gn = {0};
         size_t i = start;
         for (; i + LANES <= end; i += LANES) {
-            const vector gradient = vector_load(dy + i);
-            const vector normal = (vector_load(x + i) - mean) * rstd;
-            const vector g = gradient * vector_load(job->gamma + i);
+            const vector gradient = element_load(dy + i);
+            const vector normal = (element_load(x + i) - mean) * rstd;
+            const vector g = gradient * element_load(gamma + i);
             lanes_g += g;
             lanes_gn += g * normal;
             vector_store(job->dgamma + i, vector_load(job->dgamma + i) + gradient * normal);
@@ -127,47 +136,50 @@ static void row_sums(const ttm_cpu_layer_norm_backward *job, const float *dy, co
         *sum_g += (double)vector_sum(lanes_g);
         *sum_gn += (double)vector_sum(lanes_gn);
         for (; i < end; i++) {
-            const float normal = (x[i] - mean) * rstd;
-            const float g = dy[i] * job->gamma[i];
+            const float normal = (element_get(x + i) - mean) * rstd;
+            const float g = element_get(dy + i) * element_get(gamma + i);
             *sum_g += (double)g;
             *sum_gn += (double)(g * normal);
-            job->dgamma[i] += dy[i] * normal;
-            job->dbeta[i] += dy[i];
+            job->dgamma[i] += element_get(dy + i) * normal;
+            job->dbeta[i] += element_get(dy + i);
         }
     }
 }
 
-static void row_gradient(const ttm_cpu_layer_norm_backward *job, float *dx, const float *dy,
-                         const float *x, float mean, float rstd, float mean_g, float mean_gn)
+static void row_gradient(const ttm_cpu_layer_norm_backward *job, element *dx, const element *dy,
+                         const element *x, float mean, float rstd, float mean_g, float mean_gn)
 {
+    const element *gamma = job->gamma;
     size_t i = 0;
     for (; i + LANES <= job->cols; i += LANES) {
-        const vector normal = (vector_load(x + i) - mean) * rstd;
-        const vector g = vector_load(dy + i) * vector_load(job->gamma + i);
+        const vector normal = (element_load(x + i) - mean) * rstd;
+        const vector g = element_load(dy + i) * element_load(gamma + i);
         vector value = (g - mean_g - normal * mean_gn) * rstd;
         if (job->accumulate) {
-            value += vector_load(dx + i);
+            value += element_load(dx + i);
         }
-        vector_store(dx + i, value);
+        element_store(dx + i, value);
     }
     for (; i < job->cols; i++) {
-        const float normal = (x[i] - mean) * rstd;
-        const float value = (dy[i] * job->gamma[i] - mean_g - normal * mean_gn) * rstd;
-        dx[i] = job->accumulate ? dx[i] + value : value;
+        const float normal = (element_get(x + i) - mean) * rstd;
+        const float value =
+            (element_get(dy + i) * element_get(gamma + i) - mean_g - normal * mean_gn) * rstd;
+        element_put(dx + i, job->accumulate ? element_get(dx + i) + value : value);
     }
 }
 
-void KERNEL(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,
-                                 size_t last_row)
+void TYPED(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,
+                                size_t last_row)
 {
     for (size_t row = first_row; row < last_row; row++) {
         const ptrdiff_t r = (ptrdiff_t)row;
-        const float *dy = job->dy + r * job->dy_row;
-        const float *x = job->x + r * job->x_row;
+        const element *dy = (const element *)job->dy + r * job->dy_row;
+        const element *x = (const element *)job->x + r * job->x_row;
         double sum_g = 0.0;
         double sum_gn = 0.0;
         row_sums(job, dy, x, job->mean[row], job->rstd[row], &sum_g, &sum_gn);
-        row_gradient(job, job->dx + r * job->dx_row, dy, x, job->mean[row], job->rstd[row],
-                     (float)(sum_g / (double)job->cols), (float)(sum_gn / (double)job->cols));
+        row_gradient(job, (element *)job->dx + r * job->dx_row, dy, x, job->mean[row],
+                     job->rstd[row], (float)(sum_g / (double)job->cols),
+                     (float)(sum_gn / (double)job->cols));
     }
 }

@@ -5,29 +5,41 @@
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/simd.h"
 
-void KERNEL(add)(float *out, const float *a, float alpha, const float *b, float beta, size_t count);
-void KERNEL(gelu)(float *out, const float *x, size_t count);
-void KERNEL(gelu_backward)(float *dx, const float *dy, const float *x, size_t count);
-void KERNEL(dropout)(float *out, const float *x, const float *residual, const ttm_cpu_dropout *rule,
-                     size_t count);
+#define TYPED_KERNELS(NAME)                                                                      \
+    void NAME(add)(void *out, const void *a, float alpha, const void *b, float beta,             \
+                   size_t count);                                                                \
+    void NAME(gelu)(void *out, const void *x, size_t count);                                     \
+    void NAME(gelu_backward)(void *dx, const void *dy, const void *x, size_t count);             \
+    void NAME(dropout)(void *out, const void *x, const void *residual,                           \
+                       const ttm_cpu_dropout *rule, size_t count);                               \
+    double NAME(sum_of_squares)(const void *x, size_t count);                                    \
+    void NAME(sum_rows)(float *out, const void *x, ptrdiff_t x_row, size_t rows, size_t cols);   \
+    void NAME(softmax)(void *out, const void *x, float scale, size_t seen, size_t cols);         \
+    float NAME(cross_entropy)(void *dlogits, const void *logits, size_t vocab, size_t target,    \
+                              float gradient_scale);                                             \
+    void NAME(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row);     \
+    void NAME(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,     \
+                                   size_t last_row);                                             \
+    void NAME(thin_rows)(const ttm_cpu_thin_product *job);                                       \
+    void NAME(thin_columns)(const ttm_cpu_thin_product *job);                                    \
+    void NAME(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query); \
+    void NAME(attention_backward)(const ttm_cpu_attention *job);                                 \
+    void NAME(attention_decode)(const ttm_cpu_attention *job, int64_t query);
+
+#define BF16_KERNEL(name) KERNEL(bf16_##name)
+TYPED_KERNELS(KERNEL)
+TYPED_KERNELS(BF16_KERNEL)
+
 void KERNEL(adamw)(float *parameters, const float *gradients, float *first, float *second,
                    const ttm_cpu_adamw *constants, size_t count);
+void KERNEL(adamw_bf16)(float *parameters, const float *gradients, uint16_t *first,
+                        uint16_t *second, const ttm_cpu_adamw *constants, uint64_t step,
+                        uint64_t number, size_t count);
 
 void KERNEL(f32_to_bf16)(uint16_t *out, const float *x, size_t count);
 void KERNEL(bf16_to_f32)(float *out, const uint16_t *x, size_t count);
 void KERNEL(f32_to_f16)(uint16_t *out, const float *x, size_t count);
 void KERNEL(f16_to_f32)(float *out, const uint16_t *x, size_t count);
-
-double KERNEL(sum_of_squares)(const float *x, size_t count);
-void KERNEL(sum_rows)(float *out, const float *x, ptrdiff_t x_row, size_t rows, size_t cols);
-
-void KERNEL(softmax)(float *out, const float *x, float scale, size_t seen, size_t cols);
-float KERNEL(cross_entropy)(float *dlogits, const float *logits, size_t vocab, size_t target,
-                            float gradient_scale);
-
-void KERNEL(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row);
-void KERNEL(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,
-                                 size_t last_row);
 
 void KERNEL(tile)(const ttm_cpu_tile *tile);
 
@@ -41,12 +53,5 @@ void KERNEL(copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t 
                        size_t cols);
 void KERNEL(transpose)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
                        size_t cols);
-
-void KERNEL(thin_rows)(const ttm_cpu_thin_product *job);
-void KERNEL(thin_columns)(const ttm_cpu_thin_product *job);
-
-void KERNEL(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query);
-void KERNEL(attention_backward)(const ttm_cpu_attention *job);
-void KERNEL(attention_decode)(const ttm_cpu_attention *job, int64_t query);
 
 #endif

@@ -86,14 +86,14 @@ ALWAYS_INLINE void philox_blocks(uint32_t *words, uint64_t seed, uint64_t first,
     }
 }
 
-/** keep[i] = the factor of element `element` + i: 0 where it is dropped, else rule->scale.
+/** keep[i] = the factor of element `number` + i: 0 where it is dropped, else rule->scale.
  * count ≤ KEEP_COUNT. */
-static inline void dropout_keep(float *keep, const ttm_cpu_dropout *rule, uint64_t element,
+static inline void dropout_keep(float *keep, const ttm_cpu_dropout *rule, uint64_t number,
                                 size_t count)
 {
     uint32_t words[4 * KEEP_BLOCKS];
-    const size_t skip = (size_t)(element % 4);
-    philox_blocks(words, rule->seed, element / 4, (skip + count + 3) / 4);
+    const size_t skip = (size_t)(number % 4);
+    philox_blocks(words, rule->seed, number / 4, (skip + count + 3) / 4);
     /* Below 2^32 the threshold fits a word; at 2^32 nothing is kept. */
     const uint32_t threshold = (uint32_t)rule->threshold;
     const float scale = rule->threshold >> 32 != 0 ? 0.0F : rule->scale;

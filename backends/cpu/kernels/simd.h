@@ -69,6 +69,118 @@ ALWAYS_INLINE void vector_store_part(float *target, vector value, size_t count)
 #endif
 }
 
+/* ---- Elements: what the rows of tensors are stored as. Kernels that move between tensors and
+ * vectors of floats are compiled twice, for float and for bf16, under the names TYPED gives. ----
+ */
+
+#if defined(TTM_CPU_ELEMENT_BF16)
+typedef uint16_t element;
+#define TYPED(name) KERNEL(bf16_##name)
+
+ALWAYS_INLINE float element_get(const element *source)
+{
+    const uint32_t bits = (uint32_t)*source << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+ALWAYS_INLINE vector element_load(const element *source)
+{
+#if defined(__AVX512F__)
+    const __m256i halves = _mm256_loadu_si256((const __m256i *)(const void *)source);
+    return (vector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
+#elif defined(__AVX2__)
+    const __m128i halves = _mm_loadu_si128((const __m128i *)(const void *)source);
+    return (vector)_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16);
+#else
+    vector value;
+    for (int lane = 0; lane < LANES; lane++) {
+        value[lane] = element_get(source + lane);
+    }
+    return value;
+#endif
+}
+
+/** The bits of each lane as bf16 in its lower half: to nearest, ties to even, NaNs stay NaNs. */
+ALWAYS_INLINE vector_uint bf16_bits(vector value)
+{
+    const vector_uint bits = (vector_uint)value;
+    const vector_uint rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const vector_uint quiet = (bits >> 16) | 0x0040u;
+    const vector_uint is_nan = (vector_uint)((bits & 0x7fffffffu) > 0x7f800000u);
+    return (quiet & is_nan) | (rounded & ~is_nan);
+}
+
+ALWAYS_INLINE void element_store(element *target, vector value)
+{
+    const vector_uint bits = bf16_bits(value);
+#if defined(__AVX512F__)
+    _mm256_storeu_si256((__m256i *)(void *)target, _mm512_cvtepi32_epi16((__m512i)bits));
+#elif defined(__AVX2__)
+    const __m256i packed = _mm256_packus_epi32((__m256i)bits, (__m256i)bits);
+    _mm_storeu_si128((__m128i *)(void *)target,
+                     _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
+#else
+    for (int lane = 0; lane < LANES; lane++) {
+        target[lane] = (element)bits[lane];
+    }
+#endif
+}
+
+ALWAYS_INLINE vector element_load_part(const element *source, size_t count)
+{
+    element some[LANES] = {0};
+    memcpy(some, source, count * sizeof(element));
+    return element_load(some);
+}
+
+ALWAYS_INLINE void element_store_part(element *target, vector value, size_t count)
+{
+    element some[LANES];
+    element_store(some, value);
+    memcpy(target, some, count * sizeof(element));
+}
+
+ALWAYS_INLINE void element_put(element *target, float value)
+{
+    element_store_part(target, (vector){value}, 1);
+}
+#else
+typedef float element;
+#define TYPED(name) KERNEL(name)
+
+ALWAYS_INLINE float element_get(const element *source)
+{
+    return *source;
+}
+
+ALWAYS_INLINE void element_put(element *target, float value)
+{
+    *target = value;
+}
+
+ALWAYS_INLINE vector element_load(const element *source)
+{
+    return vector_load(source);
+}
+
+ALWAYS_INLINE void element_store(element *target, vector value)
+{
+    vector_store(target, value);
+}
+
+ALWAYS_INLINE vector element_load_part(const element *source, size_t count)
+{
+    return vector_load_part(source, count);
+}
+
+ALWAYS_INLINE void element_store_part(element *target, vector value, size_t count)
+{
+    vector_store_part(target, value, count);
+}
+#endif
+
 ALWAYS_INLINE vector vector_of(float value)
 {
     return value - (vector){0};

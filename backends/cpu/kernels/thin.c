@@ -18,16 +18,16 @@ ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t 
             factor[i][r] = job->alpha * job->a[i * job->a_row + k + r];
         }
     }
-    const float *b = job->b + k * job->b_row + col;
+    const element *b = (const element *)job->b + k * job->b_row + col;
     /* Whole rows without gaps: for one run the next ones are fetched in the order of memory.
      * Fetching beyond the end of b is harmless. */
-    const float *next = job->one_run && count == job->b_row ? b + depth * count : NULL;
+    const element *next = job->one_run && count == job->b_row ? b + depth * count : NULL;
     int64_t j = 0;
     for (; j + LANES <= count; j += LANES) {
         vector columns[RUNS];
 #pragma GCC unroll 8
         for (int r = 0; r < depth; r++) {
-            columns[r] = vector_load(b + r * job->b_row + j);
+            columns[r] = element_load(b + r * job->b_row + j);
             if (next != NULL) {
                 __builtin_prefetch(next + j * depth + (int64_t)r * LANES, 0, 2);
             }
@@ -52,7 +52,7 @@ ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t 
         for (int i = 0; i < rows; i++) {
             float sum = job->c[i * job->c_row + col + j];
             for (int r = 0; r < depth; r++) {
-                sum += b[r * job->b_row + j] * factor[i][r];
+                sum += element_get(b + r * job->b_row + j) * factor[i][r];
             }
             job->c[i * job->c_row + col + j] = sum;
         }
@@ -76,7 +76,7 @@ ALWAYS_INLINE void add_strip(const ttm_cpu_thin_product *job, int64_t col, int64
         add_strip(job, col, count, rows); \
         break
 
-void KERNEL(thin_rows)(const ttm_cpu_thin_product *job)
+void TYPED(thin_rows)(const ttm_cpu_thin_product *job)
 {
     for (int64_t col = 0; col < job->cols; col += STRIP_COLUMNS) {
         const int64_t count = job->cols - col < STRIP_COLUMNS ? job->cols - col : STRIP_COLUMNS;
@@ -104,11 +104,11 @@ ALWAYS_INLINE void dot_column(const ttm_cpu_thin_product *job, int64_t col, cons
         even[i] = (vector){0};
         odd[i] = (vector){0};
     }
-    const float *b = job->b + col * job->b_row;
+    const element *b = (const element *)job->b + col * job->b_row;
     int64_t k = 0;
     for (; k + 2 * LANES <= job->depth; k += 2 * LANES) {
-        const vector first = vector_load(b + k);
-        const vector second = vector_load(b + k + LANES);
+        const vector first = element_load(b + k);
+        const vector second = element_load(b + k + LANES);
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
             even[i] += vector_load(job->a + i * job->a_row + k) * first;
@@ -118,7 +118,7 @@ ALWAYS_INLINE void dot_column(const ttm_cpu_thin_product *job, int64_t col, cons
     for (int i = 0; i < rows; i++) {
         float total = vector_sum(even[i] + odd[i]);
         for (int64_t rest = k; rest < job->depth; rest++) {
-            total += job->a[i * job->a_row + rest] * b[rest];
+            total += job->a[i * job->a_row + rest] * element_get(b + rest);
         }
         job->c[i * job->c_row + col] += job->alpha * total;
     }
@@ -144,8 +144,8 @@ ALWAYS_INLINE void dot_columns_beside(const ttm_cpu_thin_product *job, int64_t c
     for (; k + LANES <= job->depth; k += LANES) {
 #pragma GCC unroll 4
         for (int s = 0; s < COLUMNS_BESIDE; s++) {
-            const float *b = job->b + (col + s * distance) * job->b_row;
-            const vector column = vector_load(b + k);
+            const element *b = (const element *)job->b + (col + s * distance) * job->b_row;
+            const vector column = element_load(b + k);
 #pragma GCC unroll 2
             for (int i = 0; i < rows; i++) {
                 sum[i][s] += vector_load(job->a + i * job->a_row + k) * column;
@@ -153,11 +153,11 @@ ALWAYS_INLINE void dot_columns_beside(const ttm_cpu_thin_product *job, int64_t c
         }
     }
     for (int s = 0; s < COLUMNS_BESIDE; s++) {
-        const float *b = job->b + (col + s * distance) * job->b_row;
+        const element *b = (const element *)job->b + (col + s * distance) * job->b_row;
         for (int i = 0; i < rows; i++) {
             float total = vector_sum(sum[i][s]);
             for (int64_t rest = k; rest < job->depth; rest++) {
-                total += job->a[i * job->a_row + rest] * b[rest];
+                total += job->a[i * job->a_row + rest] * element_get(b + rest);
             }
             job->c[i * job->c_row + col + s * distance] += job->alpha * total;
         }
@@ -185,7 +185,7 @@ ALWAYS_INLINE void dot_columns(const ttm_cpu_thin_product *job, const int rows)
         dot_columns(job, rows); \
         break
 
-void KERNEL(thin_columns)(const ttm_cpu_thin_product *job)
+void TYPED(thin_columns)(const ttm_cpu_thin_product *job)
 {
     switch (job->rows) {
         DOT_CASE(1);

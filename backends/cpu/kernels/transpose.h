@@ -43,14 +43,14 @@ ALWAYS_INLINE void transpose_registers(vector rows[LANES])
 }
 
 /** out[j, i] = x[i, j] for a square or a part of one. */
-static inline void transpose_square(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row,
-                                    size_t rows, size_t cols)
+static inline void transpose_square(float *out, ptrdiff_t out_row, const element *x,
+                                    ptrdiff_t x_row, size_t rows, size_t cols)
 {
     vector square[LANES];
     if (rows == LANES && cols == LANES) {
 #pragma GCC unroll 16
         for (int i = 0; i < LANES; i++) {
-            square[i] = vector_load(x + i * x_row);
+            square[i] = element_load(x + i * x_row);
         }
         transpose_registers(square);
 #pragma GCC unroll 16
@@ -60,10 +60,10 @@ static inline void transpose_square(float *out, ptrdiff_t out_row, const float *
         return;
     }
     for (size_t i = 0; i < LANES; i++) {
-        const float *from = x + (ptrdiff_t)i * x_row;
+        const element *from = x + (ptrdiff_t)i * x_row;
         square[i] = i >= rows       ? (vector){0}
-                    : cols == LANES ? vector_load(from)
-                                    : vector_load_part(from, cols);
+                    : cols == LANES ? element_load(from)
+                                    : element_load_part(from, cols);
     }
     transpose_registers(square);
     for (size_t i = 0; i < cols; i++) {
@@ -78,7 +78,7 @@ static inline void transpose_square(float *out, ptrdiff_t out_row, const float *
 
 /** out[j, i] = x[i, j], x [rows, cols]. x is read along its rows, which is as many streams as the
  * hardware can prefetch. */
-static inline void transpose(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row,
+static inline void transpose(float *out, ptrdiff_t out_row, const element *x, ptrdiff_t x_row,
                              size_t rows, size_t cols)
 {
     for (size_t row = 0; row < rows; row += LANES) {

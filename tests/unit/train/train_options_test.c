@@ -15,10 +15,11 @@ static void every_option_is_described_and_can_be_set_by_name(void **state)
         const ttm_trainer_field *field = ttm_trainer_field_find(info.name);
         assert_non_null(field);
         assert_non_null(info.help);
-        const char *value = field->kind == TTM_FIELD_BOOL       ? NULL
-                            : field->kind == TTM_FIELD_SCHEDULE ? "linear"
-                            : field->kind == TTM_FIELD_REAL     ? "0.5"
-                                                                : "3";
+        const char *value = field->kind == TTM_FIELD_BOOL        ? NULL
+                            : field->kind == TTM_FIELD_SCHEDULE  ? "linear"
+                            : field->kind == TTM_FIELD_PRECISION ? "bf16"
+                            : field->kind == TTM_FIELD_REAL      ? "0.5"
+                                                                 : "3";
         assert_int_equal(ttm_trainer_options_set(&options, info.name, value), TTM_OK);
     }
     assert_null(ttm_trainer_option_describe(ttm_trainer_option_count()).name);
@@ -28,6 +29,8 @@ static void every_option_is_described_and_can_be_set_by_name(void **state)
     assert_true(options.core_learning_rate);
     assert_int_equal(options.seed, 3);
     assert_string_equal(options.sample_prompt, "3");
+    assert_int_equal(options.dtype, TTM_PRECISION_BF16);
+    assert_int_equal(options.moments, TTM_PRECISION_BF16);
     assert_int_equal(ttm_trainer_options_check(&options), TTM_OK);
 }
 
@@ -52,6 +55,8 @@ static void a_refused_value_is_named_and_changes_nothing(void **state)
         {"clip-norm", "-0.1"},
         {"core-learning-rate", "maybe"},
         {"sample-prompt", "\xff"},
+        {"dtype", "f16"},
+        {"moments", "auto"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
@@ -126,7 +131,8 @@ static void automatic_options_are_settled_for_the_model(void **state)
     assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL), TTM_OK);
     assert_int_equal(resolved.warmup_steps, 4000);
     options.seq = 33;
-    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL), TTM_ERROR_SHAPE);
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL),
+                     TTM_ERROR_SHAPE);
     assert_message_has("33");
     assert_message_has("32");
     ttm_gpt2_config_free(&config);
