@@ -264,6 +264,59 @@ static void compare_unpaired(bench_comparison *comparison, const log_values *a, 
     set_ratio(comparison, b->mean - a->mean, sqrt(own * own + more * more));
 }
 
+/* Wilcoxon's signed ranks: the most averages of pairs of `count` differences (of (n + 1)·n / 2)
+ * that may be cut at either end so that the interval between still holds the middle with at least
+ * `probability` on that side; −1 when there are too few differences for any. */
+static long signed_rank_cut(size_t count, double probability)
+{
+    enum { MOST_SUMS = BENCH_MAX_ROUNDS * (BENCH_MAX_ROUNDS + 1) / 2 + 1 };
+    static double chance[MOST_SUMS]; /* Of each sum of the ranks of positive differences. */
+    size_t largest = 0;
+    memset(chance, 0, sizeof chance);
+    chance[0] = 1.0;
+    for (size_t rank = 1; rank <= count; rank++) {
+        largest += rank;
+        for (size_t sum = largest + 1; sum-- > 0;) {
+            chance[sum] = 0.5 * chance[sum] + (sum >= rank ? 0.5 * chance[sum - rank] : 0.0);
+        }
+    }
+    double tail = 0.0;
+    long cut = -1;
+    for (size_t sum = 0; sum <= largest; sum++) {
+        tail += chance[sum];
+        if (tail > 1.0 - probability) {
+            break;
+        }
+        cut = (long)sum;
+    }
+    return cut;
+}
+
+/* Hodges and Lehmann's estimate and its interval: between averages of pairs of differences. One
+ * round in which the machine did something else moves it little, whatever it did; Student's
+ * interval would grow to many times its width. Returns false where there are too few rounds. */
+static bool compare_signed_ranks(bench_comparison *comparison, const log_values *differences,
+                                 double probability)
+{
+    enum { MOST_AVERAGES = BENCH_MAX_ROUNDS * (BENCH_MAX_ROUNDS + 1) / 2 };
+    static double averages[MOST_AVERAGES];
+    const long cut = signed_rank_cut(differences->count, probability);
+    size_t count = 0;
+    if (cut < 0) {
+        return false;
+    }
+    for (size_t k = 0; k < differences->count; k++) {
+        for (size_t other = k; other < differences->count; other++) {
+            averages[count++] = 0.5 * (differences->values[k] + differences->values[other]);
+        }
+    }
+    qsort(averages, count, sizeof *averages, compare_doubles);
+    comparison->ratio = exp(sorted_quantile(averages, count, 0.5));
+    comparison->low = exp(averages[cut]);
+    comparison->high = exp(averages[count - 1 - (size_t)cut]);
+    return true;
+}
+
 static void compare_paired(bench_comparison *comparison, const log_values *a, const log_values *b,
                            double probability)
 {
@@ -272,10 +325,13 @@ static void compare_paired(bench_comparison *comparison, const log_values *a, co
         differences.values[k] = b->values[k] - a->values[k];
     }
     finish_values(&differences);
+    comparison->paired = true;
+    if (compare_signed_ranks(comparison, &differences, probability)) {
+        return;
+    }
     const double error = sqrt(differences.variance / (double)differences.count);
     set_ratio(comparison, differences.mean,
               error * bench_student_quantile(probability, (double)differences.count - 1.0));
-    comparison->paired = true;
 }
 
 bool bench_compare_series(bench_comparison *comparison, const bench_series *a,

@@ -67,8 +67,10 @@ typedef struct bench_comparison {
 
 /** *comparison = the ratio of typical values (lower quartiles of rounds) of `b` and `a`. With three
  * or more rounds on both sides the spread between rounds counts (pairwise where they are equally
- * many, by Welch's method otherwise); with fewer, that between stretches of time within a run, and
- * BENCH_RUN_DEVIATION. Returns false where there are too few values for any statement. */
+ * many, by signed ranks if they are enough for the confidence, else by Student's distribution; by
+ * Welch's method where they aren't equally many); with fewer, that between stretches of time within
+ * a run, and BENCH_RUN_DEVIATION. Returns false where there are too few values for any statement.
+ */
 bool bench_compare_series(bench_comparison *comparison, const bench_series *a,
                           const bench_series *b, double confidence);
 
