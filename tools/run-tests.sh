@@ -3,7 +3,7 @@
 #
 # Stages, by default release, sanitize, install, plugins and lint:
 #   release     the build that users get, all tests but OpenCL's
-#   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer, the unit tests of the library
+#   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer: unit tests, the cpu plugin's conformance, the tools on bad input
 #   threads     ThreadSanitizer on what uses threads
 #   opencl      the opencl backend on every implementation that is installed, and its kernels offline
 #   install     an installed prefix works without environment variables
