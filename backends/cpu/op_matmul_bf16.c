@@ -9,6 +9,7 @@
 #include "cpu/blas.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /** The largest block and the depth that is widened at once: scratch of 2.4 MB a thread. */
@@ -21,6 +22,8 @@
 #define SCRATCH_ALIGNING 16
 /** Columns that a thread takes at a time in a product with few rows. */
 #define THIN_COLUMNS 1024
+/** Multiply-accumulates from which a product's speed matters. */
+#define WORTH_A_WORD 0x1p26
 
 /** A matrix operand. Row-major, or where transposed column-major. */
 typedef struct operand {
@@ -368,12 +371,24 @@ static void run_blocks(void *context, int64_t first, int64_t last, int thread)
     }
 }
 
+/** Warns once a process, and not of products that take no time anyway. */
+static void say_what_it_costs(const product *job)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    const double terms = (double)job->rows * (double)job->cols * (double)job->depth;
+    if (terms >= WORTH_A_WORD && !atomic_flag_test_and_set(&said)) {
+        host_log(TTM_LOG_WARNING, "the cpu backend multiplies bf16 matrices in fp32: bf16 saves "
+                                  "memory here, but fp32 is faster");
+    }
+}
+
 void ttm_cpu_matmul_bf16_run(const ttm_backend_device *device, const ttm_op *op)
 {
     product job;
     if (!plan_product(&job, device, op)) {
         return;
     }
+    say_what_it_costs(&job);
     job.scratch = floats(&op->workspace);
     if (job.thin) {
         for (int64_t row = 0; row < job.rows; row++) {

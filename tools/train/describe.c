@@ -44,9 +44,10 @@ void train_plan_print(FILE *stream, const train_plan *plan)
     print_tt(stream, config);
     fprintf(stream,
             "%" PRId64 " steps of %" PRId64 " × %" PRId64 " sequences of %" PRId64
-            " tokens on %s: %s\n",
+            " tokens in %s on %s: %s\n",
             options->steps, options->accumulation, options->batch,
             options->seq > 0 ? options->seq : config->context,
+            options->dtype == TTM_PRECISION_BF16 ? "bf16" : "fp32",
             ttm_device_backend_name(plan->device), ttm_device_get_info(plan->device)->name);
     fprintf(stream,
             "memory %.1f MiB: parameters %.1f, gradients %.1f, moments %.1f, activations %.1f, "
