@@ -20,9 +20,9 @@ struct ttm_device {
 struct ttm_stream {
     ttm_device *device;
     ttm_backend_stream *handle; /* NULL for a planning stream. */
-    const char *label;     /* As ops get it: label_text in a layer, else what was set. */
-    const char *label_set; /* What ttm_stream_set_label said. */
-    int64_t layer;         /* What ttm_stream_set_layer said, plus one; 0 outside layers. */
+    const char *label;          /* As ops get it: label_text in a layer, else what was set. */
+    const char *label_set;      /* What ttm_stream_set_label said. */
+    int64_t layer;              /* What ttm_stream_set_layer said, plus one; 0 outside layers. */
     char label_text[64];
     ttm_profile *profile;    /* Recording; NULL for none. */
     ttm_tensor workspace;    /* The allocation, f32 [capacity], absent at first. */
