@@ -104,6 +104,13 @@ int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels)
 
 int ttm_cpu_prefers_one_run(void)
 {
+    const char *wanted = getenv("TTM_CPU_RUNS");
+    if (wanted != NULL && *wanted != '\0') {
+        if (strcmp(wanted, "one") == 0 || strcmp(wanted, "several") == 0) {
+            return strcmp(wanted, "one") == 0;
+        }
+        host_log(TTM_LOG_WARNING, "TTM_CPU_RUNS=%s is neither one nor several; ignored", wanted);
+    }
     char vendor[64];
     ttm_cpu_vendor(vendor, sizeof vendor);
     return strcmp(vendor, "AuthenticAMD") == 0 || strcmp(vendor, "HygonGenuine") == 0;

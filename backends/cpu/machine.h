@@ -28,8 +28,9 @@ const ttm_cpu_kernels *ttm_cpu_choose_kernels(void);
  * ("own" or "blas"), else where our kernel has vectors to work with. */
 int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels);
 
-/** Returns whether memory is read fastest as one unbroken run a thread: so it was measured on AMD's
- * Zen 4; on Intel's Ice Lake four to eight runs side by side were a fifth faster. */
+/** Returns whether memory is read fastest as one unbroken run a thread: by TTM_CPU_RUNS ("one" or
+ * "several"), else by the maker. So it was measured on AMD's Zen 4; on Intel's Ice Lake four to
+ * eight runs side by side were a fifth faster. */
 int ttm_cpu_prefers_one_run(void);
 
 /** Returns the bytes that can still be allocated without swapping or being killed: what the kernel

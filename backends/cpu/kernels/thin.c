@@ -7,30 +7,42 @@
 /** Rows of b that thin_rows reads at once, and columns of c that stay in L1 meanwhile. */
 #define RUNS          8
 #define STRIP_COLUMNS 4096
+/** How far ahead of its use a run is fetched, in elements: prefetchers of the hardware stop where a
+ * page ends. */
+#define FETCH_AHEAD 128
 
-/** c[0 … rows) += a[:, k … k + depth)·b[k … k + depth, :] for one strip; depth ≤ RUNS. */
-ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t col, int64_t count,
-                            const int depth, const int rows)
+/** Rows k, k + distance, … of b: `depth` of them. */
+typedef struct runs {
+    int64_t k;
+    int64_t distance;
+    int depth;
+} runs;
+
+/** c[0 … rows) += a[:, runs]·b[runs, :] for one strip; at most RUNS. */
+ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, runs at, int64_t col, int64_t count,
+                            const int rows)
 {
     float factor[TTM_CPU_THIN_ROWS][RUNS];
     for (int i = 0; i < rows; i++) {
-        for (int r = 0; r < depth; r++) {
-            factor[i][r] = job->alpha * job->a[i * job->a_row + k + r];
+        for (int r = 0; r < at.depth; r++) {
+            factor[i][r] = job->alpha * job->a[i * job->a_row + at.k + r * at.distance];
         }
     }
-    const element *b = (const element *)job->b + k * job->b_row + col;
+    const element *b = (const element *)job->b + at.k * job->b_row + col;
+    const int64_t step = at.distance * job->b_row;
     /* Whole rows without gaps: for one run the next ones are fetched in the order of memory.
      * Fetching beyond the end of b is harmless. */
-    const element *next = job->one_run && count == job->b_row ? b + depth * count : NULL;
+    const int in_order = job->one_run && count == job->b_row;
+    const element *ahead = in_order ? b + at.depth * count : b + FETCH_AHEAD;
+    const int64_t ahead_step = in_order ? LANES : step;
+    const int64_t ahead_pace = in_order ? at.depth : 1;
     int64_t j = 0;
     for (; j + LANES <= count; j += LANES) {
         vector columns[RUNS];
 #pragma GCC unroll 8
-        for (int r = 0; r < depth; r++) {
-            columns[r] = element_load(b + r * job->b_row + j);
-            if (next != NULL) {
-                __builtin_prefetch(next + j * depth + (int64_t)r * LANES, 0, 2);
-            }
+        for (int r = 0; r < at.depth; r++) {
+            columns[r] = element_load(b + r * step + j);
+            __builtin_prefetch(ahead + j * ahead_pace + r * ahead_step, 0, 2);
         }
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
@@ -38,7 +50,7 @@ ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t 
             vector even = vector_load(c);
             vector odd = {0};
 #pragma GCC unroll 8
-            for (int r = 0; r < depth; r++) {
+            for (int r = 0; r < at.depth; r++) {
                 if (r % 2 == 0) {
                     even += columns[r] * factor[i][r];
                 } else {
@@ -51,23 +63,39 @@ ALWAYS_INLINE void add_runs(const ttm_cpu_thin_product *job, int64_t k, int64_t 
     for (; j < count; j++) {
         for (int i = 0; i < rows; i++) {
             float sum = job->c[i * job->c_row + col + j];
-            for (int r = 0; r < depth; r++) {
-                sum += element_get(b + r * job->b_row + j) * factor[i][r];
+            for (int r = 0; r < at.depth; r++) {
+                sum += element_get(b + r * step + j) * factor[i][r];
             }
             job->c[i * job->c_row + col + j] = sum;
         }
     }
 }
 
+/** Returns how many rows lie between runs. Several long runs side by side are read faster than many
+ * short ones; an odd number keeps them from meeting in the same sets of the caches. One run means
+ * neighbours. */
+static int64_t distance_of_runs(const ttm_cpu_thin_product *job)
+{
+    const int64_t most = job->depth / RUNS;
+    return job->one_run || most < 1 ? 1 : (most - 1) | 1;
+}
+
 ALWAYS_INLINE void add_strip(const ttm_cpu_thin_product *job, int64_t col, int64_t count,
                              const int rows)
 {
+    const int64_t distance = distance_of_runs(job);
     int64_t k = 0;
+    while (k + RUNS * distance <= job->depth) {
+        for (int64_t row = k; row < k + distance; row++) {
+            add_runs(job, (runs){row, distance, RUNS}, col, count, rows);
+        }
+        k += RUNS * distance;
+    }
     for (; k + RUNS <= job->depth; k += RUNS) {
-        add_runs(job, k, col, count, RUNS, rows);
+        add_runs(job, (runs){k, 1, RUNS}, col, count, rows);
     }
     for (; k < job->depth; k++) {
-        add_runs(job, k, col, count, 1, rows);
+        add_runs(job, (runs){k, 1, 1}, col, count, rows);
     }
 }
 
@@ -124,40 +152,41 @@ ALWAYS_INLINE void dot_column(const ttm_cpu_thin_product *job, int64_t col, cons
     }
 }
 
-/** Columns that are read side by side, and the rows up to which their sums stay in registers. */
-#define COLUMNS_BESIDE 4
-#define BESIDE_ROWS    2
+/** Columns that are read side by side for one row and for two: their sums stay in registers. */
+#define BESIDE_ONE_ROW  8
+#define BESIDE_TWO_ROWS 4
 
-/** The same for columns col, col + distance, …, COLUMNS_BESIDE of them. */
+/** The same for columns col, col + distance, …, `beside` of them, and one or two rows. */
 ALWAYS_INLINE void dot_columns_beside(const ttm_cpu_thin_product *job, int64_t col,
-                                      int64_t distance, const int rows)
+                                      int64_t distance, const int rows, const int beside)
 {
-    vector sum[BESIDE_ROWS][COLUMNS_BESIDE];
+    vector sum[2][BESIDE_ONE_ROW];
+    const element *b = (const element *)job->b + col * job->b_row;
+    const int64_t step = distance * job->b_row;
 #pragma GCC unroll 2
     for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-        for (int s = 0; s < COLUMNS_BESIDE; s++) {
+#pragma GCC unroll 8
+        for (int s = 0; s < beside; s++) {
             sum[i][s] = (vector){0};
         }
     }
     int64_t k = 0;
     for (; k + LANES <= job->depth; k += LANES) {
-#pragma GCC unroll 4
-        for (int s = 0; s < COLUMNS_BESIDE; s++) {
-            const element *b = (const element *)job->b + (col + s * distance) * job->b_row;
-            const vector column = element_load(b + k);
+#pragma GCC unroll 8
+        for (int s = 0; s < beside; s++) {
+            const vector column = element_load(b + s * step + k);
+            __builtin_prefetch(b + s * step + k + FETCH_AHEAD, 0, 2);
 #pragma GCC unroll 2
             for (int i = 0; i < rows; i++) {
                 sum[i][s] += vector_load(job->a + i * job->a_row + k) * column;
             }
         }
     }
-    for (int s = 0; s < COLUMNS_BESIDE; s++) {
-        const element *b = (const element *)job->b + (col + s * distance) * job->b_row;
+    for (int s = 0; s < beside; s++) {
         for (int i = 0; i < rows; i++) {
             float total = vector_sum(sum[i][s]);
             for (int64_t rest = k; rest < job->depth; rest++) {
-                total += job->a[i * job->a_row + rest] * element_get(b + rest);
+                total += job->a[i * job->a_row + rest] * element_get(b + s * step + rest);
             }
             job->c[i * job->c_row + col + s * distance] += job->alpha * total;
         }
@@ -168,12 +197,13 @@ ALWAYS_INLINE void dot_columns_beside(const ttm_cpu_thin_product *job, int64_t c
 ALWAYS_INLINE void dot_columns(const ttm_cpu_thin_product *job, const int rows)
 {
     int64_t col = 0;
-    if (!job->one_run && rows <= BESIDE_ROWS) {
-        const int64_t distance = job->cols / COLUMNS_BESIDE;
+    if (!job->one_run && rows <= 2) {
+        const int beside = rows == 1 ? BESIDE_ONE_ROW : BESIDE_TWO_ROWS;
+        const int64_t distance = job->cols / beside;
         for (; col < distance; col++) {
-            dot_columns_beside(job, col, distance, rows);
+            dot_columns_beside(job, col, distance, rows, beside);
         }
-        col = distance * COLUMNS_BESIDE;
+        col = distance * beside;
     }
     for (; col < job->cols; col++) {
         dot_column(job, col, rows);
