@@ -79,7 +79,7 @@ typedef struct ttm_device_info {
     char name[128];     /**< "NVIDIA H100 80GB HBM3". */
     char vendor[64];    /**< Who made it. */
     char driver[128];   /**< Driver or library versions that matter. */
-    ttm_device_kind kind;
+    ttm_device_kind kind;          /**< auto prefers a GPU, then an accelerator, then cpu. */
     uint32_t capabilities;         /**< TTM_DEVICE_CAN_… bits. */
     uint64_t memory_bytes;         /**< Total memory, 0 when unknown. */
     uint64_t memory_free_bytes;    /**< Free memory now, 0 when unknown. */

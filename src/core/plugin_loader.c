@@ -76,6 +76,8 @@ static ttm_status open_plugin(ttm_plugin *plugin)
         return ttm_fail(TTM_ERROR_PLUGIN, "%d plugins are loaded already, more aren't possible",
                         TTM_MAX_PLUGINS);
     }
+    /* Should its constructors end the program, this is the last line. */
+    ttm_log(TTM_LOG_DEBUG, "loading backend plugin '%s'", plugin->path);
     plugin->library = dlopen(plugin->path, RTLD_NOW | RTLD_LOCAL);
     if (plugin->library == NULL) {
         return ttm_fail(TTM_ERROR_PLUGIN, "%s", linker_message(plugin->path));

@@ -367,13 +367,24 @@ const ttm_trainer_options *ttm_trainer_get_options(const ttm_trainer *trainer)
     return &trainer->options;
 }
 
+/* Waits for what is queued. A device that broke fails here again: that isn't told twice. */
+static void finish_work(ttm_stream *stream)
+{
+    char told[512];
+    snprintf(told, sizeof told, "%s", ttm_error_message());
+    if (ttm_stream_synchronize(stream) != TTM_OK &&
+        strncmp(told, ttm_error_message(), sizeof told - 1) != 0) {
+        ttm_log(TTM_LOG_WARNING, "closing a run: %s", ttm_error_message());
+    }
+}
+
 void ttm_trainer_close(ttm_trainer *trainer)
 {
     if (trainer == NULL) {
         return;
     }
-    if (trainer->stream != NULL && ttm_stream_synchronize(trainer->stream) != TTM_OK) {
-        ttm_log(TTM_LOG_WARNING, "closing a run: %s", ttm_error_message());
+    if (trainer->stream != NULL) {
+        finish_work(trainer->stream);
     }
     ttm_metrics_close(&trainer->metrics);
     free(trainer->segments);

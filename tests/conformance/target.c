@@ -1,8 +1,10 @@
 /* Opening a plugin's device, moving images to and from it, and running one op. */
 #include "conformance/target.h"
 
+#include "conformance/lent_op.h"
 #include "conformance/operand.h"
 #include "core/error.h"
+#include "core/op_table.h"
 #include "core/plugin_host.h"
 #include "core/plugin_loader.h"
 #include "core/plugin_search.h"
@@ -212,6 +214,7 @@ int target_supports(const struct target *target, const ttm_op *op)
 int target_is_native(const struct target *target, const ttm_op *op)
 {
     return target->backend->op_supported != NULL && target->backend->op_run != NULL &&
+           target->backend->abi_minor >= ttm_op_since_minor(op) &&
            target->backend->op_supported(target->device, op);
 }
 
@@ -230,13 +233,32 @@ static struct operand workspace_operand(const struct target *target, const ttm_o
                             .count = elements};
 }
 
+/* Queues the op, takes away what the plugin may not look at any more, and waits. */
+static ttm_status queue_and_wait(const struct target *target, const ttm_op *op,
+                                 const ttm_tensor *workspace)
+{
+    lent_op *lent = NULL;
+    TTM_TRY(lent_op_new(&lent, op, workspace));
+    ttm_plugin_begin();
+    ttm_status status =
+        target_check(target, "op_run", target->backend->op_run(target->stream, lent_op_get(lent)));
+    lent_op_spoil(lent);
+    if (status == TTM_OK) {
+        ttm_plugin_begin();
+        status = target_check(target, "stream_synchronize",
+                              target->backend->stream_synchronize(target->stream));
+    }
+    free(lent);
+    return status;
+}
+
 ttm_status target_run(const struct target *target, const ttm_op *op)
 {
     if (target->through != NULL) {
         TTM_TRY(ttm_op_run(target->through, op));
         return ttm_stream_synchronize(target->through);
     }
-    ttm_op with_workspace = *op;
+    ttm_tensor scratch = {0};
     const struct operand workspace = workspace_operand(target, op);
     const size_t bytes = operand_bytes(&workspace);
     unsigned char *before = malloc(bytes);
@@ -250,14 +272,9 @@ ttm_status target_run(const struct target *target, const ttm_op *op)
     operand_write_image(before, &workspace, false);
     if (workspace.dtype != TTM_DTYPE_NONE) {
         TTM_TRY_OUT(target_upload(&memory, target, before, bytes));
-        with_workspace.workspace = operand_tensor(&workspace, memory);
+        scratch = operand_tensor(&workspace, memory);
     }
-    ttm_plugin_begin();
-    TTM_TRY_OUT(
-        target_check(target, "op_run", target->backend->op_run(target->stream, &with_workspace)));
-    ttm_plugin_begin();
-    TTM_TRY_OUT(target_check(target, "stream_synchronize",
-                             target->backend->stream_synchronize(target->stream)));
+    TTM_TRY_OUT(queue_and_wait(target, op, &scratch));
     if (memory != NULL) {
         TTM_TRY_OUT(target_download(after, target, memory, bytes));
         const int64_t outside = operand_first_difference(before, after, &workspace, false);

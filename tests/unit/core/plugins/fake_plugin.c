@@ -27,6 +27,8 @@ enum {
     FLAW_NO_TABLE_AND_REASON,
     FLAW_UNDEFINED_SYMBOL,
     FLAW_CONSTRUCTOR_FAILS,
+    FLAW_CONSTRUCTOR_CRASHES,
+    FLAW_CONSTRUCTOR_EXITS,
     FLAW_NO_DEVICE_OPEN,
     FLAW_NO_VERSION,
     FLAW_HALF_EVENTS,
@@ -216,6 +218,12 @@ static int driver_is_missing;
 static void __attribute__((constructor)) start_driver(void)
 {
     driver_is_missing = FAKE_FLAW == FLAW_CONSTRUCTOR_FAILS;
+    if (FAKE_FLAW == FLAW_CONSTRUCTOR_CRASHES) {
+        abort();
+    }
+    if (FAKE_FLAW == FLAW_CONSTRUCTOR_EXITS) {
+        exit(3);
+    }
 #ifdef FAKE_UNDEFINED
     ttm_test_function_that_nobody_defines();
 #endif
