@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 /* The levels that this build has, best first; backends/cpu/meson.build compiles them. */
-#if defined(__x86_64__)
-static const ttm_cpu_kernels *const levels[] = {&ttm_cpu_kernels_avx512, &ttm_cpu_kernels_avx2,
-                                                &ttm_cpu_kernels_baseline};
-#else
-static const ttm_cpu_kernels *const levels[] = {&ttm_cpu_kernels_baseline};
+static const ttm_cpu_kernels *const levels[] = {
+#if defined(TTM_CPU_HAVE_PAIRS)
+    &ttm_cpu_kernels_avx512_bf16,
 #endif
+#if defined(__x86_64__)
+    &ttm_cpu_kernels_avx512, &ttm_cpu_kernels_avx2,
+#endif
+    &ttm_cpu_kernels_baseline};
 #define LEVEL_COUNT (sizeof levels / sizeof levels[0])
 
 /** Most processors that affinity is asked about. */
@@ -54,6 +56,11 @@ void ttm_cpu_vendor(char *vendor, size_t bytes)
 /** Returns whether the processor has what kernels of `level` use. */
 static int has_level(const char *level)
 {
+#if defined(TTM_CPU_HAVE_PAIRS)
+    if (strcmp(level, "avx512_bf16") == 0) {
+        return has_level("avx512") && __builtin_cpu_supports("avx512bf16");
+    }
+#endif
 #if defined(__x86_64__)
     if (strcmp(level, "avx512") == 0) {
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -1,18 +1,22 @@
-/* A MATMUL as op_matmul.c reads it, for those who compute it. */
+/* A MATMUL as op_matmul.c reads it, for those who compute it: our own kernels (matmul_own.c), those
+ * for few rows (matmul_thin.c), a BLAS (matmul_blas.c). */
 #ifndef TTM_CPU_MATMUL_H
 #define TTM_CPU_MATMUL_H
 
 #include "cpu/device.h"
-
-#include <ttm/ops.h>
+#include "cpu/op.h"
 
 /** What the edges of a block are multiples of: whole register blocks of product.c at any level. */
 #define TTM_CPU_ROW_EDGE 24
 #define TTM_CPU_COL_EDGE 48
+/** Floats that parts of the workspace are rounded up to. */
+#define TTM_CPU_SCRATCH_EDGE 16
 
 /** A matrix operand as the BLAS wants it. */
 typedef struct operand {
-    const float *data;
+    const unsigned char *data; /**< NULL where absent. */
+    ttm_dtype dtype;
+    size_t bytes; /**< Of an element. */
     int64_t batch_stride[2];
     int64_t row;    /**< Distance between rows, or between columns where transposed. */
     int transposed; /**< Columns, not rows, are contiguous. */
@@ -20,6 +24,7 @@ typedef struct operand {
 
 typedef struct matmul {
     const ttm_backend_device *device;
+    const ttm_cpu_kernels *kernels; /**< For the element type of a and b. */
     int64_t batch[2];
     int64_t rows;
     int64_t cols;
@@ -29,43 +34,60 @@ typedef struct matmul {
     operand out;
     operand residual;
     operand pre;
-    const float *bias;
+    operand bias; /**< One row. */
     float alpha;
     int beta;
     ttm_activation activation;
-    float *value;   /**< Where out can't hold the product until the activation: a buffer. */
-    float *scratch; /**< For our own kernel: scratch_floats a thread, then packed_floats. */
-    size_t scratch_floats;
-    size_t packed_floats; /**< Part of b that the threads share; 0: each packs its own. */
-    int64_t packed_cols;  /**< Columns of such a part, and parts of the depth in it. */
-    int64_t packed_parts;
     int thin;           /**< Few rows: bound by reading b. */
-    int64_t parts;      /**< Parts of the depth that are summed up by themselves; 0: not cut. */
-    float *partial;     /**< [parts, rows, cols] sums of the parts. */
     int64_t row_blocks; /**< Blocks of one matrix. */
     int64_t col_blocks;
     int64_t block_rows;
     int64_t block_cols;
+
+    /* Where parts of the workspace lie, and how many floats they have; 0: not needed. */
+    float *value; /**< Every matrix of the batch once: where out can't hold sums until the
+                       activation. */
+    size_t value_floats;
+    float *scratch; /**< A thread's own: its kernel's scratch, then its sums of parts. */
+    size_t scratch_floats;
+    size_t kernel_floats; /**< The first part of that. */
+    float *packed;        /**< Part of b that the threads share; none: each packs its own. */
+    size_t packed_floats;
+    int64_t packed_cols; /**< Columns of such a part, and parts of the depth in it. */
+    int64_t packed_parts;
+    float *partial; /**< [parts, rows, cols] sums of parts of the depth of a thin product. */
+    size_t partial_floats;
+    int64_t parts; /**< Number of those; 0: the depth isn't cut. */
+    float *wide_a; /**< a [rows, depth] as floats, for a thin product. */
+    size_t wide_floats;
 } matmul;
 
 /** Addresses of one matrix of the batch. */
 typedef struct matrices {
-    const float *a;
-    const float *b;
-    const float *residual;
-    float *out;
-    float *pre;
-    float *value; /**< Receives the product: out, pre or the buffer. */
+    const unsigned char *a;
+    const unsigned char *b;
+    const unsigned char *residual;
+    unsigned char *out;
+    unsigned char *pre;
+    float *value; /**< Where sums may be kept: out or pre where they are f32, else the buffer; may
+                       be NULL. */
     int64_t value_row;
 } matrices;
+
+/** Some rows and columns of a matrix: first, and one past the last. */
+typedef struct matmul_block {
+    int64_t rows[2];
+    int64_t cols[2];
+} matmul_block;
 
 /** Returns the addresses of matrix `batch` of the batch. */
 matrices ttm_cpu_matmul_find(const matmul *job, int64_t batch);
 
-/** Returns the address of element (row, col). */
-static inline const float *element(const float *data, const operand *form, int64_t row, int64_t col)
+/** Returns the address of element (row, col); NULL stays NULL. */
+static inline void *element_of(const void *data, const operand *form, int64_t row, int64_t col)
 {
-    return form->transposed ? data + col * form->row + row : data + row * form->row + col;
+    return moved(data, form->transposed ? col * form->row + row : row * form->row + col,
+                 form->bytes);
 }
 
 static inline int64_t divide_up(int64_t count, int64_t parts)
@@ -73,16 +95,33 @@ static inline int64_t divide_up(int64_t count, int64_t parts)
     return (count + parts - 1) / parts;
 }
 
-/** Plans a product by our own kernel for which the threads share what they pack of b: its blocks,
- * scratch_floats and packed_floats. */
+static inline int64_t round_up(int64_t count, int64_t edge)
+{
+    return divide_up(count, edge) * edge;
+}
+
+static inline size_t scratch_size(int64_t floats)
+{
+    return (size_t)round_up(floats, TTM_CPU_SCRATCH_EDGE);
+}
+
+/* ---- Ways to compute it. Each plans its blocks and its floats of workspace; `run` may be called
+ * when the parts of the workspace have addresses. ---- */
+
+/** Products by our own kernel for which the threads share what they pack of b. */
 void ttm_cpu_matmul_plan_shared(matmul *job);
+void ttm_cpu_matmul_run_shared(matmul *job);
 
-/** Does it. */
-void ttm_cpu_matmul_run_shared(const matmul *job);
+/** Many products by our own kernel: a thread does a whole matrix. */
+void ttm_cpu_matmul_plan_batch(matmul *job);
+void ttm_cpu_matmul_run_batch(matmul *job);
 
-/** A block by our own kernel, which puts bias, activation and residual on as it stores, and packs
- * what it needs of b itself. */
-void ttm_cpu_matmul_own_block(const matmul *job, const matrices *at, const int64_t rows[2],
-                              const int64_t cols[2], int thread);
+/** Products with at most TTM_CPU_THIN_ROWS rows. */
+void ttm_cpu_matmul_plan_thin(matmul *job);
+void ttm_cpu_matmul_run_thin(matmul *job);
+
+/** f32 products by the BLAS. */
+void ttm_cpu_matmul_plan_blas(matmul *job);
+void ttm_cpu_matmul_run_blas(matmul *job);
 
 #endif

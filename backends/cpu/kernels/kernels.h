@@ -135,24 +135,27 @@ typedef enum ttm_cpu_activation {
 } ttm_cpu_activation;
 
 /** A large product of strided matrices: value = alpha·a·b + out (if add_out) + bias, and
- * out = activation(value) + residual. Matrices have a last stride of 1 but for a and b. */
+ * out = activation(value) + residual. Matrices have a last stride of 1 but for a and b. a and b are
+ * of the table's element type; out, bias, residual and pre are too, or of f32 where wide_out. */
 typedef struct ttm_cpu_product {
-    const float *a; /**< [rows, depth], any strides */
+    const void *a; /**< [rows, depth], any strides */
     ptrdiff_t a_row;
     ptrdiff_t a_col;
-    const float *b; /**< [depth, cols], one stride 1 */
+    const void *b; /**< [depth, cols], one stride 1 */
     ptrdiff_t b_row;
     ptrdiff_t b_col;
-    float *out; /**< [rows, cols] */
+    void *out; /**< [rows, cols] */
     ptrdiff_t out_row;
-    float *partial; /**< [rows, cols]: keeps sums of a part of the depth. May be out or pre. */
+    float *partial; /**< [rows, cols]: keeps sums of a part of the depth; unused where the depth is
+                         one part. May be out or pre where these are f32. */
     ptrdiff_t partial_row;
-    const float *bias;     /**< [cols], may be NULL */
-    const float *residual; /**< May be NULL; may be out where partial isn't. */
+    const void *bias;     /**< [cols], may be NULL */
+    const void *residual; /**< May be NULL; may be out where partial isn't. */
     ptrdiff_t residual_row;
-    float *pre; /**< May be NULL but for TTM_CPU_GELU_BACKWARD. */
+    void *pre; /**< May be NULL but for TTM_CPU_GELU_BACKWARD. */
     ptrdiff_t pre_row;
     ttm_cpu_activation activation;
+    int wide_out;
     int add_out;
     ptrdiff_t rows;
     ptrdiff_t cols;
@@ -179,7 +182,7 @@ typedef struct ttm_cpu_product {
 
 /** The kernels of one level. */
 typedef struct ttm_cpu_kernels {
-    const char *level;                  /**< "baseline", "avx2", "avx512". */
+    const char *level;                  /**< "baseline", "avx2", "avx512", "avx512_bf16". */
     const struct ttm_cpu_kernels *bf16; /**< The same kernels for bf16 elements. */
 
     /* elementwise.c */
@@ -227,8 +230,10 @@ typedef struct ttm_cpu_kernels {
     size_t (*product_scratch)(int64_t cols, int64_t depth);
     /** Returns in how many parts `product` does such a depth. */
     int64_t (*product_parts)(int64_t depth);
+    /** Returns the most floats that a part of such a depth takes for each column of a packed b. */
+    int64_t (*product_part_floats)(int64_t depth);
     /** Packs columns first_col (a multiple of TTM_CPU_PACKED_COLS) … last_col − 1 of the job's
-     * parts of b into their place in `packed`: parts' steps × packed_cols floats in all. */
+     * parts of b into their place in `packed`: for each part product_part_floats × packed_cols. */
     void (*product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col,
                          int64_t last_col);
 
@@ -252,5 +257,6 @@ typedef struct ttm_cpu_kernels {
 extern const ttm_cpu_kernels ttm_cpu_kernels_baseline;
 extern const ttm_cpu_kernels ttm_cpu_kernels_avx2;
 extern const ttm_cpu_kernels ttm_cpu_kernels_avx512;
+extern const ttm_cpu_kernels ttm_cpu_kernels_avx512_bf16; /**< If TTM_CPU_HAVE_PAIRS. */
 
 #endif

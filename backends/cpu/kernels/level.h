@@ -26,9 +26,21 @@
     void NAME(attention_backward)(const ttm_cpu_attention *job);                                 \
     void NAME(attention_decode)(const ttm_cpu_attention *job, int64_t query);
 
-#define BF16_KERNEL(name) KERNEL(bf16_##name)
+#define PRODUCT_KERNELS(NAME)                                                             \
+    void NAME(product)(const ttm_cpu_product *job);                                       \
+    size_t NAME(product_scratch)(int64_t cols, int64_t depth);                            \
+    int64_t NAME(product_parts)(int64_t depth);                                           \
+    int64_t NAME(product_part_floats)(int64_t depth);                                     \
+    void NAME(product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col, \
+                            int64_t last_col);
+
+#define BF16_KERNEL(name)  KERNEL(bf16_##name)
+#define PAIRS_KERNEL(name) KERNEL(pairs_##name)
 TYPED_KERNELS(KERNEL)
 TYPED_KERNELS(BF16_KERNEL)
+PRODUCT_KERNELS(KERNEL)
+PRODUCT_KERNELS(BF16_KERNEL)
+PRODUCT_KERNELS(PAIRS_KERNEL) /* only where TTM_CPU_HAVE_PAIRS */
 
 void KERNEL(adamw)(float *parameters, const float *gradients, float *first, float *second,
                    const ttm_cpu_adamw *constants, size_t count);
@@ -42,12 +54,6 @@ void KERNEL(f32_to_f16)(uint16_t *out, const float *x, size_t count);
 void KERNEL(f16_to_f32)(float *out, const uint16_t *x, size_t count);
 
 void KERNEL(tile)(const ttm_cpu_tile *tile);
-
-void KERNEL(product)(const ttm_cpu_product *job);
-size_t KERNEL(product_scratch)(int64_t cols, int64_t depth);
-int64_t KERNEL(product_parts)(int64_t depth);
-void KERNEL(product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col,
-                          int64_t last_col);
 
 void KERNEL(copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
                        size_t cols);

@@ -186,6 +186,96 @@ ALWAYS_INLINE vector vector_of(float value)
     return value - (vector){0};
 }
 
+/* ---- Words: what a product is computed from, 32 bits each. A word is a float, or with
+ * TTM_CPU_PAIRS two bf16 elements that follow each other along the depth, the first in the lower
+ * half, as the processor's dot products of pairs want them. PRODUCT names product.c's functions.
+ * ---- */
+
+#if defined(TTM_CPU_PAIRS)
+#define WORD_ELEMENTS 2
+#define PRODUCT(name) KERNEL(pairs_##name)
+
+/** The word of an element and the one `step` further, or 0 where `count` is 1. */
+ALWAYS_INLINE float word_get(const element *source, ptrdiff_t step, ptrdiff_t count)
+{
+    const uint32_t bits = source[0] | (count > 1 ? (uint32_t)source[step] << 16 : 0u);
+    float word;
+    memcpy(&word, &bits, sizeof word);
+    return word;
+}
+
+/** LANES words along the depth. */
+ALWAYS_INLINE vector words_load(const element *source)
+{
+    return vector_load((const float *)(const void *)source);
+}
+
+/** Words of `count` < 2·LANES elements along the depth; the rest is 0. */
+ALWAYS_INLINE vector words_load_part(const element *source, size_t count)
+{
+    return (vector)_mm512_maskz_loadu_epi16((__mmask32)((1ull << count) - 1u), source);
+}
+
+/** LANES words of neighbouring elements and those `step` further. */
+ALWAYS_INLINE vector words_across(const element *source, ptrdiff_t step)
+{
+    const __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)source);
+    const __m256i second = _mm256_loadu_si256((const __m256i *)(const void *)(source + step));
+    return (vector)_mm512_or_si512(_mm512_cvtepu16_epi32(first),
+                                   _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
+}
+
+/** The same word in all lanes. */
+ALWAYS_INLINE vector words_of_one(const float *word)
+{
+    int32_t bits;
+    memcpy(&bits, word, sizeof bits);
+    return (vector)_mm512_set1_epi32(bits);
+}
+
+/** sum + the products of the words' elements. */
+ALWAYS_INLINE vector words_multiply_add(vector sum, vector a, vector b)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+#else
+#define WORD_ELEMENTS 1
+#define PRODUCT(name) TYPED(name)
+
+ALWAYS_INLINE float word_get(const element *source, ptrdiff_t step, ptrdiff_t count)
+{
+    (void)step;
+    (void)count;
+    return element_get(source);
+}
+
+ALWAYS_INLINE vector words_load(const element *source)
+{
+    return element_load(source);
+}
+
+ALWAYS_INLINE vector words_load_part(const element *source, size_t count)
+{
+    return element_load_part(source, count);
+}
+
+ALWAYS_INLINE vector words_across(const element *source, ptrdiff_t step)
+{
+    (void)step;
+    return element_load(source);
+}
+
+ALWAYS_INLINE vector words_of_one(const float *word)
+{
+    return vector_of(*word);
+}
+
+ALWAYS_INLINE vector words_multiply_add(vector sum, vector a, vector b)
+{
+    return sum + a * b;
+}
+#endif
+
 /** Lane by lane `mask` ? a : b; each lane of the mask is all ones or all zeros. */
 ALWAYS_INLINE vector vector_select(vector_int mask, vector a, vector b)
 {

@@ -42,15 +42,15 @@ ALWAYS_INLINE void transpose_registers(vector rows[LANES])
 #endif
 }
 
-/** out[j, i] = x[i, j] for a square or a part of one. */
+/** out[j, i] = word j of row i of x for a square or a part of one; cols counts elements. */
 static inline void transpose_square(float *out, ptrdiff_t out_row, const element *x,
                                     ptrdiff_t x_row, size_t rows, size_t cols)
 {
     vector square[LANES];
-    if (rows == LANES && cols == LANES) {
+    if (rows == LANES && cols == LANES * WORD_ELEMENTS) {
 #pragma GCC unroll 16
         for (int i = 0; i < LANES; i++) {
-            square[i] = element_load(x + i * x_row);
+            square[i] = words_load(x + i * x_row);
         }
         transpose_registers(square);
 #pragma GCC unroll 16
@@ -61,12 +61,12 @@ static inline void transpose_square(float *out, ptrdiff_t out_row, const element
     }
     for (size_t i = 0; i < LANES; i++) {
         const element *from = x + (ptrdiff_t)i * x_row;
-        square[i] = i >= rows       ? (vector){0}
-                    : cols == LANES ? element_load(from)
-                                    : element_load_part(from, cols);
+        square[i] = i >= rows                       ? (vector){0}
+                    : cols == LANES * WORD_ELEMENTS ? words_load(from)
+                                                    : words_load_part(from, cols);
     }
     transpose_registers(square);
-    for (size_t i = 0; i < cols; i++) {
+    for (size_t i = 0; i * WORD_ELEMENTS < cols; i++) {
         float *to = out + (ptrdiff_t)i * out_row;
         if (rows == LANES) {
             vector_store(to, square[i]);
@@ -76,17 +76,18 @@ static inline void transpose_square(float *out, ptrdiff_t out_row, const element
     }
 }
 
-/** out[j, i] = x[i, j], x [rows, cols]. x is read along its rows, which is as many streams as the
- * hardware can prefetch. */
+/** out[j, i] = word j of row i of x, x [rows, cols] elements. x is read along its rows, which is as
+ * many streams as the hardware can prefetch. */
 static inline void transpose(float *out, ptrdiff_t out_row, const element *x, ptrdiff_t x_row,
                              size_t rows, size_t cols)
 {
+    const size_t wide = LANES * WORD_ELEMENTS;
     for (size_t row = 0; row < rows; row += LANES) {
-        for (size_t col = 0; col < cols; col += LANES) {
-            transpose_square(out + (ptrdiff_t)col * out_row + (ptrdiff_t)row, out_row,
-                             x + (ptrdiff_t)row * x_row + (ptrdiff_t)col, x_row,
+        for (size_t col = 0; col < cols; col += wide) {
+            transpose_square(out + (ptrdiff_t)(col / WORD_ELEMENTS) * out_row + (ptrdiff_t)row,
+                             out_row, x + (ptrdiff_t)row * x_row + (ptrdiff_t)col, x_row,
                              rows - row < LANES ? rows - row : LANES,
-                             cols - col < LANES ? cols - col : LANES);
+                             cols - col < wide ? cols - col : wide);
         }
     }
 }

@@ -1,6 +1,8 @@
 /* What conformance's small random cases don't reach in the cpu plugin: products larger than its
  * packing blocks, agreement of all instruction-set levels and thread counts, the same bits twice.
  */
+#include "common/float_formats.h"
+
 #include <ttm/backend.h>
 
 #include <dlfcn.h>
@@ -15,7 +17,7 @@
 
 #include <cmocka.h>
 
-static const char *const levels[] = {"baseline", "avx2", "avx512"};
+static const char *const levels[] = {"baseline", "avx2", "avx512", "avx512_bf16"};
 static const char *const thread_counts[] = {"1", "2", "3", "4"};
 
 static const ttm_backend *backend;
@@ -67,20 +69,44 @@ static float *elements(const session *opened, const ttm_tensor *tensor)
     return backend->memory_map(opened->device, tensor->memory);
 }
 
-static ttm_tensor make_matrix(const session *opened, int64_t rows, int64_t cols)
+/** A tensor's numbers as floats, whatever it holds; the caller frees them. */
+static float *numbers(const session *opened, const ttm_tensor *tensor)
 {
-    ttm_tensor tensor = {.dtype = TTM_F32,
+    const size_t count = tensor->memory_bytes / ttm_dtype_bytes(tensor->dtype);
+    float *copy = malloc(count * sizeof *copy);
+    assert_non_null(copy);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] =
+            tensor->dtype == TTM_F32
+                ? elements(opened, tensor)[i]
+                : bf16_to_float(((const uint16_t *)(const void *)elements(opened, tensor))[i]);
+    }
+    return copy;
+}
+
+static ttm_tensor make_typed_matrix(const session *opened, ttm_dtype dtype, int64_t rows,
+                                    int64_t cols)
+{
+    ttm_tensor tensor = {.dtype = dtype,
                          .rank = 2,
                          .shape = {rows, cols},
                          .stride = {cols, 1},
-                         .memory_bytes = (size_t)(rows * cols) * sizeof(float)};
+                         .memory_bytes = (size_t)(rows * cols) * ttm_dtype_bytes(dtype)};
     assert_int_equal(backend->memory_alloc(&tensor.memory, opened->device, tensor.memory_bytes),
                      TTM_OK);
-    float *values = elements(opened, &tensor);
     for (int64_t i = 0; i < rows * cols; i++) {
-        values[i] = random_float();
+        if (dtype == TTM_F32) {
+            elements(opened, &tensor)[i] = random_float();
+        } else {
+            ((uint16_t *)(void *)elements(opened, &tensor))[i] = bf16_from_float(random_float());
+        }
     }
     return tensor;
+}
+
+static ttm_tensor make_matrix(const session *opened, int64_t rows, int64_t cols)
+{
+    return make_typed_matrix(opened, TTM_F32, rows, cols);
 }
 
 static ttm_tensor transposed(ttm_tensor tensor)
@@ -128,23 +154,37 @@ typedef struct product_case {
     int bias;
     int residual; /**< 1: a tensor of its own; 2: out itself. */
     int pre;
+    double alpha;
 } product_case;
 
+/** The types of a and b, and of everything else. */
+typedef struct product_types {
+    ttm_dtype operands;
+    ttm_dtype out;
+} product_types;
+
+static const product_types all_types[] = {
+    {TTM_F32, TTM_F32}, {TTM_BF16, TTM_BF16}, {TTM_BF16, TTM_F32}};
+
 /** Blocks end inside, at and after the plugin's own edges (8 or 6 rows, 48 or 16 columns, blocks of
- * 96 × 1008, depth 768). */
+ * 96 × 1008, depth 768, or 1536 where bf16 elements come in pairs, of which odd depths have half a
+ * one). */
 static const product_case product_cases[] = {
-    {97, 1057, 769, 0.0, 0, 0, TTM_ACTIVATION_NONE, 0, 0, 0},
-    {96, 96, 768, 1.0, 1, 0, TTM_ACTIVATION_NONE, 1, 0, 0},
-    {101, 49, 1600, 0.0, 0, 1, TTM_ACTIVATION_NONE, 1, 2, 0},
-    {31, 2017, 40, 1.0, 1, 1, TTM_ACTIVATION_NONE, 0, 1, 0},
-    {130, 200, 900, 0.0, 0, 0, TTM_ACTIVATION_GELU, 1, 0, 1},
-    {57, 61, 1537, 0.0, 0, 1, TTM_ACTIVATION_GELU, 1, 2, 0},
-    {64, 144, 800, 1.0, 0, 0, TTM_ACTIVATION_GELU, 0, 1, 1},
-    {77, 100, 777, 0.0, 0, 1, TTM_ACTIVATION_GELU_BACKWARD, 0, 2, 1},
-    {48, 48, 96, 1.0, 1, 0, TTM_ACTIVATION_GELU_BACKWARD, 1, 1, 1},
-    {1, 1000, 700, 0.0, 0, 0, TTM_ACTIVATION_NONE, 1, 2, 0},
-    {8, 301, 515, 1.0, 0, 1, TTM_ACTIVATION_GELU, 1, 0, 1},
-    {5, 1030, 77, 0.0, 0, 0, TTM_ACTIVATION_GELU_BACKWARD, 0, 0, 1},
+    {97, 1057, 769, 0.0, 0, 0, TTM_ACTIVATION_NONE, 0, 0, 0, 1.0},
+    {96, 96, 768, 1.0, 1, 0, TTM_ACTIVATION_NONE, 1, 0, 0, 1.0},
+    {101, 49, 1600, 0.0, 0, 1, TTM_ACTIVATION_NONE, 1, 2, 0, 1.0},
+    {31, 2017, 40, 1.0, 1, 1, TTM_ACTIVATION_NONE, 0, 1, 0, 1.0},
+    {130, 200, 900, 0.0, 0, 0, TTM_ACTIVATION_GELU, 1, 0, 1, 1.0},
+    {57, 61, 1537, 0.0, 0, 1, TTM_ACTIVATION_GELU, 1, 2, 0, 1.0},
+    {64, 144, 800, 1.0, 0, 0, TTM_ACTIVATION_GELU, 0, 1, 1, 1.0},
+    {77, 100, 777, 0.0, 0, 1, TTM_ACTIVATION_GELU_BACKWARD, 0, 2, 1, 1.0},
+    {48, 48, 96, 1.0, 1, 0, TTM_ACTIVATION_GELU_BACKWARD, 1, 1, 1, 1.0},
+    {1, 1000, 700, 0.0, 0, 0, TTM_ACTIVATION_NONE, 1, 2, 0, 1.0},
+    {8, 301, 515, 1.0, 0, 1, TTM_ACTIVATION_GELU, 1, 0, 1, 1.0},
+    {5, 1030, 77, 0.0, 0, 0, TTM_ACTIVATION_GELU_BACKWARD, 0, 0, 1, 1.0},
+    {99, 145, 3073, 1.0, 1, 0, TTM_ACTIVATION_NONE, 1, 0, 0, -1.5},
+    {40, 97, 1, 0.0, 1, 1, TTM_ACTIVATION_GELU, 0, 1, 1, 0.25},
+    {200, 50, 3071, 0.0, 0, 0, TTM_ACTIVATION_GELU_BACKWARD, 0, 2, 1, 0.5},
 };
 
 static double gelu(double x)
@@ -165,13 +205,14 @@ static int is_compared(int64_t row)
     return getenv("TTM_TEST_SANITIZED") == NULL || row % 9 == 0;
 }
 
-/** Computes the case in double from copies of what the tensors hold now; the caller frees it. */
+/** Computes the case in double from what the tensors hold now; the caller frees it. */
 static double *expected_product(const session *opened, const product_case *given,
                                 const ttm_tensor *tensors)
 {
-    const float *a = elements(opened, &tensors[TTM_MATMUL_A]);
-    const float *b = elements(opened, &tensors[TTM_MATMUL_B]);
-    const float *out = elements(opened, &tensors[TTM_MATMUL_OUT]);
+    float *slots[TTM_MATMUL_TENSORS] = {NULL};
+    for (int i = 0; i < TTM_MATMUL_TENSORS; i++) {
+        slots[i] = ttm_tensor_present(&tensors[i]) ? numbers(opened, &tensors[i]) : NULL;
+    }
     const int64_t *a_stride = tensors[TTM_MATMUL_A].stride;
     const int64_t *b_stride = tensors[TTM_MATMUL_B].stride;
     double *result = malloc((size_t)(given->rows * given->cols) * sizeof *result);
@@ -182,49 +223,56 @@ static double *expected_product(const session *opened, const product_case *given
         if (!is_compared(row)) {
             continue;
         }
-        double value = given->beta * (double)out[i];
+        double sum = 0.0;
         for (int64_t k = 0; k < given->depth; k++) {
-            value += (double)a[row * a_stride[0] + k * a_stride[1]] *
-                     (double)b[k * b_stride[0] + col * b_stride[1]];
+            sum += (double)slots[TTM_MATMUL_A][row * a_stride[0] + k * a_stride[1]] *
+                   (double)slots[TTM_MATMUL_B][k * b_stride[0] + col * b_stride[1]];
         }
+        double value = given->alpha * sum + given->beta * (double)slots[TTM_MATMUL_OUT][i];
         if (given->bias) {
-            value += (double)elements(opened, &tensors[TTM_MATMUL_BIAS])[col];
+            value += (double)slots[TTM_MATMUL_BIAS][col];
         }
         if (given->activation == TTM_ACTIVATION_GELU) {
             value = gelu(value);
         } else if (given->activation == TTM_ACTIVATION_GELU_BACKWARD) {
-            value *= gelu_derivative((double)elements(opened, &tensors[TTM_MATMUL_PRE])[i]);
+            value *= gelu_derivative((double)slots[TTM_MATMUL_PRE][i]);
         }
         if (given->residual) {
-            value += (double)elements(opened, &tensors[TTM_MATMUL_RESIDUAL])[i];
+            value += (double)slots[TTM_MATMUL_RESIDUAL][i];
         }
         result[i] = value;
+    }
+    for (int i = 0; i < TTM_MATMUL_TENSORS; i++) {
+        free(slots[i]);
     }
     return result;
 }
 
-static void make_operands(const session *opened, const product_case *given, ttm_tensor *tensors)
+static void make_operands(const session *opened, const product_case *given, product_types types,
+                          ttm_tensor *tensors)
 {
-    tensors[TTM_MATMUL_OUT] = make_matrix(opened, given->rows, given->cols);
-    tensors[TTM_MATMUL_A] = given->transpose_a
-                                ? transposed(make_matrix(opened, given->depth, given->rows))
-                                : make_matrix(opened, given->rows, given->depth);
-    tensors[TTM_MATMUL_B] = given->transpose_b
-                                ? transposed(make_matrix(opened, given->cols, given->depth))
-                                : make_matrix(opened, given->depth, given->cols);
+    const ttm_dtype in = types.operands;
+    tensors[TTM_MATMUL_OUT] = make_typed_matrix(opened, types.out, given->rows, given->cols);
+    tensors[TTM_MATMUL_A] =
+        given->transpose_a ? transposed(make_typed_matrix(opened, in, given->depth, given->rows))
+                           : make_typed_matrix(opened, in, given->rows, given->depth);
+    tensors[TTM_MATMUL_B] =
+        given->transpose_b ? transposed(make_typed_matrix(opened, in, given->cols, given->depth))
+                           : make_typed_matrix(opened, in, given->depth, given->cols);
     if (given->bias) {
-        tensors[TTM_MATMUL_BIAS] = make_matrix(opened, 1, given->cols);
+        tensors[TTM_MATMUL_BIAS] = make_typed_matrix(opened, types.out, 1, given->cols);
         tensors[TTM_MATMUL_BIAS].rank = 1;
         tensors[TTM_MATMUL_BIAS].shape[0] = given->cols;
         tensors[TTM_MATMUL_BIAS].stride[0] = 1;
     }
     if (given->residual == 1) {
-        tensors[TTM_MATMUL_RESIDUAL] = make_matrix(opened, given->rows, given->cols);
+        tensors[TTM_MATMUL_RESIDUAL] =
+            make_typed_matrix(opened, types.out, given->rows, given->cols);
     } else if (given->residual == 2) {
         tensors[TTM_MATMUL_RESIDUAL] = tensors[TTM_MATMUL_OUT];
     }
     if (given->pre) {
-        tensors[TTM_MATMUL_PRE] = make_matrix(opened, given->rows, given->cols);
+        tensors[TTM_MATMUL_PRE] = make_typed_matrix(opened, types.out, given->rows, given->cols);
     }
 }
 
@@ -237,28 +285,34 @@ static void free_operands(const session *opened, const product_case *given, ttm_
     }
 }
 
-static void check_product(const session *opened, const product_case *given, const char *what)
+static void check_product(const session *opened, const product_case *given, product_types types,
+                          const char *what)
 {
     ttm_tensor tensors[TTM_MATMUL_TENSORS] = {0};
     const ttm_matmul_params params = {
-        .alpha = 1.0, .beta = given->beta, .activation = given->activation};
-    make_operands(opened, given, tensors);
+        .alpha = given->alpha, .beta = given->beta, .activation = given->activation};
+    make_operands(opened, given, types, tensors);
     double *expected = expected_product(opened, given, tensors);
     run_op(opened, (ttm_op){.opcode = TTM_OP_MATMUL,
                             .tensor_count = TTM_MATMUL_TENSORS,
                             .tensors = tensors,
                             .params = &params,
                             .params_bytes = sizeof params});
-    const float *out = elements(opened, &tensors[TTM_MATMUL_OUT]);
+    float *out = numbers(opened, &tensors[TTM_MATMUL_OUT]);
     for (int64_t i = 0; i < given->rows * given->cols; i++) {
+        if (!is_compared(i / given->cols)) {
+            continue;
+        }
         /* Sums of `depth` products of numbers below 1/2: rounding grows with its root. */
-        const double bound = 1e-6 * (1.0 + sqrt((double)given->depth));
-        if (is_compared(i / given->cols) && !(fabs((double)out[i] - expected[i]) <= bound)) {
+        const double rounding = types.out == TTM_BF16 ? 0x1p-8 * fabs(expected[i]) : 0.0;
+        const double bound = 1e-6 * (1.0 + sqrt((double)given->depth)) + rounding;
+        if (!(fabs((double)out[i] - expected[i]) <= bound)) {
             fail_msg("%s, product %lld x %lld x %lld: element %lld is %.9g instead of %.9g", what,
                      (long long)given->rows, (long long)given->cols, (long long)given->depth,
                      (long long)i, (double)out[i], expected[i]);
         }
     }
+    free(out);
     free(expected);
     free_operands(opened, given, tensors);
 }
@@ -274,7 +328,9 @@ static void products_of_all_forms_are_right(void **state)
             snprintf(what, sizeof what, "%s, %s, %s threads", levels[level], products,
                      thread_counts[level]);
             for (size_t i = 0; i < sizeof product_cases / sizeof product_cases[0]; i++) {
-                check_product(&opened, &product_cases[i], what);
+                for (size_t t = 0; t < sizeof all_types / sizeof all_types[0]; t++) {
+                    check_product(&opened, &product_cases[i], all_types[t], what);
+                }
             }
             close_session(&opened);
         }

@@ -4,7 +4,10 @@
  * that it needs: every number of b is packed once, every number of a once for a wide block. Both
  * happen in one job of the pool, because a wait between them would leave threads idle: who has
  * nothing left to pack waits for the last strips only. What is packed at a time is limited, so that
- * it stays in the last cache and the workspace stays small. */
+ * it stays in the last cache and the workspace stays small.
+ *
+ * Where out is bf16 and the depth is done in parts, a thread keeps a block's sums in its scratch.
+ */
 #include "cpu/matmul.h"
 
 #include <math.h>
@@ -22,60 +25,63 @@
 /** The part of a block that threads wait at the end. */
 #define WAIT_PRICE 0.4
 
+/** Returns whether a thread needs a place for sums between the parts of the depth. */
+static int needs_sums(const matmul *job)
+{
+    return job->out.dtype != TTM_F32 && job->kernels->product_parts(job->depth) > 1;
+}
+
 /** A block as our own kernel takes it. */
-static ttm_cpu_product describe(const matmul *job, const matrices *at, const int64_t rows[2],
-                                const int64_t cols[2], int thread)
+static ttm_cpu_product describe(const matmul *job, const matrices *at, const matmul_block *block,
+                                int thread)
 {
     static const ttm_cpu_activation activations[] = {
         [TTM_ACTIVATION_NONE] = TTM_CPU_IDENTITY,
         [TTM_ACTIVATION_GELU] = TTM_CPU_GELU,
         [TTM_ACTIVATION_GELU_BACKWARD] = TTM_CPU_GELU_BACKWARD,
     };
-    float *out = at->out + rows[0] * job->out.row + cols[0];
-    const float *residual =
-        at->residual == NULL ? NULL : at->residual + rows[0] * job->residual.row + cols[0];
+    const int64_t row = block->rows[0];
+    const int64_t col = block->cols[0];
+    float *scratch = job->scratch + (size_t)thread * job->scratch_floats;
+    void *out = element_of(at->out, &job->out, row, col);
+    const void *residual = element_of(at->residual, &job->residual, row, col);
     /* A residual that is out itself would be overwritten by sums of a part of the depth. */
     const int onto = residual == out && job->activation == TTM_ACTIVATION_NONE;
-    return (ttm_cpu_product){
-        .a = element(at->a, &job->a, rows[0], 0),
+    ttm_cpu_product product = {
+        .a = element_of(at->a, &job->a, row, 0),
         .a_row = job->a.transposed ? 1 : job->a.row,
         .a_col = job->a.transposed ? job->a.row : 1,
-        .b = element(at->b, &job->b, 0, cols[0]),
+        .b = element_of(at->b, &job->b, 0, col),
         .b_row = job->b.transposed ? 1 : job->b.row,
         .b_col = job->b.transposed ? job->b.row : 1,
         .out = out,
         .out_row = job->out.row,
-        .partial = at->value + rows[0] * at->value_row + cols[0],
-        .partial_row = at->value_row,
-        .bias = job->bias == NULL ? NULL : job->bias + cols[0],
+        .bias = element_of(job->bias.data, &job->bias, 0, col),
         .residual = onto ? NULL : residual,
         .residual_row = job->residual.row,
-        .pre = at->pre == NULL ? NULL : at->pre + rows[0] * job->pre.row + cols[0],
+        .pre = element_of(at->pre, &job->pre, row, col),
         .pre_row = job->pre.row,
         .activation = activations[job->activation],
+        .wide_out = job->out.dtype == TTM_F32,
         .add_out = job->beta || onto,
-        .rows = rows[1] - rows[0],
-        .cols = cols[1] - cols[0],
+        .rows = block->rows[1] - row,
+        .cols = block->cols[1] - col,
         .depth = job->depth,
         .alpha = job->alpha,
-        .last_part = job->device->kernels->product_parts(job->depth),
-        .scratch = job->scratch + (size_t)thread * job->scratch_floats,
+        .last_part = job->kernels->product_parts(job->depth),
+        .scratch = scratch,
     };
-}
-
-void ttm_cpu_matmul_own_block(const matmul *job, const matrices *at, const int64_t rows[2],
-                              const int64_t cols[2], int thread)
-{
-    const ttm_cpu_product product = describe(job, at, rows, cols, thread);
-    job->device->kernels->product(&product);
+    if (at->value != NULL) {
+        product.partial = at->value + row * at->value_row + col;
+        product.partial_row = at->value_row;
+    } else if (needs_sums(job)) {
+        product.partial = scratch + job->kernel_floats;
+        product.partial_row = product.cols;
+    }
+    return product;
 }
 
 /* ---- Planning ---- */
-
-static int64_t round_up(int64_t count, int64_t edge)
-{
-    return divide_up(count, edge) * edge;
-}
 
 /** Returns roughly what blocks of rows × cols cost, in multiply-accumulates for each step of the
  * depth. */
@@ -108,22 +114,39 @@ static void choose_blocks(matmul *job)
     }
 }
 
+/** Plans a thread's scratch for blocks of block_rows × block_cols, of which the kernel packs as
+ * many columns. */
+static void plan_scratch(matmul *job, int64_t packed_cols)
+{
+    job->kernel_floats =
+        scratch_size((int64_t)job->kernels->product_scratch(packed_cols, job->depth));
+    job->scratch_floats = job->kernel_floats +
+                          (needs_sums(job) ? scratch_size(job->block_rows * job->block_cols) : 0);
+}
+
 void ttm_cpu_matmul_plan_shared(matmul *job)
 {
-    const ttm_cpu_kernels *kernels = job->device->kernels;
-    const int64_t parts = kernels->product_parts(job->depth);
-    const int64_t part_depth = job->depth > 0 ? divide_up(job->depth, parts) : 1;
+    const int64_t parts = job->kernels->product_parts(job->depth);
+    const int64_t deep = job->depth > 0 ? job->kernels->product_part_floats(job->depth) : 1;
+    const int64_t least_parts = needs_sums(job) ? parts : 1;
     const int64_t all = round_up(job->cols, TTM_CPU_COL_EDGE);
-    int64_t most = PACKED_FLOATS / part_depth;
+    int64_t most = PACKED_FLOATS / (deep * least_parts);
     most = most < TTM_CPU_COL_EDGE ? TTM_CPU_COL_EDGE : most;
     job->packed_cols = round_up(divide_up(all, divide_up(all, most)), TTM_CPU_COL_EDGE);
-    const int64_t fitting = PACKED_FLOATS / (part_depth * job->packed_cols);
-    job->packed_parts = fitting < 1 ? 1 : fitting < parts ? fitting : parts;
-    job->packed_floats = (size_t)(part_depth * job->packed_parts * job->packed_cols);
-    job->scratch_floats = (size_t)round_up((int64_t)kernels->product_scratch(0, job->depth), 16);
+    const int64_t fitting = PACKED_FLOATS / (deep * job->packed_cols);
+    job->packed_parts = fitting < least_parts ? least_parts : fitting < parts ? fitting : parts;
+    job->packed_floats = scratch_size(deep * job->packed_parts * job->packed_cols);
     job->block_cols = job->packed_cols;
     job->block_rows = TTM_CPU_ROW_EDGE;
     choose_blocks(job);
+    plan_scratch(job, 0);
+}
+
+void ttm_cpu_matmul_plan_batch(matmul *job)
+{
+    job->block_rows = job->rows;
+    job->block_cols = job->cols;
+    plan_scratch(job, job->cols);
 }
 
 /* ---- Running ---- */
@@ -132,7 +155,6 @@ void ttm_cpu_matmul_plan_shared(matmul *job)
 typedef struct section {
     const matmul *job;
     matrices at;
-    float *packed;
     int64_t cols[2];
     int64_t parts[2];
     int64_t packs;     /**< Pieces that are packed … */
@@ -141,13 +163,12 @@ typedef struct section {
     atomic_llong packs_done;
 } section;
 
-static ttm_cpu_product describe_part(const section *part, const int64_t rows[2],
-                                     const int64_t cols[2], int thread)
+static ttm_cpu_product describe_part(const section *part, const matmul_block *block, int thread)
 {
-    ttm_cpu_product product = describe(part->job, &part->at, rows, cols, thread);
-    product.packed_b = part->packed;
+    ttm_cpu_product product = describe(part->job, &part->at, block, thread);
+    product.packed_b = part->job->packed;
     product.packed_cols = part->job->packed_cols;
-    product.packed_col = cols[0] - part->cols[0];
+    product.packed_col = block->cols[0] - part->cols[0];
     product.first_part = part->parts[0];
     product.last_part = part->parts[1];
     return product;
@@ -160,11 +181,11 @@ static int64_t smaller(int64_t a, int64_t b)
 
 static void pack_columns(section *part, int64_t index)
 {
-    const int64_t rows[2] = {0, part->job->rows};
-    const ttm_cpu_product product = describe_part(part, rows, part->cols, 0);
+    const matmul_block all = {{0, part->job->rows}, {part->cols[0], part->cols[1]}};
+    const ttm_cpu_product product = describe_part(part, &all, 0);
     const int64_t first = index * part->pack_cols;
     const int64_t last = smaller(first + part->pack_cols, part->cols[1] - part->cols[0]);
-    part->job->device->kernels->product_pack(part->packed, &product, first, last);
+    part->job->kernels->product_pack(part->job->packed, &product, first, last);
     atomic_fetch_add(&part->packs_done, 1);
 }
 
@@ -173,10 +194,10 @@ static void multiply_block(const section *part, int64_t index, int thread)
     const matmul *job = part->job;
     const int64_t row = index % part->row_blocks * job->block_rows;
     const int64_t col = part->cols[0] + index / part->row_blocks * job->block_cols;
-    const int64_t rows[2] = {row, smaller(row + job->block_rows, job->rows)};
-    const int64_t cols[2] = {col, smaller(col + job->block_cols, part->cols[1])};
-    const ttm_cpu_product product = describe_part(part, rows, cols, thread);
-    job->device->kernels->product(&product);
+    const matmul_block block = {{row, smaller(row + job->block_rows, job->rows)},
+                                {col, smaller(col + job->block_cols, part->cols[1])}};
+    const ttm_cpu_product product = describe_part(part, &block, thread);
+    job->kernels->product(&product);
 }
 
 /** Pieces are handed out in their order, so that whoever waits for a pack knows that a thread is at
@@ -209,13 +230,10 @@ static void run_section(section *part)
                      1, run_pieces, part);
 }
 
-void ttm_cpu_matmul_run_shared(const matmul *job)
+void ttm_cpu_matmul_run_shared(matmul *job)
 {
-    const int64_t parts = job->device->kernels->product_parts(job->depth);
-    section part = {
-        .job = job,
-        .packed = job->scratch + (size_t)job->device->threads * job->scratch_floats,
-    };
+    const int64_t parts = job->kernels->product_parts(job->depth);
+    section part = {.job = job};
     for (int64_t batch = 0; batch < job->batch[0] * job->batch[1]; batch++) {
         part.at = ttm_cpu_matmul_find(job, batch);
         for (int64_t col = 0; col < job->cols; col += job->packed_cols) {
@@ -228,4 +246,20 @@ void ttm_cpu_matmul_run_shared(const matmul *job)
             }
         }
     }
+}
+
+static void run_matrices(void *context, int64_t first, int64_t last, int thread)
+{
+    const matmul *job = context;
+    const matmul_block all = {{0, job->rows}, {0, job->cols}};
+    for (int64_t batch = first; batch < last; batch++) {
+        const matrices at = ttm_cpu_matmul_find(job, batch);
+        const ttm_cpu_product product = describe(job, &at, &all, thread);
+        job->kernels->product(&product);
+    }
+}
+
+void ttm_cpu_matmul_run_batch(matmul *job)
+{
+    ttm_cpu_parallel(job->device, job->batch[0] * job->batch[1], 1, run_matrices, job);
 }

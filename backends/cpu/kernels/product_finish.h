@@ -1,0 +1,154 @@
+/* What a product does with its sums: bias, activation and residual, applied as blocks are stored.
+ */
+#ifndef TTM_CPU_KERNELS_PRODUCT_FINISH_H
+#define TTM_CPU_KERNELS_PRODUCT_FINISH_H
+
+#include "cpu/kernels/product_block.h"
+
+ALWAYS_INLINE vector load_some(const float *source, size_t count)
+{
+    return count < LANES ? vector_load_part(source, count) : vector_load(source);
+}
+
+ALWAYS_INLINE void store_some(float *target, vector value, size_t count)
+{
+    if (count < LANES) {
+        vector_store_part(target, value, count);
+    } else {
+        vector_store(target, value);
+    }
+}
+
+/* ---- out, bias, residual and pre, which are elements or, where wide_out, floats ---- */
+
+ALWAYS_INLINE size_t out_bytes(const ttm_cpu_product *job)
+{
+    return job->wide_out ? sizeof(float) : sizeof(element);
+}
+
+ALWAYS_INLINE const void *out_at(const ttm_cpu_product *job, const void *base, ptrdiff_t index)
+{
+    return (const unsigned char *)base + index * (ptrdiff_t)out_bytes(job);
+}
+
+ALWAYS_INLINE vector out_load(const ttm_cpu_product *job, const void *base, ptrdiff_t index,
+                              size_t count)
+{
+    const void *source = out_at(job, base, index);
+    if (job->wide_out) {
+        return load_some(source, count);
+    }
+    return count < LANES ? element_load_part(source, count) : element_load(source);
+}
+
+ALWAYS_INLINE void out_store(const ttm_cpu_product *job, void *base, ptrdiff_t index, vector value,
+                             size_t count)
+{
+    void *target = (unsigned char *)base + index * (ptrdiff_t)out_bytes(job);
+    if (job->wide_out) {
+        store_some(target, value, count);
+    } else if (count < LANES) {
+        element_store_part(target, value, count);
+    } else {
+        element_store(target, value);
+    }
+}
+
+/** Stores a vector of pre, which nobody reads before the backward pass: past the caches. */
+ALWAYS_INLINE void out_store_for_later(const ttm_cpu_product *job, void *base, ptrdiff_t index,
+                                       vector value, size_t count)
+{
+#if !defined(TTM_CPU_ELEMENT_BF16) && defined(__AVX2__)
+    float *target = (float *)base + index;
+    if (count >= LANES && (uintptr_t)target % VECTOR_BYTES == 0) {
+#if defined(__AVX512F__)
+        _mm512_stream_ps(target, value);
+#else
+        _mm256_stream_ps(target, value);
+#endif
+        return;
+    }
+#endif
+    out_store(job, base, index, value, count);
+}
+
+/* ---- Finishing ---- */
+
+/** Up to a vector of finished values at (row, col) of out. */
+ALWAYS_INLINE void finish_vector(const ttm_cpu_product *job, vector value, ptrdiff_t row,
+                                 ptrdiff_t col, size_t count)
+{
+    const ptrdiff_t index = row * job->out_row + col;
+    if (job->add_out && (const void *)job->partial != job->out) {
+        value += out_load(job, job->out, index, count);
+    }
+    if (job->bias != NULL) {
+        value += out_load(job, job->bias, col, count);
+    }
+    if (job->activation == TTM_CPU_GELU) {
+        if (job->pre != NULL) {
+            out_store_for_later(job, job->pre, row * job->pre_row + col, value, count);
+        }
+        value = vector_gelu(value);
+    } else if (job->activation == TTM_CPU_GELU_BACKWARD) {
+        value *= vector_gelu_derivative(out_load(job, job->pre, row * job->pre_row + col, count));
+    }
+    if (job->residual != NULL) {
+        value += out_load(job, job->residual, row * job->residual_row + col, count);
+    }
+    out_store(job, job->out, index, value, count);
+}
+
+/** Finishes a register block of sums that lie in `sums` [ROWS, STRIP], adding what earlier parts of
+ * the depth (or out itself) have left in partial where `accumulate` says so. */
+static void finish_registers(const ttm_cpu_product *job, const float *sums, place at,
+                             int accumulate)
+{
+    for (ptrdiff_t i = 0; i < at.rows; i++) {
+        const ptrdiff_t row = at.row + i;
+        for (ptrdiff_t j = 0; j < at.cols; j += LANES) {
+            const size_t count = (size_t)smaller(LANES, at.cols - j);
+            vector value = vector_load(sums + i * STRIP + j) * job->alpha;
+            if (accumulate) {
+                value += load_some(job->partial + row * job->partial_row + at.col + j, count);
+            }
+            finish_vector(job, value, row, at.col + j, count);
+        }
+    }
+}
+
+/** Stores or adds sums of a part of the depth that isn't the last. */
+static void keep_registers(const ttm_cpu_product *job, const float *sums, place at, int accumulate)
+{
+    for (ptrdiff_t i = 0; i < at.rows; i++) {
+        float *target = job->partial + (at.row + i) * job->partial_row + at.col;
+        for (ptrdiff_t j = 0; j < at.cols; j++) {
+            const float value = sums[i * STRIP + j] * job->alpha;
+            target[j] = accumulate ? target[j] + value : value;
+        }
+    }
+}
+
+ALWAYS_INLINE void prefetch_row(const ttm_cpu_product *job, const void *base, ptrdiff_t index,
+                                ptrdiff_t cols)
+{
+    __builtin_prefetch(out_at(job, base, index), 0);
+    __builtin_prefetch(out_at(job, base, index + cols / 2), 0);
+    __builtin_prefetch(out_at(job, base, index + cols - 1), 0);
+}
+
+/** Asks for what finish_registers will read and write: it is there when the sums are. */
+static void prefetch_block(const ttm_cpu_product *job, place at)
+{
+    for (ptrdiff_t row = at.row; row < at.row + at.rows; row++) {
+        prefetch_row(job, job->out, row * job->out_row + at.col, at.cols);
+        if (job->residual != NULL) {
+            prefetch_row(job, job->residual, row * job->residual_row + at.col, at.cols);
+        }
+        if (job->activation == TTM_CPU_GELU_BACKWARD) {
+            prefetch_row(job, job->pre, row * job->pre_row + at.col, at.cols);
+        }
+    }
+}
+
+#endif
