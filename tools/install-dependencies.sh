@@ -12,7 +12,7 @@ for group in "$@"; do
     case $group in
     build) ;;
     text) packages="$packages bible-kjv bible-kjv-text" ;;
-    test) packages="$packages g++ libcmocka-dev pocl-opencl-icd abigail-tools clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
+    test) packages="$packages g++ libcmocka-dev libdnnl-dev pocl-opencl-icd abigail-tools clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
     opencl) packages="$packages pocl-opencl-icd mesa-opencl-icd oclgrind intel-opencl-icd clang-15 llvm-15 rocm-device-libs" ;;
     *) echo "install-dependencies.sh: unknown group '$group'; use build, text, test or opencl" >&2; exit 2 ;;
     esac

@@ -10,9 +10,10 @@
 struct ttm_backend_device {
     const ttm_cpu_kernels *kernels;
     ttm_cpu_pool *pool;
-    int threads;      /**< Of the pool. */
-    int one_run;      /**< Memory is fastest when read as one unbroken run. */
-    int own_products; /**< Large products by our own kernel instead of the BLAS. */
+    int threads;         /**< Of the pool. */
+    int one_run;         /**< Memory is fastest when read as one unbroken run. */
+    int own_products;    /**< Large f32 products by our own kernel instead of the BLAS. */
+    int onednn_products; /**< Large bf16 products by oneDNN instead of our own kernel. */
 };
 
 /** Runs `share` over items 0 … count − 1 in pieces of at most `piece` items, handed to the device's

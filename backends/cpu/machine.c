@@ -1,6 +1,7 @@
 #include "cpu/machine.h"
 
 #include "common/host_plugin.h"
+#include "cpu/onednn.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -8,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 /* The levels that this build has, best first; backends/cpu/meson.build compiles them. */
 static const ttm_cpu_kernels *const levels[] = {
@@ -107,6 +112,52 @@ int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels)
         host_log(TTM_LOG_WARNING, "TTM_CPU_PRODUCTS=%s is neither own nor blas; ignored", wanted);
     }
     return strcmp(kernels->level, "baseline") != 0;
+}
+
+/** Returns whether the processor multiplies bf16 matrices tile by tile (AMX), which oneDNN knows
+ * how to use. Whether the system lets it is the library's business. */
+static int has_bf16_tiles(void)
+{
+#if defined(__x86_64__)
+    unsigned eax;
+    unsigned ebx;
+    unsigned ecx;
+    unsigned edx;
+    const unsigned bf16_tiles = 1u << 22;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & bf16_tiles) != 0;
+#else
+    return 0;
+#endif
+}
+
+int ttm_cpu_prefers_onednn(void)
+{
+    const char *wanted = getenv("TTM_CPU_BF16_PRODUCTS");
+    int use = has_bf16_tiles();
+    if (wanted != NULL && *wanted != '\0') {
+        if (strcmp(wanted, "own") == 0 || strcmp(wanted, "onednn") == 0) {
+            use = strcmp(wanted, "onednn") == 0;
+        } else {
+            host_log(TTM_LOG_WARNING, "TTM_CPU_BF16_PRODUCTS=%s is neither own nor onednn; ignored",
+                     wanted);
+            wanted = NULL;
+        }
+    }
+#if defined(TTM_CPU_HAVE_ONEDNN)
+    if (!use || ttm_cpu_onednn_start()) {
+        return use;
+    }
+    host_log(TTM_LOG_WARNING, "oneDNN, for %s, can't be opened: bf16 products are our own",
+             wanted != NULL && *wanted != '\0' ? "which TTM_CPU_BF16_PRODUCTS asks"
+                                               : "this processor's AMX");
+#else
+    if (use) {
+        host_log(TTM_LOG_WARNING, "this build has no oneDNN, for %s: bf16 products are our own",
+                 wanted != NULL && *wanted != '\0' ? "which TTM_CPU_BF16_PRODUCTS asks"
+                                                   : "this processor's AMX");
+    }
+#endif
+    return 0;
 }
 
 int ttm_cpu_prefers_one_run(void)

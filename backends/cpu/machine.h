@@ -24,6 +24,10 @@ int ttm_cpu_pins_threads(void);
  * TTM_CPU_LEVEL names. */
 const ttm_cpu_kernels *ttm_cpu_choose_kernels(void);
 
+/** Returns whether large bf16 products go to oneDNN, which is open then: on processors with AMX, or
+ * as TTM_CPU_BF16_PRODUCTS says. */
+int ttm_cpu_prefers_onednn(void);
+
 /** Returns whether large products go to our own kernel rather than to the BLAS: by TTM_CPU_PRODUCTS
  * ("own" or "blas"), else where our kernel has vectors to work with. */
 int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels);

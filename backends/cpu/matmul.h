@@ -57,8 +57,9 @@ typedef struct matmul {
     int64_t packed_parts;
     float *partial; /**< [parts, rows, cols] sums of parts of the depth of a thin product. */
     size_t partial_floats;
-    int64_t parts; /**< Number of those; 0: the depth isn't cut. */
-    float *wide_a; /**< a [rows, depth] as floats, for a thin product. */
+    int64_t parts;                      /**< Number of those; 0: the depth isn't cut. */
+    struct ttm_cpu_matmul_codes *codes; /**< oneDNN's. */
+    float *wide_a;                      /**< a [rows, depth] as floats, for a thin product. */
     size_t wide_floats;
 } matmul;
 
@@ -119,6 +120,16 @@ void ttm_cpu_matmul_run_batch(matmul *job);
 /** Products with at most TTM_CPU_THIN_ROWS rows. */
 void ttm_cpu_matmul_plan_thin(matmul *job);
 void ttm_cpu_matmul_run_thin(matmul *job);
+
+/** bf16 products by oneDNN, where the device uses it. Returns whether the library has code for the
+ * shape; `end` gives that back. */
+int ttm_cpu_matmul_plan_onednn(matmul *job);
+void ttm_cpu_matmul_run_onednn(matmul *job);
+void ttm_cpu_matmul_end_onednn(matmul *job);
+
+/** Describes a block as our own kernel takes it, with the scratch of `thread`. */
+ttm_cpu_product ttm_cpu_matmul_describe(const matmul *job, const matrices *at,
+                                        const matmul_block *block, int thread);
 
 /** f32 products by the BLAS. */
 void ttm_cpu_matmul_plan_blas(matmul *job);

@@ -28,12 +28,12 @@
 /** Returns whether a thread needs a place for sums between the parts of the depth. */
 static int needs_sums(const matmul *job)
 {
-    return job->out.dtype != TTM_F32 && job->kernels->product_parts(job->depth) > 1;
+    return job->out.dtype != TTM_F32 && job->value_floats == 0 &&
+           job->kernels->product_parts(job->depth) > 1;
 }
 
-/** A block as our own kernel takes it. */
-static ttm_cpu_product describe(const matmul *job, const matrices *at, const matmul_block *block,
-                                int thread)
+ttm_cpu_product ttm_cpu_matmul_describe(const matmul *job, const matrices *at,
+                                        const matmul_block *block, int thread)
 {
     static const ttm_cpu_activation activations[] = {
         [TTM_ACTIVATION_NONE] = TTM_CPU_IDENTITY,
@@ -128,8 +128,12 @@ void ttm_cpu_matmul_plan_shared(matmul *job)
 {
     const int64_t parts = job->kernels->product_parts(job->depth);
     const int64_t deep = job->depth > 0 ? job->kernels->product_part_floats(job->depth) : 1;
-    const int64_t least_parts = needs_sums(job) ? parts : 1;
     const int64_t all = round_up(job->cols, TTM_CPU_COL_EDGE);
+    if (needs_sums(job) && deep * parts * all > PACKED_FLOATS) {
+        /* Too deep to be packed at once: sums wait beside out from section to section. */
+        job->value_floats = scratch_size(job->batch[0] * job->batch[1] * job->rows * job->cols);
+    }
+    const int64_t least_parts = needs_sums(job) ? parts : 1;
     int64_t most = PACKED_FLOATS / (deep * least_parts);
     most = most < TTM_CPU_COL_EDGE ? TTM_CPU_COL_EDGE : most;
     job->packed_cols = round_up(divide_up(all, divide_up(all, most)), TTM_CPU_COL_EDGE);
@@ -165,7 +169,7 @@ typedef struct section {
 
 static ttm_cpu_product describe_part(const section *part, const matmul_block *block, int thread)
 {
-    ttm_cpu_product product = describe(part->job, &part->at, block, thread);
+    ttm_cpu_product product = ttm_cpu_matmul_describe(part->job, &part->at, block, thread);
     product.packed_b = part->job->packed;
     product.packed_cols = part->job->packed_cols;
     product.packed_col = block->cols[0] - part->cols[0];
@@ -254,7 +258,7 @@ static void run_matrices(void *context, int64_t first, int64_t last, int thread)
     const matmul_block all = {{0, job->rows}, {0, job->cols}};
     for (int64_t batch = first; batch < last; batch++) {
         const matrices at = ttm_cpu_matmul_find(job, batch);
-        const ttm_cpu_product product = describe(job, &at, &all, thread);
+        const ttm_cpu_product product = ttm_cpu_matmul_describe(job, &at, &all, thread);
         job->kernels->product(&product);
     }
 }

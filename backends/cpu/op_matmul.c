@@ -5,6 +5,7 @@
 #include "cpu/matmul.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 
 static operand describe(const ttm_tensor *tensor)
 {
@@ -126,22 +127,42 @@ matrices ttm_cpu_matmul_find(const matmul *job, int64_t batch)
 /* ---- Planning ---- */
 
 typedef struct way {
-    void (*plan)(matmul *job);
+    void (*plan)(matmul *job); /**< NULL: planned when it is chosen. */
     void (*run)(matmul *job);
+    void (*end)(matmul *job); /**< Gives back what planning took; may be NULL. */
+    int sums_anywhere;        /**< Keeps sums in places of its own. */
 } way;
 
-static const way thin = {ttm_cpu_matmul_plan_thin, ttm_cpu_matmul_run_thin};
-static const way shared = {ttm_cpu_matmul_plan_shared, ttm_cpu_matmul_run_shared};
-static const way batch = {ttm_cpu_matmul_plan_batch, ttm_cpu_matmul_run_batch};
-static const way blas = {ttm_cpu_matmul_plan_blas, ttm_cpu_matmul_run_blas};
+static const way thin = {ttm_cpu_matmul_plan_thin, ttm_cpu_matmul_run_thin, NULL, 1};
+static const way shared = {ttm_cpu_matmul_plan_shared, ttm_cpu_matmul_run_shared, NULL, 0};
+static const way batch = {ttm_cpu_matmul_plan_batch, ttm_cpu_matmul_run_batch, NULL, 0};
+static const way blas = {ttm_cpu_matmul_plan_blas, ttm_cpu_matmul_run_blas, NULL, 0};
+#if defined(TTM_CPU_HAVE_ONEDNN)
+static const way onednn = {NULL, ttm_cpu_matmul_run_onednn, ttm_cpu_matmul_end_onednn, 1};
+#endif
 
-static const way *choose_way(const matmul *job)
+/** Multiply-accumulates from which oneDNN's calls are worth their while, and bf16 a warning. */
+#define LARGE_PRODUCT 0x1p22
+
+static double multiply_accumulates(const matmul *job)
+{
+    return (double)(job->batch[0] * job->batch[1]) * (double)job->rows * (double)job->cols *
+           (double)job->depth;
+}
+
+static const way *choose_way(matmul *job)
 {
     const int64_t batches = job->batch[0] * job->batch[1];
     const int is_f32 = job->a.dtype == TTM_F32;
     if (job->rows <= TTM_CPU_THIN_ROWS && !job->a.transposed && (is_f32 || batches == 1)) {
         return &thin;
     }
+#if defined(TTM_CPU_HAVE_ONEDNN)
+    if (!is_f32 && job->device->onednn_products && multiply_accumulates(job) >= LARGE_PRODUCT &&
+        ttm_cpu_matmul_plan_onednn(job)) {
+        return &onednn;
+    }
+#endif
     if (is_f32 && !job->device->own_products) {
         return &blas;
     }
@@ -164,11 +185,13 @@ static const way *plan_matmul(matmul *job, const ttm_backend_device *device, con
         return NULL;
     }
     const way *chosen = choose_way(job);
-    if (needs_value(job) && chosen != &thin) {
+    if (needs_value(job) && !chosen->sums_anywhere) {
         job->value_floats =
             scratch_size(extent(&op->tensors[TTM_MATMUL_OUT], 0, op->tensors[TTM_MATMUL_OUT].rank));
     }
-    chosen->plan(job);
+    if (chosen->plan != NULL) {
+        chosen->plan(job);
+    }
     return chosen;
 }
 
@@ -196,10 +219,39 @@ static size_t lay_out(matmul *job, float *base)
     return total;
 }
 
+static void end(matmul *job, const way *chosen)
+{
+    if (chosen->end != NULL) {
+        chosen->end(job);
+    }
+}
+
 static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
-    return plan_matmul(&job, device, op) != NULL ? lay_out(&job, NULL) * sizeof(float) : 0;
+    const way *chosen = plan_matmul(&job, device, op);
+    if (chosen == NULL) {
+        return 0;
+    }
+    const size_t bytes = lay_out(&job, NULL) * sizeof(float);
+    end(&job, chosen);
+    return bytes;
+}
+
+/** Warns once a process where fp32 would be faster, and not of products that take no time anyway.
+ */
+static void say_what_it_costs(const matmul *job)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (job->a.dtype == TTM_BF16 && !job->kernels->multiplies_pairs &&
+        !job->device->onednn_products && multiply_accumulates(job) >= LARGE_PRODUCT &&
+        !atomic_flag_test_and_set(&said)) {
+        host_log(TTM_LOG_WARNING,
+                 "this processor (or the level %s) has no bf16 instructions, so "
+                 "bf16 matrices are multiplied in fp32: bf16 saves memory here, "
+                 "but fp32 is faster",
+                 job->kernels->level);
+    }
 }
 
 static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
@@ -207,8 +259,10 @@ static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
     matmul job;
     const way *chosen = plan_matmul(&job, device, op);
     if (chosen != NULL) {
+        say_what_it_costs(&job);
         lay_out(&job, floats(&op->workspace));
         chosen->run(&job);
+        end(&job, chosen);
     }
 }
 

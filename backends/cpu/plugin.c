@@ -69,6 +69,7 @@ static ttm_status device_open(ttm_backend_device **device, int32_t index)
     opened->threads = threads;
     opened->one_run = ttm_cpu_prefers_one_run();
     opened->own_products = ttm_cpu_prefers_own_products(opened->kernels);
+    opened->onednn_products = ttm_cpu_prefers_onednn();
     ttm_cpu_blas_start();
     *device = opened;
     return TTM_OK;

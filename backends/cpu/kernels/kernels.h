@@ -184,6 +184,7 @@ typedef struct ttm_cpu_product {
 typedef struct ttm_cpu_kernels {
     const char *level;                  /**< "baseline", "avx2", "avx512", "avx512_bf16". */
     const struct ttm_cpu_kernels *bf16; /**< The same kernels for bf16 elements. */
+    int multiplies_pairs;               /**< bf16 products without becoming floats first. */
 
     /* elementwise.c */
     void (*add)(void *out, const void *a, float alpha, const void *b, float beta, size_t count);
@@ -226,6 +227,9 @@ typedef struct ttm_cpu_kernels {
 
     /* product.c */
     void (*product)(const ttm_cpu_product *job);
+    /** Makes out of sums that somebody else has left in partial, which isn't out; a and b aren't
+     * looked at. */
+    void (*product_finish)(const ttm_cpu_product *job);
     /** Returns the floats of scratch that `product` needs for as many columns and such a depth. */
     size_t (*product_scratch)(int64_t cols, int64_t depth);
     /** Returns in how many parts `product` does such a depth. */

@@ -28,6 +28,7 @@
 
 #define PRODUCT_KERNELS(NAME)                                                             \
     void NAME(product)(const ttm_cpu_product *job);                                       \
+    void NAME(product_finish)(const ttm_cpu_product *job);                                \
     size_t NAME(product_scratch)(int64_t cols, int64_t depth);                            \
     int64_t NAME(product_parts)(int64_t depth);                                           \
     int64_t NAME(product_part_floats)(int64_t depth);                                     \

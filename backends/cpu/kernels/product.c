@@ -17,6 +17,13 @@
 #include "cpu/kernels/product_finish.h"
 #include "cpu/kernels/product_pack.h"
 
+/* Stores past the caches are seen by whoever this thread tells next. */
+#if defined(__SSE__)
+#define FENCE_STREAMED_STORES() _mm_sfence()
+#else
+#define FENCE_STREAMED_STORES() (void)0
+#endif
+
 /** How far ahead of their use strips come from L2, in words of the depth. */
 #define STEPS_AHEAD 16
 
@@ -183,6 +190,12 @@ static ptrdiff_t columns_in_one_go(const ttm_cpu_product *job)
     return (job->cols + STRIP * blocks - 1) / (STRIP * blocks) * STRIP;
 }
 
+void PRODUCT(product_finish)(const ttm_cpu_product *job)
+{
+    finish_all(job);
+    FENCE_STREAMED_STORES();
+}
+
 void PRODUCT(product)(const ttm_cpu_product *job)
 {
     const ptrdiff_t step = columns_in_one_go(job);
@@ -197,7 +210,5 @@ void PRODUCT(product)(const ttm_cpu_product *job)
             multiply_block(job, &at);
         }
     }
-#if defined(__SSE__)
-    _mm_sfence(); /* stores past the caches are seen by whoever this thread tells next */
-#endif
+    FENCE_STREAMED_STORES();
 }

@@ -129,6 +129,18 @@ static void keep_registers(const ttm_cpu_product *job, const float *sums, place 
     }
 }
 
+/** Finishes sums that lie in partial, all rows and columns. */
+static void finish_all(const ttm_cpu_product *job)
+{
+    for (ptrdiff_t row = 0; row < job->rows; row++) {
+        for (ptrdiff_t col = 0; col < job->cols; col += LANES) {
+            const size_t count = (size_t)smaller(LANES, job->cols - col);
+            const vector sum = load_some(job->partial + row * job->partial_row + col, count);
+            finish_vector(job, sum * job->alpha, row, col, count);
+        }
+    }
+}
+
 ALWAYS_INLINE void prefetch_row(const ttm_cpu_product *job, const void *base, ptrdiff_t index,
                                 ptrdiff_t cols)
 {
