@@ -1,10 +1,11 @@
 """Whole training steps (forward, backward, clipping, AdamW) of GPT-2 small in PyTorch on the CPU: what libttm is compared with.
 
-    python3 bench/gpt2_pytorch.py --model dense|ttm64|ttm64-autograd [--compile] [--batch 4] [--seq 512] [--steps 4]
+    python3 bench/gpt2_pytorch.py --model dense|ttm64|ttm64-autograd [--compile] [--bf16] [--batch 4] [--seq 512] [--steps 4]
+    python3 bench/gpt2_pytorch.py --generate 100 [--bf16]
 
 ttm64 computes y = x·W through a function with its own backward, which saves only x and the cores and rebuilds W, as the authors of
 TTM layers do; ttm64-autograd leaves everything to autograd. Prints one line of JSON: tokens per second of every step and their
-median, and the peak memory of the process. Random tokens; needs torch only.
+median, and the peak memory of the process. --generate decodes so many tokens of one sequence with a cache of keys and values instead. Random tokens; needs torch only.
 """
 import argparse
 import json
@@ -78,6 +79,14 @@ class Block(nn.Module):
         self.c_attn, self.c_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.fc, self.proj = mlp_linear(kind, width, 4 * width), mlp_linear(kind, 4 * width, width)
 
+    def decode(self, x, cache, position):
+        """One token more: x [1, 1, width], cache [2, heads, context, head size]."""
+        q, k, v = (part.view(1, 1, self.heads, -1).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).split(x.shape[2], dim=2))
+        cache[0, :, position], cache[1, :, position] = k[0, :, 0], v[0, :, 0]
+        seen = cache[:, None, :, :position + 1]
+        x = x + self.c_proj(F.scaled_dot_product_attention(q, seen[0], seen[1]).transpose(1, 2).reshape(x.shape))
+        return x + self.proj(F.gelu(self.fc(self.ln_2(x)), approximate="tanh"))
+
     def forward(self, x):
         batch, seq, width = x.shape
         q, k, v = (part.view(batch, seq, self.heads, -1).transpose(1, 2)
@@ -103,6 +112,28 @@ class GPT2(nn.Module):
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1))
 
 
+def generate(options):
+    """Tokens per second of greedy decoding at batch 1, the first ten tokens left out."""
+    model = GPT2("dense").to(torch.bfloat16 if options.bf16 else torch.float32).eval()
+
+    def next_token(token, position, caches):
+        x = (model.wte(token) + model.wpe(position))[None]
+        for block, cache in zip(model.blocks, caches):
+            x = block.decode(x, cache, int(position))
+        return (model.ln_f(x)[0] @ model.wte.weight.T).argmax(dim=1)
+
+    times = []
+    with torch.inference_mode():
+        caches = [torch.zeros(2, 12, 1024, 64, dtype=model.wte.weight.dtype) for _ in model.blocks]
+        token = torch.tensor([818])
+        for position in range(options.generate + 10):
+            start = time.perf_counter()
+            token = next_token(token, torch.tensor([position]), caches)
+            times.append(time.perf_counter() - start)
+    print(json.dumps({"program": "pytorch " + torch.__version__, "model": "generate", "compile": False, "bf16": options.bf16,
+                      "tokens_per_second": 1 / statistics.median(times[10:])}))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", choices=["dense", "ttm64", "ttm64-autograd"], default="dense")
@@ -111,8 +142,12 @@ def main():
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seq", type=int, default=512)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--generate", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(0)
+    if options.generate:
+        generate(options)
+        return
     model = GPT2(options.model)
     parameters = sum(p.numel() for p in model.parameters())
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)

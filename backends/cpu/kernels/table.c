@@ -8,7 +8,7 @@
 
 #define LEVEL_TABLE(NAME, PRODUCT_NAME, LEVEL, BF16, PAIRS)                                 \
     {                                                                                       \
-        .level = LEVEL, .bf16 = BF16, .multiplies_pairs = PAIRS, .add = NAME(add),          \
+        .level = (LEVEL), .bf16 = (BF16), .multiplies_pairs = (PAIRS), .add = NAME(add),    \
         .gelu = NAME(gelu), .gelu_backward = NAME(gelu_backward), .dropout = NAME(dropout), \
         .adamw = KERNEL(adamw), .adamw_bf16 = KERNEL(adamw_bf16),                           \
         .f32_to_bf16 = KERNEL(f32_to_bf16), .bf16_to_f32 = KERNEL(bf16_to_f32),             \
