@@ -1,6 +1,8 @@
 /* Opening devices, choosing the shape of kernels, and device memory. */
 #include "opencl/device.h"
 
+#include "opencl/matrix_units.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +176,10 @@ ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
         status = opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device");
         goto fail;
     }
+    status = opencl_units_open(&made->units, made, index);
+    if (status != TTM_OK) {
+        goto fail;
+    }
     opencl_log(TTM_LOG_DEBUG, "opencl: %s opened: %s kernels, group %u, vector %u, products by %s",
                description->name, made->tuning.is_cpu ? "cpu" : "gpu", made->tuning.group,
                made->tuning.vector,
@@ -191,6 +197,7 @@ void opencl_device_close(ttm_backend_device *device)
     if (device == NULL) {
         return;
     }
+    opencl_units_close(device->units);
     opencl_programs_free(device->programs);
     if (device->queue != NULL) {
         clReleaseCommandQueue(device->queue);
@@ -203,8 +210,7 @@ void opencl_device_close(ttm_backend_device *device)
 
 /* ---- Memory ---- */
 
-/* libttm says before it what was asked of which device, how much is in use, and of how much. */
-static ttm_status fail_allocation(const ttm_backend_device *device, cl_int error)
+static ttm_status fail_allocation(const ttm_backend_device *device, size_t bytes, cl_int error)
 {
     const opencl_description *description = device->description;
     const uint64_t used = atomic_load(&device->allocated_bytes);
@@ -214,9 +220,12 @@ static ttm_status fail_allocation(const ttm_backend_device *device, cl_int error
         left = total > used ? total - used : 0;
     }
     return opencl_fail(TTM_ERROR_OUT_OF_MEMORY,
-                       "%s (%d), with about %llu bytes free; use a smaller batch, a shorter "
-                       "sequence or a smaller model",
-                       opencl_error_name(error), (int)error, (unsigned long long)left);
+                       "can't allocate %zu bytes on %s: %s (%d); about %llu of its %llu bytes are "
+                       "free, libttm holds %llu; use a smaller batch, a shorter sequence or a "
+                       "smaller model",
+                       bytes, description->name, opencl_error_name(error), (int)error,
+                       (unsigned long long)left, (unsigned long long)total,
+                       (unsigned long long)used);
 }
 
 /* Drivers allocate on first use, when nobody can be told any more. Writing a byte makes them do it
@@ -236,14 +245,15 @@ ttm_status opencl_memory_alloc(ttm_memory **memory, ttm_backend_device *device, 
     const uint64_t used = atomic_load(&device->allocated_bytes);
     if (bytes > description->limits.allocation_bytes) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY,
-                           "a single allocation may have %llu bytes there "
-                           "(CL_DEVICE_MAX_MEM_ALLOC_SIZE); use a smaller batch, a shorter "
-                           "sequence or a smaller model",
+                           "can't allocate %zu bytes on %s: a single allocation may have %llu "
+                           "bytes there (CL_DEVICE_MAX_MEM_ALLOC_SIZE); use a smaller batch, a "
+                           "shorter sequence or a smaller model",
+                           bytes, description->name,
                            (unsigned long long)description->limits.allocation_bytes);
     }
     if (used > description->limits.memory_bytes ||
         bytes > description->limits.memory_bytes - used) {
-        return fail_allocation(device, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+        return fail_allocation(device, bytes, CL_MEM_OBJECT_ALLOCATION_FAILURE);
     }
     ttm_memory *made = malloc(sizeof *made);
     if (made == NULL) {
@@ -260,7 +270,7 @@ ttm_status opencl_memory_alloc(ttm_memory **memory, ttm_backend_device *device, 
     }
     if (error != CL_SUCCESS) {
         free(made);
-        return fail_allocation(device, error);
+        return fail_allocation(device, bytes, error);
     }
     atomic_fetch_add(&device->allocated_bytes, bytes);
     *memory = made;

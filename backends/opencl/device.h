@@ -24,12 +24,16 @@ typedef struct opencl_tuning {
     opencl_clblast_use clblast;
 } opencl_tuning;
 
+/** A device's matrix units; see matrix_units.h. */
+typedef struct opencl_units opencl_units;
+
 struct ttm_backend_device {
     const opencl_description *description;
     cl_context context;
     cl_command_queue queue; /**< For questions to CLBlast and for clearing new memory. */
     opencl_tuning tuning;
     opencl_programs *programs;
+    opencl_units *units;
     atomic_size_t allocated_bytes;
 };
 

@@ -1,6 +1,8 @@
 /* Which kernel a product goes to, and its launch. */
 #include "opencl/product.h"
 
+#include "opencl/matrix_units.h"
+
 enum { FLAG_BETA = 1, FLAG_BIAS = 2, FLAG_RESIDUAL = 4, FLAG_PRE = 8, MOST_THIN_ROWS = 8 };
 
 static int64_t rows_of(const opencl_product *product)
@@ -173,6 +175,10 @@ ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *
     const opencl_clblast_use clblast = stream->device->tuning.clblast;
     if (is_thin(product) && clblast != OPENCL_CLBLAST_ALWAYS) {
         return run_thin(stream, product);
+    }
+    const ttm_status unit_status = opencl_product_by_matrix_units(&done, stream, product);
+    if (unit_status != TTM_OK || done) {
+        return unit_status;
     }
     if (clblast != OPENCL_CLBLAST_NEVER) {
         const ttm_status status = opencl_product_by_clblast(&done, stream, product);

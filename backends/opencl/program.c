@@ -2,6 +2,7 @@
 #include "opencl/program.h"
 
 #include "opencl/kernel_sources.h"
+#include "opencl/matrix_units_retarget.h"
 #include "opencl/program_cache.h"
 
 #include <pthread.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_PARTS = 6, OPTIONS_BYTES = 1024 };
+enum { MAX_PARTS = 8, OPTIONS_BYTES = 1024 };
 
 /* The sources of each family: what it needs first, itself last. */
 static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
@@ -34,6 +35,12 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_CROSS_ENTROPY] = PARTS("types.cl", "group_reduce.cl", "cross_entropy.cl"),
     [OPENCL_EMBEDDING] = PARTS("types.cl", "embedding.cl"),
     [OPENCL_ADAMW] = PARTS("types.cl", "adamw.cl"),
+    [OPENCL_MATRIX_UNITS_MMA] =
+        PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
+              "matrix_units_ptx.cl", "matrix_units_mma.cl", "matmul_matrix_units.cl"),
+    [OPENCL_MATRIX_UNITS_WGMMA] =
+        PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
+              "matrix_units_ptx.cl", "matrix_units_wgmma.cl", "matmul_matrix_units.cl"),
 #undef PARTS
 };
 
@@ -117,6 +124,17 @@ static opencl_cache_key make_key(const opencl_programs *programs, const char *co
     return key;
 }
 
+opencl_cache_key opencl_programs_key(const opencl_programs *programs, opencl_family family,
+                                     const char *options)
+{
+    const char *sources[MAX_PARTS];
+    const cl_uint count = collect_sources(sources, family);
+    const char *more = getenv("TTM_OPENCL_OPTIONS");
+    opencl_cache_key key = make_key(programs, sources, count, options);
+    opencl_cache_key_add(&key, more != NULL ? more : "");
+    return key;
+}
+
 static ttm_status fail_build(const opencl_programs *programs, cl_program program,
                              opencl_family family, const char *options, cl_int error)
 {
@@ -173,18 +191,30 @@ static cl_program build_from_cache(const opencl_programs *programs, const opencl
     return NULL;
 }
 
+/* The program's binary; NULL when the driver has none to give. The caller frees it. */
+static unsigned char *read_binary(size_t *bytes, cl_program program)
+{
+    *bytes = 0;
+    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof *bytes, bytes, NULL) !=
+            CL_SUCCESS ||
+        *bytes == 0) {
+        return NULL;
+    }
+    unsigned char *binary = malloc(*bytes);
+    unsigned char *binaries[1] = {binary};
+    if (binary != NULL && clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binaries, binaries,
+                                           NULL) != CL_SUCCESS) {
+        free(binary);
+        return NULL;
+    }
+    return binary;
+}
+
 static void write_to_cache(const opencl_cache_key *key, cl_program program)
 {
     size_t bytes = 0;
-    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof bytes, &bytes, NULL) !=
-            CL_SUCCESS ||
-        bytes == 0) {
-        return;
-    }
-    unsigned char *binary = malloc(bytes);
-    unsigned char *binaries[1] = {binary};
-    if (binary != NULL && clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binaries, binaries,
-                                           NULL) == CL_SUCCESS) {
+    unsigned char *binary = read_binary(&bytes, program);
+    if (binary != NULL) {
         opencl_cache_write(key, binary, bytes);
     }
     free(binary);
@@ -205,6 +235,51 @@ static ttm_status build_from_source(cl_program *program, const opencl_programs *
         const ttm_status status = fail_build(programs, made, family, options, error);
         clReleaseProgram(made);
         return status;
+    }
+    *program = made;
+    return TTM_OK;
+}
+
+/* Whether the program has instructions that its compiler doesn't know, as marked comments: those of
+ * Hopper's wgmma, but not their emulation. */
+static int has_marked_instructions(opencl_family family, const char *options)
+{
+    return family == OPENCL_MATRIX_UNITS_WGMMA && strstr(options, "-DEMULATED=0") != NULL;
+}
+
+/* Replaces *program by one from its own PTX, retargeted. */
+static ttm_status build_retargeted(cl_program *program, const opencl_programs *programs,
+                                   opencl_family family, const char *options)
+{
+    size_t bytes = 0;
+    size_t new_bytes = 0;
+    char *ptx = NULL;
+    unsigned char *binary = read_binary(&bytes, *program);
+    if (binary != NULL) {
+        ptx = opencl_ptx_retarget(&new_bytes, (const char *)binary, bytes);
+    }
+    free(binary);
+    clReleaseProgram(*program);
+    *program = NULL;
+    if (ptx == NULL) {
+        return opencl_fail(TTM_ERROR_DEVICE,
+                           "can't build %s for %s: its driver gives no PTX for sm_90",
+                           opencl_family_file(family), programs->description->name);
+    }
+    cl_int error = CL_SUCCESS;
+    cl_int status = CL_SUCCESS;
+    const unsigned char *binaries[1] = {(const unsigned char *)ptx};
+    cl_program made = clCreateProgramWithBinary(programs->context, 1, &programs->description->id,
+                                                &new_bytes, binaries, &status, &error);
+    free(ptx);
+    if (made == NULL) {
+        return opencl_fail_call(error, programs->description->name, "make a program from PTX");
+    }
+    error = clBuildProgram(made, 1, &programs->description->id, "", NULL, NULL);
+    if (error != CL_SUCCESS) {
+        const ttm_status failed = fail_build(programs, made, family, options, error);
+        clReleaseProgram(made);
+        return failed;
     }
     *program = made;
     return TTM_OK;
@@ -239,8 +314,10 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
     *program = keeps ? build_from_cache(programs, &key, options) : NULL;
     const int cached = *program != NULL;
     if (!cached) {
-        const ttm_status status =
-            build_from_source(program, programs, family, sources, count, options);
+        ttm_status status = build_from_source(program, programs, family, sources, count, options);
+        if (status == TTM_OK && has_marked_instructions(family, options)) {
+            status = build_retargeted(program, programs, family, options);
+        }
         if (status != TTM_OK) {
             return status;
         }

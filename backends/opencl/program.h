@@ -3,6 +3,7 @@
 #define TTM_OPENCL_PROGRAM_H
 
 #include "opencl/platforms.h"
+#include "opencl/program_cache.h"
 
 /** One source file of kernels_cl. */
 typedef enum opencl_family {
@@ -20,6 +21,8 @@ typedef enum opencl_family {
     OPENCL_CROSS_ENTROPY,
     OPENCL_EMBEDDING,
     OPENCL_ADAMW,
+    OPENCL_MATRIX_UNITS_MMA,
+    OPENCL_MATRIX_UNITS_WGMMA,
     OPENCL_FAMILY_COUNT
 } opencl_family;
 
@@ -37,6 +40,10 @@ void opencl_programs_free(opencl_programs *programs);
  * log. */
 ttm_status opencl_programs_get(cl_program *program, opencl_programs *programs, opencl_family family,
                                const char *kernel_options);
+
+/** Returns the key of a program on disk: source, options, device and driver. */
+opencl_cache_key opencl_programs_key(const opencl_programs *programs, opencl_family family,
+                                     const char *options);
 
 /** Returns the family's source file, such as "attention.cl". */
 const char *opencl_family_file(opencl_family family);

@@ -1,0 +1,57 @@
+/* Products on a GPU's matrix units: which unit a device has, the variants of the kernel, and which
+ * one a product takes.
+ *
+ * A kernel is used only after it has been proven on this device and driver (matrix_units_probe.h).
+ */
+#ifndef TTM_OPENCL_MATRIX_UNITS_H
+#define TTM_OPENCL_MATRIX_UNITS_H
+
+#include "opencl/product.h"
+
+/** Kinds of units. */
+typedef enum opencl_unit {
+    OPENCL_UNIT_NONE,
+    OPENCL_UNIT_MMA,  /**< mma.sync: NVIDIA, compute capability 8.0 and later. */
+    OPENCL_UNIT_WGMMA /**< wgmma: NVIDIA, compute capability 9.0. */
+} opencl_unit;
+
+/** A shape of the kernel: the macros of kernels_cl/matrix_units.cl. */
+typedef struct opencl_unit_variant {
+    opencl_unit unit;
+    int parts; /**< 1: bf16 operands; 3: f32 operands, split. */
+    int tile_rows;
+    int tile_cols;
+    int tile_depth;
+    int warp_rows;
+    int warp_cols;
+    int stages;
+} opencl_unit_variant;
+
+enum { OPENCL_UNIT_OPTIONS_BYTES = 320 };
+
+/** All variants; *count says how many. */
+const opencl_unit_variant *opencl_unit_variants(int *count);
+
+/** Returns whether the kernel works in this shape: divisors, work-items, 48 KiB of local memory. */
+int opencl_unit_variant_is_valid(const opencl_unit_variant *variant);
+
+/** Returns the work-items of a group. */
+int opencl_unit_variant_items(const opencl_unit_variant *variant);
+
+/** Returns the bytes of local memory of a group. */
+int opencl_unit_variant_bytes(const opencl_unit_variant *variant);
+
+/** Chooses the unit of a device that is being opened, from its compute capability and
+ * TTM_OPENCL_MATRIX_UNITS. TTM_ERROR_ARGUMENT for a value that isn't one. */
+ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *device,
+                             int32_t device_index);
+
+/** Frees it; NULL is allowed. */
+void opencl_units_close(opencl_units *units);
+
+/** Queues the product on matrix units where the device has any that take it and are proven; *done
+ * says whether. */
+ttm_status opencl_product_by_matrix_units(int *done, ttm_backend_stream *stream,
+                                          const opencl_product *product);
+
+#endif

@@ -1,0 +1,44 @@
+/* The proof that a kernel on matrix units must give before it is used: a child process
+ * (ttm-opencl-probe) runs it on this device and compares it with the reference backend. A fault on
+ * a GPU can end a process or spoil its context; in a child it costs nothing.
+ *
+ * A verdict is kept beside the cached programs, for this device, driver, source and build options;
+ * a failure is kept for the unit as a whole. */
+#ifndef TTM_OPENCL_MATRIX_UNITS_PROBE_H
+#define TTM_OPENCL_MATRIX_UNITS_PROBE_H
+
+#include "opencl/program_cache.h"
+
+#include <stdint.h>
+#include <ttm/types.h>
+
+/** What a child is asked to try: macros of kernels_cl/matrix_units.cl. */
+typedef struct opencl_probe_request {
+    int32_t device_index;
+    char unit[40]; /**< The value of TTM_OPENCL_MATRIX_UNITS for the child: "mma:0". */
+    ttm_dtype data;
+    ttm_dtype result;
+    int a_runs;
+    int b_runs;
+    int a_access;
+    int b_access;
+} opencl_probe_request;
+
+/** How it went. */
+typedef enum opencl_verdict {
+    OPENCL_VERDICT_UNKNOWN,
+    OPENCL_VERDICT_PASSED,
+    OPENCL_VERDICT_FAILED
+} opencl_verdict;
+
+/** Runs the child. `reason` receives what went wrong. Waits TTM_OPENCL_PROBE_SECONDS, else 60. */
+opencl_verdict opencl_probe_run(char *reason, size_t reason_bytes,
+                                const opencl_probe_request *request);
+
+/** Returns the kept verdict. */
+opencl_verdict opencl_verdict_read(const opencl_cache_key *key);
+
+/** Keeps a verdict. */
+void opencl_verdict_write(const opencl_cache_key *key, opencl_verdict verdict);
+
+#endif

@@ -1,0 +1,71 @@
+/* The table of variants, and what a variant must fulfil. */
+#include "opencl/matrix_units.h"
+
+enum { LANES = 32, MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 512 };
+
+/* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages. Of those for a unit and its
+ * parts the first is taken where several cost the same. */
+static const opencl_unit_variant variants[] = {
+    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3},
+    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2},
+    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2},
+    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2},
+    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3},
+};
+
+const opencl_unit_variant *opencl_unit_variants(int *count)
+{
+    *count = (int)(sizeof variants / sizeof variants[0]);
+    return variants;
+}
+
+int opencl_unit_variant_items(const opencl_unit_variant *variant)
+{
+    return variant->tile_rows / variant->warp_rows * (variant->tile_cols / variant->warp_cols) *
+           LANES;
+}
+
+int opencl_unit_variant_bytes(const opencl_unit_variant *variant)
+{
+    const int slices = variant->stages * variant->parts *
+                       (variant->tile_rows + variant->tile_cols) * variant->tile_depth * 2;
+    const int segment = variant->warp_cols < 64 ? variant->warp_cols : 64;
+    const int scratch = opencl_unit_variant_items(variant) / LANES * 16 * (segment + 8) * 4;
+    return slices > scratch ? slices : scratch;
+}
+
+static int divides(int part, int whole)
+{
+    return part > 0 && whole > 0 && whole % part == 0;
+}
+
+int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
+{
+    const int depth = variant->tile_depth;
+    if (!divides(variant->warp_rows, variant->tile_rows) ||
+        !divides(variant->warp_cols, variant->tile_cols) || !divides(16, variant->warp_rows) ||
+        !divides(16, variant->warp_cols) || (depth != 16 && depth != 32 && depth != 64) ||
+        variant->stages < 2 || (variant->parts != 1 && variant->parts != 3)) {
+        return 0;
+    }
+    /* Blocks of 64 lines, and segments of the epilogue. */
+    const int is_blocked = (variant->tile_rows == 32 || divides(64, variant->tile_rows)) &&
+                           (variant->tile_cols == 32 || divides(64, variant->tile_cols)) &&
+                           (variant->warp_cols < 64 || divides(64, variant->warp_cols));
+    const int items = opencl_unit_variant_items(variant);
+    const int is_shared_evenly = divides(items, variant->tile_rows * depth / 8) &&
+                                 divides(items, variant->tile_cols * depth / 8);
+    const int is_wide =
+        variant->unit != OPENCL_UNIT_WGMMA ||
+        (variant->warp_rows == 16 && variant->warp_cols == variant->tile_cols &&
+         divides(64, variant->tile_rows) &&
+         (variant->tile_cols == 64 || variant->tile_cols == 128 || variant->tile_cols == 192) &&
+         variant->parts == 1);
+    return is_blocked && is_shared_evenly && is_wide && items <= MOST_ITEMS &&
+           opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
+}

@@ -1,0 +1,272 @@
+/* MATMUL on matrix units: tiles of out, slices of a and b in local memory that arrive while others are multiplied.
+ *
+ * Shapes: product.cl, any strides and sizes. Launch: groups of ITEMS; global (tiles·ITEMS, 1, batches), tiles in rows of
+ * GROUPED_ROWS tiles, so that groups that run together read the same slices from L2.
+ * Macros: matrix_units.cl. Local memory: MEMORY_BYTES, at most 48 KiB. Bound by the units for a depth of some thousand, by
+ * writing out for less.
+ *
+ * Step t of the loop multiplies slice t and begins to fetch slice t + STAGES - 1 into the place of slice t - 1, which
+ * everybody has left at the step's barrier. Elements outside of the operands are 0. */
+
+#define GROUPED_ROWS 8
+
+#define CHUNKS(lines) ((lines) * TILE_DEPTH / 8)
+#define CHUNKS_OF_ITEM(lines) (CHUNKS(lines) / ITEMS)
+
+/* A chunk that is on its way through registers. */
+#if PARTS == 1
+typedef ushort8 raw_chunk;
+#define ZERO_CHUNK ((ushort8)(0))
+#else
+typedef float8 raw_chunk;
+#define ZERO_CHUNK ((float8)(0.0f))
+#endif
+
+/* `count` of 8 elements that are `stride` apart; the others are 0. */
+INLINE raw_chunk read_elements(__global const data_t *from, long stride, int count)
+{
+    data_t elements[8];
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        elements[i] = i < count ? from[i * stride] : (data_t)0;
+    }
+    return vload8(0, elements);
+}
+
+INLINE raw_chunk read_chunk(__global const data_t *from, int count)
+{
+    return count == 8 ? *(__global const raw_chunk *)from : read_elements(from, 1, count);
+}
+
+#if PARTS == 3
+/* The next bf16 part of `rest`, which loses it: rounded to nearest, so that the three parts of an f32 are all of it. What would
+ * round to infinity is cut off; infinities and NaN are all in their first part. */
+INLINE ushort8 take_part(float8 *rest)
+{
+    const uint8 bits = as_uint8(*rest);
+    const uint8 rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const uint8 cut = bits >> 16;
+    const int8 special = (bits & 0x7f800000u) == 0x7f800000u;
+    const uint8 quiet = cut | select((uint8)(0u), (uint8)(0x40u), (bits & 0x7fffffffu) > 0x7f800000u);
+    const uint8 part = select(select(rounded, cut, (rounded & 0x7f80u) == 0x7f80u), quiet, special);
+    *rest = select(*rest - as_float8(part << 16), (float8)(0.0f), special);
+    return convert_ushort8(part);
+}
+#endif
+
+INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAMETERS)
+{
+#if PARTS == 1
+    STORE_CHUNK(target, chunk);
+#else
+    float8 rest = chunk;
+    UNROLL
+    for (int part = 0; part < 3; part++) {
+        const ushort8 taken = take_part(&rest);
+        STORE_CHUNK(target + part * part_bytes, taken);
+    }
+#endif
+}
+
+/* Where the item's chunk number i of an operand's slice from depth `start` on comes from (`from`, and how many of its
+ * elements exist, `count`) and goes to (`place`). x: the operand at the tile's first line; left: its lines from there on. What
+ * doesn't exist is replaced by an address that does, aligned alike. */
+#define FIND_CHUNK(RUNS, LINES, i, x, line_stride, k_stride, left, start)                     \
+    const int number = item + (i)*ITEMS;                                                      \
+    const int chunk = RUNS == 0 ? number % (TILE_DEPTH / 8) : number % ((LINES) / 8);         \
+    const int other = RUNS == 0 ? number / (TILE_DEPTH / 8) : number / ((LINES) / 8);         \
+    const int place = RUNS == 0 ? PLACE_ALONG_DEPTH(other, chunk)                             \
+                                : PLACE_ALONG_LINES(other, chunk, LINES);                     \
+    const long line = RUNS == 0 ? min((long)other, (left)-1) : min((long)chunk, ((left)-1) / 8) * 8; \
+    const long k = (start) + (RUNS == 0 ? chunk * 8 : other);                                 \
+    const long there = RUNS == 0 ? depth - k : (k < depth ? (left)-chunk * 8 : 0);            \
+    const int count = (int)clamp(there, 0L, 8L);                                              \
+    const long last_k = RUNS == 0 ? (depth - 1) / 8 * 8 : depth - 1;                          \
+    __global const data_t *from = (x) + line * (line_stride) + min(k, last_k) * (k_stride);
+
+/* Begins to fetch a slice: copies that need no registers, or reads into `raw`. */
+#define FETCH(RUNS, ACCESS, LINES, raw, x, line_stride, k_stride, left, start, target)      \
+    UNROLL                                                                                  \
+    for (int i = 0; i < CHUNKS_OF_ITEM(LINES); i++) {                                       \
+        FIND_CHUNK(RUNS, LINES, i, x, line_stride, k_stride, left, start)                   \
+        if (ACCESS == 2) {                                                                  \
+            COPY_CHUNK((target) + place, from, count * 2);                                  \
+        } else if (ACCESS == 1) {                                                           \
+            raw[i] = read_chunk(from, count);                                               \
+        } else {                                                                            \
+            raw[i] = read_elements(from, RUNS == 0 ? (k_stride) : (line_stride), count);    \
+        }                                                                                   \
+    }
+
+/* Puts what FETCH has read into local memory. */
+#define PUT(RUNS, ACCESS, LINES, raw, target)                                                          \
+    if (ACCESS != 2) {                                                                                 \
+        UNROLL                                                                                         \
+        for (int i = 0; i < CHUNKS_OF_ITEM(LINES); i++) {                                              \
+            const int number = item + i * ITEMS;                                                       \
+            const int place =                                                                          \
+                RUNS == 0 ? PLACE_ALONG_DEPTH(number / (TILE_DEPTH / 8), number % (TILE_DEPTH / 8))    \
+                          : PLACE_ALONG_LINES(number / ((LINES) / 8), number % ((LINES) / 8), LINES);  \
+            store_chunk((target) + place, (LINES)*TILE_DEPTH * 2, raw[i] UNIT_ARGUMENTS);              \
+        }                                                                                              \
+    }
+
+#define FETCH_BOTH(start, target)                                                                      \
+    FETCH(A_RUNS, A_ACCESS, TILE_ROWS, raw_a, a, strides.s0, strides.s1, rows_left, start, target)     \
+    FETCH(B_RUNS, B_ACCESS, TILE_COLS, raw_b, b, strides.s3, strides.s2, cols_left, start,             \
+          (target) + PARTS * A_BYTES)
+
+#define PUT_BOTH(target)                                   \
+    PUT(A_RUNS, A_ACCESS, TILE_ROWS, raw_a, target)        \
+    PUT(B_RUNS, B_ACCESS, TILE_COLS, raw_b, (target) + PARTS * A_BYTES)
+
+/* ---- Epilogue: four neighbours of out at once, in one access where their address allows it ---- */
+
+typedef float4 four_1;
+typedef ushort4 four_2;
+typedef PASTE(four_, RESULT) result_x4;
+
+#define IS_ALIGNED(p) (((ulong)(p) & (4 * sizeof(result_t) - 1)) == 0)
+
+INLINE fvec load_four(__global const result_t *from, long stride, long count)
+{
+    if (stride == 1 && count >= 4 && IS_ALIGNED(from)) {
+        return PASTE(DECODE_, RESULT)(*(__global const result_x4 *)from);
+    }
+    return load_result(from, stride, count, 0.0f);
+}
+
+INLINE void store_four(__global result_t *to, long stride, long count, fvec value)
+{
+    if (stride == 1 && count >= 4 && IS_ALIGNED(to)) {
+        *(__global result_x4 *)to = PASTE(ENCODE_, RESULT)(value);
+    } else {
+        store_result(to, stride, count, value);
+    }
+}
+
+INLINE void finish_four(__global result_t *out, long out_stride, __global const result_t *bias, long bias_stride,
+                        __global const result_t *residual, long residual_stride, __global result_t *pre,
+                        long pre_stride, long count, fvec sum, float alpha, int flags, int activation)
+{
+    fvec value = alpha * sum;
+    if ((flags & FLAG_BETA) != 0) {
+        value += load_four(out, out_stride, count);
+    }
+    if ((flags & FLAG_BIAS) != 0) {
+        value += load_four(bias, bias_stride, count);
+    }
+    if (activation == 1) {
+        if ((flags & FLAG_PRE) != 0) {
+            store_four(pre, pre_stride, count, value);
+        }
+        value = gelu(value);
+    } else if (activation == 2) {
+        value *= gelu_slope(load_four(pre, pre_stride, count));
+    }
+    if ((flags & FLAG_RESIDUAL) != 0) {
+        value += load_four(residual, residual_stride, count);
+    }
+    store_four(out, out_stride, count, value);
+}
+
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matmul_matrix_units(PRODUCT_PARAMETERS)
+{
+    __local uchar memory[MEMORY_BYTES] __attribute__((aligned(1024)));
+#if EMULATED
+    __local uint exchange[ITEMS * 6];
+#endif
+    const int item = get_local_id(0);
+    const int lane = item % LANES;
+    const int warp = item / LANES;
+    const int warp_row = warp / WARPS_ACROSS * WARP_ROWS;
+    const int warp_col = warp % WARPS_ACROSS * WARP_COLS;
+    const uint base = LOCAL_ADDRESS(memory);
+    const int tiles_down = (int)((rows + TILE_ROWS - 1) / TILE_ROWS);
+    const int tiles_across = (int)((cols + TILE_COLS - 1) / TILE_COLS);
+    const int tile_number = get_group_id(0);
+    const int band = tile_number / (GROUPED_ROWS * tiles_across) * GROUPED_ROWS;
+    const int band_rows = min(tiles_down - band, GROUPED_ROWS);
+    const int in_band = tile_number % (GROUPED_ROWS * tiles_across);
+    const long first_row = (long)(band + in_band % band_rows) * TILE_ROWS;
+    const long first_col = (long)(in_band / band_rows) * TILE_COLS;
+    const long rows_left = rows - first_row;
+    const long cols_left = cols - first_col;
+    GO_TO_BATCH((long)get_group_id(2))
+    a += first_row * strides.s0;
+    b += first_col * strides.s3;
+    UNIT_COPIES
+    raw_chunk raw_a[CHUNKS_OF_ITEM(TILE_ROWS)];
+    raw_chunk raw_b[CHUNKS_OF_ITEM(TILE_COLS)];
+    float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][4];
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
+            UNROLL
+            for (int s = 0; s < 4; s++) {
+                sums[i][j][s] = 0.0f;
+            }
+        }
+    }
+    const int steps = (int)((depth + TILE_DEPTH - 1) / TILE_DEPTH);
+    UNROLL
+    for (int stage = 0; stage < STAGES - 1; stage++) {
+        if (stage < steps) {
+            FETCH_BOTH((long)stage * TILE_DEPTH, base + stage * STAGE_BYTES)
+            PUT_BOTH(base + stage * STAGE_BYTES)
+        }
+        END_COPIES();
+    }
+    int used = 0;
+    int filled = STAGES - 1;
+    for (int step = 0; step < steps; step++) {
+        WAIT_COPIES(STAGES - 2);
+        UNIT_PREPARE();
+        barrier(CLK_LOCAL_MEM_FENCE);
+        const int next = step + STAGES - 1;
+        if (next < steps) {
+            FETCH_BOTH((long)next * TILE_DEPTH, base + filled * STAGE_BYTES)
+        }
+        END_COPIES();
+        multiply_slices(sums, base + used * STAGE_BYTES, warp_row, warp_col, lane UNIT_ARGUMENTS);
+        if (next < steps) {
+            PUT_BOTH(base + filled * STAGE_BYTES)
+        }
+        used = used + 1 == STAGES ? 0 : used + 1;
+        filled = filled + 1 == STAGES ? 0 : filled + 1;
+    }
+    WAIT_COPIES(0);
+    UNIT_FINISH(sums);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    /* Sums go through local memory, a warp in its own part, so that an item finishes four neighbours of a row. */
+    __local float *segment = (__local float *)(memory + warp * SEGMENT_BYTES);
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int s = 0; s < WARP_COLS / SEGMENT; s++) {
+            WARP_BARRIER();
+            UNROLL
+            for (int j = 0; j < SEGMENT / 8; j++) {
+                __local float *to = segment + lane / 4 * SEGMENT_PITCH + j * 8 + lane % 4 * 2;
+                float *from = sums[i][s * (SEGMENT / 8) + j];
+                *(__local float2 *)to = (float2)(from[0], from[1]);
+                *(__local float2 *)(to + 8 * SEGMENT_PITCH) = (float2)(from[2], from[3]);
+            }
+            WARP_BARRIER();
+            for (int place = lane; place < 16 * SEGMENT / 4; place += LANES) {
+                const int segment_row = place / (SEGMENT / 4);
+                const int segment_col = place % (SEGMENT / 4) * 4;
+                const long m = first_row + warp_row + i * 16 + segment_row;
+                const long n = first_col + warp_col + s * SEGMENT + segment_col;
+                if (m < rows && n < cols) {
+                    const fvec sum = *(__local const fvec *)(segment + segment_row * SEGMENT_PITCH + segment_col);
+                    finish_four(out + m * strides.s4 + n * strides.s5, strides.s5, bias + n * strides.s6,
+                                strides.s6, residual + m * more_strides.s0 + n * more_strides.s1, more_strides.s1,
+                                pre + m * more_strides.s2 + n * more_strides.s3, more_strides.s3, cols - n, sum,
+                                alpha, flags, activation);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+/* What kernels on matrix units share: the description of a variant, how a tile lies in local memory, and
+ * the interface that each kind of unit fills (matrix_units_mma.cl, matrix_units_wgmma.cl).
+ *
+ * Macros from the host, one variant of the table in backends/opencl/matrix_units.c:
+ *   TILE_ROWS, TILE_COLS  part of out that a group computes
+ *   TILE_DEPTH            16, 32 or 64: depth of the slices of a and b that are in local memory at a time
+ *   WARP_ROWS, WARP_COLS  part of the tile that one warp (32 work-items) computes
+ *   STAGES                slices in local memory: one is used while the next STAGES - 1 arrive
+ *   PARTS                 1: a and b are bf16. 3: they are f32, split into three bf16 parts each
+ *   A_RUNS, B_RUNS        0: the operand's neighbours in memory differ in k; 1: in the row of a, the column of b
+ *   A_ACCESS, B_ACCESS    0: element by element, any strides; 1: 16 or 32 bytes at once through registers;
+ *                         2: 16 bytes at once straight to local memory (bf16 only)
+ *   RESULT                1 or 2: out is f32 or bf16
+ *   EMULATED              1: the unit's instructions are functions of matrix_units_emulated.cl
+ *
+ * A slice lies in local memory in chunks of 8 bf16 (16 bytes), swizzled so that neither copies nor the units'
+ * reads meet in one bank. RUNS 0: line l (a row of a, a column of b) is TILE_DEPTH elements. RUNS 1: blocks of 64
+ * lines (fewer in a smaller tile); in a block, each k is one row of the block's lines. These are the layouts that
+ * wgmma's descriptors can name, so that all kinds of units share the copies. */
+
+#undef VECTOR
+#define VECTOR 4 /* for the epilogue: an item finishes four neighbours */
+
+#define INLINE inline __attribute__((always_inline))
+
+#define LANES 32
+#define WARPS_DOWN (TILE_ROWS / WARP_ROWS)
+#define WARPS_ACROSS (TILE_COLS / WARP_COLS)
+#define WARPS (WARPS_DOWN * WARPS_ACROSS)
+#define ITEMS (WARPS * LANES)
+
+/* Fragments of 16 x 8 sums that a warp holds; four of them are a work-item's. */
+#define FRAGMENTS_DOWN (WARP_ROWS / 16)
+#define FRAGMENTS_ACROSS (WARP_COLS / 8)
+
+#define A_BYTES (TILE_ROWS * TILE_DEPTH * 2)
+#define B_BYTES (TILE_COLS * TILE_DEPTH * 2)
+#define STAGE_BYTES (PARTS * (A_BYTES + B_BYTES))
+
+/* The epilogue's scratch: 16 rows of SEGMENT columns of sums a warp; 8 floats keep the banks apart. */
+#define SEGMENT (WARP_COLS < 64 ? WARP_COLS : 64)
+#define SEGMENT_PITCH (SEGMENT + 8)
+#define SEGMENT_BYTES (16 * SEGMENT_PITCH * 4)
+
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define MEMORY_BYTES LARGER(STAGES *STAGE_BYTES, WARPS *SEGMENT_BYTES)
+
+/* Chunk `chunk` of a line of `chunks` chunks (2, 4 or 8). */
+#define SWIZZLE(chunk, line, chunks) ((chunk) ^ (((line) / (8 / (chunks))) & ((chunks)-1)))
+
+#define BLOCK_LINES(lines) ((lines) < 64 ? (lines) : 64)
+
+/* Byte offset in a slice of 8 neighbours: RUNS 0 from k = 8·chunk on of line `line`. */
+#define PLACE_ALONG_DEPTH(line, chunk) \
+    ((line) * (TILE_DEPTH * 2) + SWIZZLE(chunk, line, TILE_DEPTH / 8) * 16)
+/* RUNS 1: lines 8·chunk on at depth `k`, in a slice of `lines` lines. */
+#define PLACE_ALONG_LINES(k, chunk, lines)                                     \
+    ((chunk) / (BLOCK_LINES(lines) / 8) * (TILE_DEPTH * BLOCK_LINES(lines) * 2) + \
+     (k) * (BLOCK_LINES(lines) * 2) +                                          \
+     SWIZZLE((chunk) % (BLOCK_LINES(lines) / 8), k, BLOCK_LINES(lines) / 8) * 16)
+
+/* Emulated instructions exchange registers through local memory and meet at barriers, so loops with them must stay
+ * loops; in the real ones every index of a register must be known. */
+#if EMULATED
+#define UNROLL
+#define UNIT_PARAMETERS , __local uchar *memory, __local uint *exchange
+#define UNIT_ARGUMENTS , memory, exchange
+#else
+#define UNROLL _Pragma("unroll")
+#define UNIT_PARAMETERS
+#define UNIT_ARGUMENTS
+#endif

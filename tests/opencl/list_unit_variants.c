@@ -1,0 +1,50 @@
+/* Prints the variants of the kernel on matrix units, one a line: the unit, and build options. A
+ * variant that isn't valid is a failure; so is a rule that lets a wrong one pass. */
+#include "opencl/matrix_units.h"
+
+#include <stdio.h>
+
+static int check_rules(void)
+{
+    /* What each one lacks: chunks for all work-items; local memory; a warp that divides the tile; a
+     * depth; columns of wgmma. */
+    static const opencl_unit_variant wrong[] = {
+        {OPENCL_UNIT_MMA, 3, 128, 64, 16, 32, 32, 2},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 4},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 48, 32, 3},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 48, 64, 32, 2},
+        {OPENCL_UNIT_WGMMA, 1, 128, 256, 32, 16, 256, 2},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 32, 128, 3},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 1},
+        {OPENCL_UNIT_MMA, 2, 128, 128, 32, 64, 32, 2},
+    };
+    int failures = 0;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        if (opencl_unit_variant_is_valid(&wrong[i])) {
+            fprintf(stderr, "FAILED: wrong variant %zu passes\n", i);
+            failures++;
+        }
+    }
+    return failures;
+}
+
+int main(void)
+{
+    int count = 0;
+    int failures = check_rules();
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    for (int i = 0; i < count; i++) {
+        const opencl_unit_variant *variant = &variants[i];
+        if (!opencl_unit_variant_is_valid(variant)) {
+            fprintf(stderr, "FAILED: variant %d isn't valid\n", i);
+            failures++;
+        }
+        printf("%s -DPARTS=%d -DDATA=%d -DTILE_ROWS=%d -DTILE_COLS=%d -DTILE_DEPTH=%d "
+               "-DWARP_ROWS=%d -DWARP_COLS=%d "
+               "-DSTAGES=%d\n",
+               variant->unit == OPENCL_UNIT_WGMMA ? "wgmma" : "mma", variant->parts,
+               variant->parts == 3 ? 1 : 2, variant->tile_rows, variant->tile_cols,
+               variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages);
+    }
+    return failures == 0 ? 0 : 1;
+}

@@ -1,0 +1,48 @@
+#!/bin/sh
+# A kernel on matrix units is used only when a child process has found it right, and a child that crashes, hangs or finds wrong
+# numbers costs one log line. The emulation on PoCL stands in for a device's units.
+. "$(dirname "$0")/common.sh"
+need_device PoCL
+XDG_CACHE_HOME=$folder/cache
+TTM_OPENCL_MATRIX_UNITS=emulated-mma:3
+export XDG_CACHE_HOME TTM_OPENCL_MATRIX_UNITS
+
+# multiply TEXT…: one bf16 product passes, and the log has each TEXT in it.
+multiply()
+{
+    TTM_LOG=debug "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter matmul/1 --in-process > "$folder/out" 2>&1 ||
+        fail "the product: $(tail -n 3 "$folder/out")"
+    grep -q '1 passed, 0 failed' "$folder/out" || fail "no product was run: $(tail -n 3 "$folder/out")"
+    for text in "$@"; do
+        grep -q -e "$text" "$folder/out" || fail "no '$text' in: $(grep matrix "$folder/out")"
+    done
+}
+
+demoted()
+{
+    [ "$(grep -c "aren't used" "$folder/out")" = "$1" ] || fail "not $1 lines about a demotion: $(grep "aren't" "$folder/out")"
+}
+
+# Proven once, then known.
+multiply 'probing matrix units' 'matmul_matrix_units.cl'
+demoted 0
+multiply 'matmul_matrix_units.cl'
+grep -q 'probing' "$folder/out" && fail "a kernel that is known to be right was probed again"
+[ "$(stat -c %a "$folder/cache/ttm")" = 700 ] || fail "the folder of verdicts isn't private"
+
+for fault in "1:wrong numbers" "2:died of signal" "3:didn't end within 20 s"; do
+    (TTM_OPENCL_OPTIONS=-DUNIT_FAULT=${fault%%:*} TTM_OPENCL_PROBE_SECONDS=20
+     export TTM_OPENCL_OPTIONS TTM_OPENCL_PROBE_SECONDS
+     multiply "${fault#*:}") || exit 1
+    demoted 1
+    grep -q 'matmul_matrix_units.cl' "$folder/out" && fail "fault $fault: the kernel was used all the same"
+    echo "ok: $(grep "aren't used" "$folder/out")"
+done
+
+# Off, and a value that is none.
+(TTM_OPENCL_MATRIX_UNITS=off && multiply) || exit 1
+grep -q 'matrix_units' "$folder/out" && fail "off isn't off"
+TTM_OPENCL_MATRIX_UNITS=tensor "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter matmul/1 --in-process > "$folder/out" 2>&1 &&
+    fail "a wrong value passes"
+grep -q "TTM_OPENCL_MATRIX_UNITS is 'tensor'" "$folder/out" || fail "no line about the wrong value: $(cat "$folder/out")"
+exit 0

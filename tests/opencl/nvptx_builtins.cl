@@ -1,0 +1,114 @@
+/* The functions of OpenCL C that the kernels on matrix units call, for clang's nvptx64 target, which brings no library: enough to
+ * compile and assemble, not to run. */
+#define OVERLOADED __attribute__((overloadable, always_inline))
+#define asm __asm__
+
+size_t OVERLOADED get_local_id(uint d)
+{
+    return d == 0 ? __nvvm_read_ptx_sreg_tid_x() : 0;
+}
+
+size_t OVERLOADED get_group_id(uint d)
+{
+    return d == 0 ? __nvvm_read_ptx_sreg_ctaid_x() : d == 2 ? __nvvm_read_ptx_sreg_ctaid_z() : 0;
+}
+
+void __attribute__((overloadable, always_inline, convergent)) barrier(cl_mem_fence_flags flags)
+{
+    __nvvm_bar_sync(0);
+}
+
+/* Each function of one or two numbers, and of vectors of 4. */
+#define DEFINE_UNARY(name, call)                                               \
+    float OVERLOADED name(float x)                                             \
+    {                                                                          \
+        return call(x);                                                        \
+    }                                                                          \
+    float4 OVERLOADED name(float4 x)                                           \
+    {                                                                          \
+        return (float4)(call(x.x), call(x.y), call(x.z), call(x.w));           \
+    }
+#define DEFINE_EXP(x) __nvvm_ex2_approx_f((x)*1.44269504f)
+DEFINE_UNARY(exp, DEFINE_EXP)
+DEFINE_UNARY(fabs, __nvvm_fabs_f)
+
+#define DEFINE_PICK(type, compare)                                             \
+    type OVERLOADED min(type a, type b)                                        \
+    {                                                                          \
+        return a < b ? a : b;                                                  \
+    }                                                                          \
+    type OVERLOADED max(type a, type b)                                        \
+    {                                                                          \
+        return a > b ? a : b;                                                  \
+    }                                                                          \
+    type OVERLOADED clamp(type x, type least, type most)                       \
+    {                                                                          \
+        return min(max(x, least), most);                                       \
+    }
+DEFINE_PICK(int, int)
+DEFINE_PICK(long, long)
+
+float4 OVERLOADED copysign(float4 x, float4 y)
+{
+    return as_float4((as_int4(x) & 0x7fffffff) | (as_int4(y) & (int4)(0x80000000)));
+}
+
+#define DEFINE_SELECT(type, condition)                                         \
+    type OVERLOADED select(type a, type b, condition c)                        \
+    {                                                                          \
+        return c ? b : a;                                                      \
+    }
+DEFINE_SELECT(uint, uint)
+DEFINE_SELECT(uint, int)
+DEFINE_SELECT(float, int)
+DEFINE_SELECT(uint4, int4)
+DEFINE_SELECT(uint4, uint4)
+DEFINE_SELECT(float4, int4)
+DEFINE_SELECT(uint8, int8)
+DEFINE_SELECT(float8, int8)
+
+#define DEFINE_CONVERSION(from, to)                                            \
+    to OVERLOADED PASTE_NAMES(convert_, to)(from x)                            \
+    {                                                                          \
+        return __builtin_convertvector(x, to);                                 \
+    }
+#define PASTE_NAMES(a, b) a##b
+#define DEFINE_SCALAR_CONVERSION(from, to)                                     \
+    to OVERLOADED PASTE_NAMES(convert_, to)(from x)                            \
+    {                                                                          \
+        return (to)x;                                                          \
+    }
+DEFINE_SCALAR_CONVERSION(ushort, uint)
+DEFINE_SCALAR_CONVERSION(uint, ushort)
+DEFINE_SCALAR_CONVERSION(uint, float)
+DEFINE_CONVERSION(ushort4, uint4)
+DEFINE_CONVERSION(uint4, float4)
+DEFINE_CONVERSION(uint4, ushort4)
+DEFINE_CONVERSION(uint8, ushort8)
+
+#define DEFINE_LOAD(type, type4, space)                                        \
+    type4 OVERLOADED vload4(size_t i, const space type *p)                     \
+    {                                                                          \
+        return (type4)(p[4 * i], p[4 * i + 1], p[4 * i + 2], p[4 * i + 3]);    \
+    }
+#define DEFINE_STORE(type, type4, space)                                       \
+    void OVERLOADED vstore4(type4 x, size_t i, space type *p)                  \
+    {                                                                          \
+        p[4 * i] = x.x;                                                        \
+        p[4 * i + 1] = x.y;                                                    \
+        p[4 * i + 2] = x.z;                                                    \
+        p[4 * i + 3] = x.w;                                                    \
+    }
+DEFINE_LOAD(float, float4, __global)
+DEFINE_LOAD(ushort, ushort4, __global)
+DEFINE_LOAD(float, float4, __private)
+DEFINE_STORE(float, float4, __global)
+DEFINE_STORE(ushort, ushort4, __global)
+DEFINE_STORE(float, float4, __private)
+#define DEFINE_LOAD_EIGHT(type, type8)                                                          \
+    type8 OVERLOADED vload8(size_t i, const __private type *p)                                  \
+    {                                                                                           \
+        return (type8)(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);                         \
+    }
+DEFINE_LOAD_EIGHT(float, float8)
+DEFINE_LOAD_EIGHT(ushort, ushort8)
