@@ -53,6 +53,7 @@ END
 }
 
 theirs() { # theirs MODEL DTYPE [--compile]
+    # shellcheck disable=SC2046,SC2086  # options are words, or none
     set -- --model "$1" --steps 4 $([ "$2" = bf16 ] && echo --bf16) ${3:-}
     # A compiled model may not be had, for want of a compiler; the table then goes without it.
     $wrap "$python" bench/gpt2_pytorch.py "$@" >>"$results/steps" || echo "gpt2_pytorch.py $* failed" >&2

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what libttm needs on a Debian machine:  sh tools/install-dependencies.sh [build] [text] [test] [opencl]
+# Installs what libttm needs on a Debian machine:  sh tools/install-dependencies.sh [build] [text] [test] [opencl] [aarch64]
 #   build  compiler, meson and the libraries (always)
 #   text   an English text to train on: the King James Bible
 #   test   what the tests use besides
+#   aarch64 a compiler and an emulator for 64-bit Arm
 #   opencl what the tests of the opencl backend use besides: rusticl, Oclgrind, compilers for GPUs
 # Asks for nothing that is installed already, so a second run needs no network.
 set -eu
@@ -14,7 +15,8 @@ for group in "$@"; do
     text) packages="$packages bible-kjv bible-kjv-text" ;;
     test) packages="$packages g++ libcmocka-dev libdnnl-dev pocl-opencl-icd abigail-tools clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
     opencl) packages="$packages pocl-opencl-icd mesa-opencl-icd oclgrind intel-opencl-icd clang-15 llvm-15 rocm-device-libs" ;;
-    *) echo "install-dependencies.sh: unknown group '$group'; use build, text, test or opencl" >&2; exit 2 ;;
+    aarch64) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+    *) echo "install-dependencies.sh: unknown group '$group'; use build, text, test, opencl or aarch64" >&2; exit 2 ;;
     esac
 done
 

@@ -17,6 +17,7 @@ extern char *openblas_get_config(void);
 #pragma weak openblas_get_corename
 #pragma weak openblas_get_config
 
+#if defined(__x86_64__)
 /* OpenBLAS's names of its x86 kernel sets, by the widest instructions they use. */
 static const char *const avx512_sets[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
 static const char *const avx2_sets[] = {"Haswell", "Zen", "Excavator"};
@@ -42,7 +43,6 @@ static int kernel_level(const char *name)
 
 static void warn_of_old_kernels(void)
 {
-#if defined(__x86_64__)
     static const char *const widest[] = {"no AVX2", "AVX2", "AVX-512"};
     const char *name = openblas_get_corename();
     const char *held = getenv("OPENBLAS_CORETYPE");
@@ -62,8 +62,12 @@ static void warn_of_old_kernels(void)
              "several times as long; %s",
              name, widest[processor],
              held != NULL ? "unset OPENBLAS_CORETYPE" : "install a newer OpenBLAS");
-#endif
 }
+#else
+static void warn_of_old_kernels(void)
+{
+}
+#endif
 
 void ttm_cpu_blas_start(void)
 {

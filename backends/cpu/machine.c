@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,15 @@ static const ttm_cpu_kernels *const levels[] = {
     &ttm_cpu_kernels_avx512_bf16,
 #endif
 #if defined(__x86_64__)
-    &ttm_cpu_kernels_avx512, &ttm_cpu_kernels_avx2,
+    &ttm_cpu_kernels_avx512,
+    &ttm_cpu_kernels_avx2,
 #endif
-    &ttm_cpu_kernels_baseline};
+#if defined(__aarch64__)
+    &ttm_cpu_kernels_neon,
+#else
+    &ttm_cpu_kernels_baseline,
+#endif
+};
 #define LEVEL_COUNT (sizeof levels / sizeof levels[0])
 
 /** Most processors that affinity is asked about. */
@@ -78,13 +85,13 @@ static int has_level(const char *level)
                __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     }
 #endif
-    return strcmp(level, "baseline") == 0;
+    return strcmp(level, levels[LEVEL_COUNT - 1]->level) == 0; /* what every processor has */
 }
 
 const ttm_cpu_kernels *ttm_cpu_choose_kernels(void)
 {
     const char *wanted = getenv("TTM_CPU_LEVEL");
-    const ttm_cpu_kernels *best = &ttm_cpu_kernels_baseline;
+    const ttm_cpu_kernels *best = levels[LEVEL_COUNT - 1];
     for (size_t i = LEVEL_COUNT; i-- > 0;) {
         if (!has_level(levels[i]->level)) {
             continue;
@@ -111,7 +118,8 @@ int ttm_cpu_prefers_own_products(const ttm_cpu_kernels *kernels)
         }
         host_log(TTM_LOG_WARNING, "TTM_CPU_PRODUCTS=%s is neither own nor blas; ignored", wanted);
     }
-    return strcmp(kernels->level, "baseline") != 0;
+    /* On Arm ours hasn't been measured against OpenBLAS's. */
+    return strcmp(kernels->level, "baseline") != 0 && strcmp(kernels->level, "neon") != 0;
 }
 
 /** Returns whether the processor multiplies bf16 matrices tile by tile (AMX), which oneDNN knows
@@ -140,23 +148,18 @@ int ttm_cpu_prefers_onednn(void)
         } else {
             host_log(TTM_LOG_WARNING, "TTM_CPU_BF16_PRODUCTS=%s is neither own nor onednn; ignored",
                      wanted);
-            wanted = NULL;
         }
     }
-#if defined(TTM_CPU_HAVE_ONEDNN)
     if (!use || ttm_cpu_onednn_start()) {
         return use;
     }
-    host_log(TTM_LOG_WARNING, "oneDNN, for %s, can't be opened: bf16 products are our own",
-             wanted != NULL && *wanted != '\0' ? "which TTM_CPU_BF16_PRODUCTS asks"
-                                               : "this processor's AMX");
-#else
-    if (use) {
-        host_log(TTM_LOG_WARNING, "this build has no oneDNN, for %s: bf16 products are our own",
-                 wanted != NULL && *wanted != '\0' ? "which TTM_CPU_BF16_PRODUCTS asks"
-                                                   : "this processor's AMX");
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&said)) {
+        host_log(TTM_LOG_WARNING,
+                 "oneDNN, %s, isn't in this build or can't be opened: bf16 products are our own",
+                 has_bf16_tiles() ? "which knows how to use this processor's AMX"
+                                  : "which TTM_CPU_BF16_PRODUCTS asks for");
     }
-#endif
     return 0;
 }
 
@@ -329,20 +332,38 @@ static int wanted_threads(const char *variable)
     return (int)count;
 }
 
+/** Returns how many processors this process may use. */
+static int usable_processors(void)
+{
+    const int quota = group_processors();
+    const int count = affinity_processors();
+    return quota > 0 && quota < count ? quota : count;
+}
+
+/** OMP_NUM_THREADS is often set for others, and forgotten. */
+static void warn_of_idle_processors(int threads)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    const int processors = usable_processors();
+    if (threads < processors && !atomic_flag_test_and_set(&said)) {
+        host_log(
+            TTM_LOG_WARNING,
+            "OMP_NUM_THREADS holds the cpu backend to %d of %d processors, and so to that part "
+            "of its speed; set TTM_THREADS=%d to use all, or =%d to say that this is meant",
+            threads, processors, processors, threads);
+    }
+}
+
 int ttm_cpu_thread_count(void)
 {
     int count = wanted_threads("TTM_THREADS");
     if (count == 0) {
         count = wanted_threads("OMP_NUM_THREADS");
-    }
-    if (count == 0) {
-        const int quota = group_processors();
-        count = affinity_processors();
-        if (quota > 0 && quota < count) {
-            count = quota;
+        if (count > 0) {
+            warn_of_idle_processors(count);
         }
     }
-    return count;
+    return count > 0 ? count : usable_processors();
 }
 
 int ttm_cpu_pins_threads(void)

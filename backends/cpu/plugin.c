@@ -1,14 +1,15 @@
 /* The cpu backend: the host's processors at their full speed, and the default.
  *
- * Products go to a CBLAS (op_matmul.c, blas.c), everything else to our own vector kernels, which
- * are compiled for several instruction sets and chosen when the device is opened (kernels/). One
- * pool of threads does all the work (pool.c). Ops are done when the call that queues them
+ * Products are our own or go to a library (op_matmul.c), everything else to our own vector kernels,
+ * which are compiled for several instruction sets and chosen when the device is opened (kernels/).
+ * One pool of threads does all the work (pool.c). Ops are done when the call that queues them
  * returns. */
 #include "common/host_plugin.h"
 #include "cpu/blas.h"
 #include "cpu/device.h"
 #include "cpu/machine.h"
 #include "cpu/memory.h"
+#include "cpu/onednn.h"
 #include "cpu/ops.h"
 
 #include <stdio.h>
@@ -29,6 +30,24 @@ static ttm_status check_index(int32_t index)
     return TTM_OK;
 }
 
+/** Writes who multiplies, with which instructions, on how many threads. */
+static void describe_products(char *text, size_t bytes, int threads)
+{
+    char blas[64];
+    char library[32] = "";
+    const ttm_cpu_kernels *kernels = ttm_cpu_choose_kernels();
+    ttm_cpu_blas_describe(blas, sizeof blas);
+    if (ttm_cpu_prefers_onednn()) {
+        ttm_cpu_onednn_describe(library, sizeof library);
+    }
+    snprintf(text, bytes, "products: %s, bf16: %s; loops: %s; %d thread%s",
+             ttm_cpu_prefers_own_products(kernels) ? "own kernels" : blas,
+             library[0] != '\0'          ? library
+             : kernels->multiplies_pairs ? "own, by pairs"
+                                         : "as fp32",
+             kernels->level, threads, threads == 1 ? "" : "s");
+}
+
 static ttm_status device_info(int32_t index, ttm_device_info *info)
 {
     ttm_device_info cpu = {.capabilities = TTM_DEVICE_CAN_MAP,
@@ -44,8 +63,7 @@ static ttm_status device_info(int32_t index, ttm_device_info *info)
     ttm_cpu_name(cpu.name, sizeof cpu.name);
     ttm_cpu_vendor(cpu.vendor, sizeof cpu.vendor);
     ttm_cpu_blas_describe(cpu.driver, sizeof cpu.driver);
-    snprintf(cpu.details, sizeof cpu.details, "products: %s; other loops: %s; %d thread%s",
-             cpu.driver, ttm_cpu_choose_kernels()->level, threads, threads == 1 ? "" : "s");
+    describe_products(cpu.details, sizeof cpu.details, threads);
     host_copy_info(info, &cpu);
     return TTM_OK;
 }
@@ -70,7 +88,9 @@ static ttm_status device_open(ttm_backend_device **device, int32_t index)
     opened->one_run = ttm_cpu_prefers_one_run();
     opened->own_products = ttm_cpu_prefers_own_products(opened->kernels);
     opened->onednn_products = ttm_cpu_prefers_onednn();
-    ttm_cpu_blas_start();
+    if (!opened->own_products) {
+        ttm_cpu_blas_start();
+    }
     *device = opened;
     return TTM_OK;
 }

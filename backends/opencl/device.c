@@ -210,7 +210,8 @@ void opencl_device_close(ttm_backend_device *device)
 
 /* ---- Memory ---- */
 
-static ttm_status fail_allocation(const ttm_backend_device *device, size_t bytes, cl_int error)
+/* libttm says before it what was asked of which device, how much is in use, and of how much. */
+static ttm_status fail_allocation(const ttm_backend_device *device, cl_int error)
 {
     const opencl_description *description = device->description;
     const uint64_t used = atomic_load(&device->allocated_bytes);
@@ -220,12 +221,9 @@ static ttm_status fail_allocation(const ttm_backend_device *device, size_t bytes
         left = total > used ? total - used : 0;
     }
     return opencl_fail(TTM_ERROR_OUT_OF_MEMORY,
-                       "can't allocate %zu bytes on %s: %s (%d); about %llu of its %llu bytes are "
-                       "free, libttm holds %llu; use a smaller batch, a shorter sequence or a "
-                       "smaller model",
-                       bytes, description->name, opencl_error_name(error), (int)error,
-                       (unsigned long long)left, (unsigned long long)total,
-                       (unsigned long long)used);
+                       "%s (%d), with about %llu bytes free; use a smaller batch, a shorter "
+                       "sequence or a smaller model",
+                       opencl_error_name(error), (int)error, (unsigned long long)left);
 }
 
 /* Drivers allocate on first use, when nobody can be told any more. Writing a byte makes them do it
@@ -245,15 +243,14 @@ ttm_status opencl_memory_alloc(ttm_memory **memory, ttm_backend_device *device, 
     const uint64_t used = atomic_load(&device->allocated_bytes);
     if (bytes > description->limits.allocation_bytes) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY,
-                           "can't allocate %zu bytes on %s: a single allocation may have %llu "
-                           "bytes there (CL_DEVICE_MAX_MEM_ALLOC_SIZE); use a smaller batch, a "
-                           "shorter sequence or a smaller model",
-                           bytes, description->name,
+                           "a single allocation may have %llu bytes there "
+                           "(CL_DEVICE_MAX_MEM_ALLOC_SIZE); use a smaller batch, a shorter "
+                           "sequence or a smaller model",
                            (unsigned long long)description->limits.allocation_bytes);
     }
     if (used > description->limits.memory_bytes ||
         bytes > description->limits.memory_bytes - used) {
-        return fail_allocation(device, bytes, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+        return fail_allocation(device, CL_MEM_OBJECT_ALLOCATION_FAILURE);
     }
     ttm_memory *made = malloc(sizeof *made);
     if (made == NULL) {
@@ -270,7 +267,7 @@ ttm_status opencl_memory_alloc(ttm_memory **memory, ttm_backend_device *device, 
     }
     if (error != CL_SUCCESS) {
         free(made);
-        return fail_allocation(device, bytes, error);
+        return fail_allocation(device, error);
     }
     atomic_fetch_add(&device->allocated_bytes, bytes);
     *memory = made;

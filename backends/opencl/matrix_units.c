@@ -15,6 +15,10 @@
 /* Below this many multiply-adds our other kernels are as fast. */
 #define LEAST_MULTIPLIES ((int64_t)64 * 64 * 64)
 
+/* From here on the error of a split product is within MATMUL's bound whatever the numbers are; see
+ * docs/opencl-matrix-units.md. */
+#define LEAST_SPLIT_DEPTH 240
+
 /* How an operand lies and is read: RUNS and ACCESS of kernels_cl/matrix_units.cl. */
 typedef struct operand_way {
     int runs;
@@ -231,7 +235,8 @@ static int parts_for(const opencl_units *units, const opencl_product *product)
         return 1;
     }
     return data == TTM_F32 && result == TTM_F32 && units->splits &&
-                   units->unit == OPENCL_UNIT_MMA && depth >= 16
+                   units->unit == OPENCL_UNIT_MMA &&
+                   depth >= (units->forced ? 16 : LEAST_SPLIT_DEPTH)
                ? 3
                : 0;
 }

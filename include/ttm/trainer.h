@@ -140,6 +140,12 @@ TTM_API ttm_trainer_option_info ttm_trainer_option_describe(size_t index);
 TTM_API TTM_CHECKED ttm_status ttm_trainer_options_set(ttm_trainer_options *options,
                                                        const char *name, const char *value);
 
+/** Writes the value of the option called `name` as ttm_trainer_options_set takes it, "true" or
+ * "false" of a switch, to `text` (cut off where it doesn't fit; "" for an unknown name); returns
+ * `text`. */
+TTM_API const char *ttm_trainer_options_get(char *text, size_t text_bytes,
+                                            const ttm_trainer_options *options, const char *name);
+
 /** *options = those of the run in `directory`, with which ttm_trainer_resume goes on unless they
  * are changed. TTM_ERROR_NOT_FOUND when there is no run, TTM_ERROR_FORMAT for a damaged one. */
 TTM_API TTM_CHECKED ttm_status ttm_trainer_read_options(ttm_trainer_options *options,
@@ -171,8 +177,8 @@ typedef struct ttm_trainer_memory {
     uint64_t moment_bytes; /**< Both moments of AdamW. */
     uint64_t batch_bytes;  /**< Tokens, targets, losses. */
     uint64_t device_bytes; /**< All of the above: exactly the peak of ttm_device_memory_peak. */
-    uint64_t host_bytes;   /**< The process besides: program, libraries, host copies of a batch.
-                              Data files and tokenizers come on top. */
+    uint64_t host_bytes;   /**< The process besides: program and libraries as they are now, threads,
+                              host copies of a batch. Data files come on top. */
     uint64_t memory_bytes; /**< Where the device is the host's processor, device_bytes + host_bytes:
                               what the operating system shows; else device_bytes. */
 } ttm_trainer_memory;

@@ -14,12 +14,14 @@ static const ttm_gpt2_config empty_config = TTM_GPT2_CONFIG_EMPTY;
 
 /* Tokens and sizes travel as 32-bit integers in files and in many kernels. */
 #define MAX_EXTENT INT64_C(2147483647)
+/* Planning runs every layer once: more than these would look like a program that hangs. */
+#define MAX_LAYERS INT64_C(65536)
 
 static ttm_status new_shapes(ttm_tt_shape **shapes, int64_t layers)
 {
-    if (layers < 1 || layers > MAX_EXTENT) {
+    if (layers < 1 || layers > MAX_LAYERS) {
         return ttm_fail(TTM_ERROR_SHAPE, "a model needs from 1 to %" PRId64 " layers, not %" PRId64,
-                        MAX_EXTENT, layers);
+                        MAX_LAYERS, layers);
     }
     return ttm_array_new(shapes, (size_t)layers * TTM_GPT2_MATRIX_COUNT, sizeof **shapes,
                          "the shapes of a model's matrices");
@@ -203,7 +205,7 @@ ttm_status ttm_gpt2_config_validate(const ttm_gpt2_config *config)
     }
     TTM_TRY(check_extent("the vocabulary's size", config->vocab_size, MAX_EXTENT));
     TTM_TRY(check_extent("the context", config->context, MAX_EXTENT));
-    TTM_TRY(check_extent("the number of layers", config->layers, MAX_EXTENT));
+    TTM_TRY(check_extent("the number of layers", config->layers, MAX_LAYERS));
     TTM_TRY(check_extent("the width", config->width, MAX_EXTENT / 4));
     TTM_TRY(check_extent("the inner width", config->inner_width, MAX_EXTENT));
     TTM_TRY(check_extent("the number of heads", config->heads, config->width));

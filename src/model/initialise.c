@@ -72,25 +72,28 @@ static bool is_gain(const ttm_parameter *parameter)
     return parameter->kind == TTM_PARAMETER_NORM && strcmp(dot, ".weight") == 0;
 }
 
+/* In pieces, through `piece` [TTM_HOST_PIECE]: a copy of the whole embedding would be the most that
+ * a short run ever takes. A piece has an even number of elements, so no draw of a pair is lost. */
 static ttm_status init_tensor(ttm_model *model, ttm_stream *stream, const ttm_parameter *parameter,
-                              const ttm_model_init_options *options)
+                              const ttm_model_init_options *options, float *piece)
 {
-    float *values = NULL;
-    ttm_status status = TTM_OK;
     const ttm_tensor tensor = ttm_model_parameter(model, parameter);
-    TTM_TRY(ttm_array_new(&values, (size_t)parameter->count, sizeof *values, parameter->name));
-    if (parameter->rank >= 2) {
-        ttm_random random = stream_of(parameter->name, strlen(parameter->name), options->seed);
-        ttm_random_fill_normal_f32(values, (size_t)parameter->count,
-                                   deviation(model, parameter, options), &random);
-    } else if (is_gain(parameter)) {
-        for (int64_t index = 0; index < parameter->count; index++) {
-            values[index] = 1.0f;
+    const double standard_deviation = deviation(model, parameter, options);
+    const float constant = is_gain(parameter) ? 1.0f : 0.0f;
+    ttm_random random = stream_of(parameter->name, strlen(parameter->name), options->seed);
+    for (int64_t first = 0; first < parameter->count; first += TTM_HOST_PIECE) {
+        const int64_t left = parameter->count - first;
+        const int64_t count = left < TTM_HOST_PIECE ? left : TTM_HOST_PIECE;
+        if (parameter->rank >= 2) {
+            ttm_random_fill_normal_f32(piece, (size_t)count, standard_deviation, &random);
+        } else {
+            for (int64_t index = 0; index < count; index++) {
+                piece[index] = constant;
+            }
         }
+        TTM_TRY(ttm_host_write_f32(stream, &tensor, first, piece, count));
     }
-    status = ttm_host_write_f32(stream, &tensor, 0, values, parameter->count);
-    free(values);
-    return status;
+    return TTM_OK;
 }
 
 ttm_status ttm_model_init_parameters(ttm_model *model, ttm_stream *stream,
@@ -102,14 +105,19 @@ ttm_status ttm_model_init_parameters(ttm_model *model, ttm_stream *stream,
         return ttm_fail(TTM_ERROR_ARGUMENT, "a standard deviation of %g isn't possible",
                         options->standard_deviation);
     }
+    float *piece = NULL;
+    ttm_status status = TTM_OK;
+    TTM_TRY(ttm_array_new(&piece, (size_t)TTM_HOST_PIECE, sizeof *piece, "initial parameters"));
     for (size_t index = 0; index < model->table.count; index++) {
         const ttm_parameter *parameter = &model->table.items[index];
         if (parameter->kind != TTM_PARAMETER_CORE) {
-            TTM_TRY(init_tensor(model, stream, parameter, options));
+            TTM_TRY_OUT(init_tensor(model, stream, parameter, options, piece));
         } else if (parameter->core == 0) {
-            TTM_TRY(init_cores(model, stream, parameter, options));
+            TTM_TRY_OUT(init_cores(model, stream, parameter, options));
         }
     }
     ttm_model_parameters_changed(model);
-    return TTM_OK;
+out:
+    free(piece);
+    return status;
 }

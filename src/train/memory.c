@@ -1,6 +1,7 @@
 /* The memory plan of a run: the model's plan, and the trainer's own buffers on top. */
 #include "core/error.h"
 #include "train/buffers.h"
+#include "train/process_memory.h"
 #include "train/resolve.h"
 #include "train/segments.h"
 
@@ -8,9 +9,9 @@
 #include <string.h>
 #include <ttm/compute.h>
 
-/* What a process of the tools takes besides the device's buffers, measured on Linux with glibc:
- * program and libraries, and for each processor a thread's stack and the part of CBLAS's packing
- * buffers that products touch. */
+/* What a process takes at least besides the device's buffers, measured on Linux with glibc: program
+ * and libraries, and for each processor a thread's stack and the part of CBLAS's packing buffers
+ * that products touch. */
 #define PROCESS_BASE_BYTES       ((uint64_t)8 << 20)
 #define PROCESS_BYTES_PER_THREAD ((uint64_t)2 << 20)
 
@@ -48,6 +49,16 @@ out:
     return status;
 }
 
+/* Returns what the process takes without what lies on the device. Libraries count for more than
+ * everything else where a plugin that was tried brought a compiler (PoCL's LLVM: 80 MB). */
+static uint64_t process_bytes(const ttm_device *device)
+{
+    const uint64_t resident = ttm_process_resident_bytes();
+    const uint64_t used = ttm_device_memory_used(device);
+    const uint64_t besides = resident > used ? resident - used : 0;
+    return besides > PROCESS_BASE_BYTES ? besides : PROCESS_BASE_BYTES;
+}
+
 static void sum_up(ttm_trainer_memory *memory, const ttm_device *device,
                    const ttm_trainer_options *options)
 {
@@ -55,11 +66,12 @@ static void sum_up(ttm_trainer_memory *memory, const ttm_device *device,
     memory->moment_bytes = 2 * parameters * ttm_dtype_bytes(ttm_trainer_moment_dtype(options));
     memory->batch_bytes = ttm_train_buffers_batch_bytes(options->batch, options->seq);
     memory->device_bytes = memory->model.total_bytes + memory->moment_bytes + memory->batch_bytes;
-    memory->host_bytes =
-        PROCESS_BASE_BYTES + ttm_train_buffers_host_bytes(options->batch, options->seq);
-    memory->memory_bytes = memory->device_bytes;
     const ttm_device_info *info = ttm_device_get_info(device);
-    if (info->kind == TTM_DEVICE_CPU) {
+    const bool on_host = info->kind == TTM_DEVICE_CPU;
+    memory->host_bytes = (on_host ? process_bytes(device) : PROCESS_BASE_BYTES) +
+                         ttm_train_buffers_host_bytes(options->batch, options->seq);
+    memory->memory_bytes = memory->device_bytes;
+    if (on_host) {
         memory->host_bytes += info->compute_units * PROCESS_BYTES_PER_THREAD;
         memory->memory_bytes += memory->host_bytes;
     }

@@ -321,6 +321,41 @@ ttm_status ttm_trainer_options_set(ttm_trainer_options *options, const char *nam
     return status;
 }
 
+const char *ttm_trainer_options_get(char *text, size_t text_bytes,
+                                    const ttm_trainer_options *options, const char *name)
+{
+    const ttm_trainer_field *field = ttm_trainer_field_find(name);
+    if (field == NULL) {
+        snprintf(text, text_bytes, "%s", "");
+        return text;
+    }
+    const void *place = ttm_trainer_field_in(options, field);
+    switch (field->kind) {
+    case TTM_FIELD_INT:
+        snprintf(text, text_bytes, "%" PRId64, *(const int64_t *)place);
+        break;
+    case TTM_FIELD_SEED:
+        snprintf(text, text_bytes, "%" PRIu64, *(const uint64_t *)place);
+        break;
+    case TTM_FIELD_REAL:
+        snprintf(text, text_bytes, "%.10g", *(const double *)place);
+        break;
+    case TTM_FIELD_BOOL:
+        snprintf(text, text_bytes, "%s", *(const bool *)place ? "true" : "false");
+        break;
+    case TTM_FIELD_SCHEDULE:
+        snprintf(text, text_bytes, "%s", ttm_schedule_name(*(const ttm_schedule *)place));
+        break;
+    case TTM_FIELD_PRECISION:
+        snprintf(text, text_bytes, "%s", ttm_precision_name(*(const ttm_precision *)place));
+        break;
+    case TTM_FIELD_TEXT:
+        snprintf(text, text_bytes, "%s", (const char *)place);
+        break;
+    }
+    return text;
+}
+
 /* Returns whether `name` begins with `beginning`. */
 static bool begins_with(const char *name, const char *beginning)
 {

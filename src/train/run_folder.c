@@ -191,13 +191,39 @@ out:
     return status;
 }
 
+/* Returns whether `name` is a link of a run on its way to its name. The folder is locked by us:
+ * whoever made the link is gone. */
+static bool is_left_link(const char *name)
+{
+    long pid = 0;
+    bool found = ttm_temporary_matches(&pid, name, "latest", "link") ||
+                 ttm_temporary_matches(&pid, name, "best", "link");
+    for (int i = 0; i < MODEL_LINKS && !found; i++) {
+        found = ttm_temporary_matches(&pid, name, model_links[i].name, "link");
+    }
+    return found;
+}
+
+/* Removes a symbolic link; anything else is left, as it harms nobody. */
+static void remove_link(int folder, const char *name)
+{
+    struct stat information;
+    if (fstatat(folder, name, &information, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(information.st_mode)) {
+        unlinkat(folder, name, 0);
+    }
+}
+
 /* Clears what a killed process left of a checkpoint, whose final name is between the leading dot
- * and
- * ".ttm-". */
-static ttm_status clear_leftover(const char *path, const char *name)
+ * and ".ttm-", or of a link. */
+static ttm_status clear_leftover(int folder, const char *path, const char *name)
 {
     char final_name[TTM_CHECKPOINT_NAME_BYTES];
     const char *end = strstr(name, ".ttm-");
+    if (is_left_link(name)) {
+        remove_link(folder, name);
+        return TTM_OK;
+    }
     if (name[0] != '.' || end == NULL || (size_t)(end - name) > sizeof final_name) {
         return TTM_OK;
     }
@@ -223,7 +249,7 @@ static ttm_status clear_leftovers(const char *path)
         return ttm_io_fail("open the folder", path, errno);
     }
     while (status == TTM_OK && (entry = readdir(folder)) != NULL) {
-        status = clear_leftover(path, entry->d_name);
+        status = clear_leftover(dirfd(folder), path, entry->d_name);
     }
     closedir(folder);
     return status;

@@ -58,6 +58,12 @@ static ttm_status update_parameters(ttm_trainer *trainer, const ttm_trainer_step
     return TTM_OK;
 }
 
+/* A NaN may carry a sign, which would read "-nan". */
+static double printable(float value)
+{
+    return isnan(value) ? (double)NAN : (double)value;
+}
+
 ttm_status ttm_trainer_take_step(ttm_trainer_step *result, ttm_trainer *trainer)
 {
     const ttm_trainer_options *options = &trainer->options;
@@ -79,7 +85,7 @@ ttm_status ttm_trainer_take_step(ttm_trainer_step *result, ttm_trainer *trainer)
             "the loss is %g and the gradient norm %g in step %" PRId64
             " (learning rate %g): training stopped, the last good checkpoint in '%s' is "
             "kept; try a lower learning rate or a longer warm-up",
-            (double)result->loss, (double)result->gradient_norm, result->step,
+            printable(result->loss), printable(result->gradient_norm), result->step,
             result->learning_rate, trainer->folder.path);
     }
     return TTM_OK;

@@ -56,6 +56,11 @@ case_of 2 'no-such' --preset no-such --out new --data text.txt
 case_of 2 '--preset' --out new --data text.txt
 case_of 2 'seq 33' $new --data text.txt --seq 33
 case_of 2 '7' $new --data text.txt --heads 7
+case_of 2 'layers' $new --data text.txt --layers 65537
+case_of 2 'heads' $new --data text.txt --heads 0
+case_of 2 'dropout' $new --data text.txt --dropout -1
+case_of 2 '--batch' $new --data text.txt --batch 1000000000
+case_of 1 'use a smaller batch' $new --data text.txt --batch 1000000 --accumulation 1
 case_of 2 '9x9' $new --data text.txt --tt mlp=9x9,9x9:4
 case_of 2 'mlp' $new --data text.txt --tt mlp=0
 case_of 2 'nothing' $new --data text.txt --tt nothing=16

@@ -2,6 +2,7 @@
  * has, so that a new one of those needs no line here. */
 #include "train/arguments.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ static const char description[] =
     "again.\n\n"
     "Without --validation-data the last part of the data is kept apart for validation.";
 
-enum { MAX_SIZE = 1 << 24, OWN_OPTIONS = 32 };
+enum { MAX_SIZE = 1 << 24, MAX_LAYERS = 1 << 16, OWN_OPTIONS = 32 };
 
 /* Fills the tool's own part of the table and returns its length. */
 static size_t own_options(tool_option *table, train_arguments *a)
@@ -42,17 +43,17 @@ static size_t own_options(tool_option *table, train_arguments *a)
         TOOL_LIST("tt", 0, "SPEC", &a->tt,
                   "make matrices TT or dense: [LAYERS/]MATRIX=SHAPE, such as mlp=32, "
                   "0-3/c_fc=8x8,8x8,12x8,1x6:64 or none; may be repeated"),
-        TOOL_INT("vocab-size", 0, "N", &a->sizes.vocab_size, 0, MAX_SIZE, "tokens of the model",
+        TOOL_INT("vocab-size", 0, "N", &a->sizes.vocab_size, 1, MAX_SIZE, "tokens of the model",
                  TOOL_SHOW_DEFAULT("the tokenizer's, else the preset's")),
-        TOOL_INT("context", 0, "N", &a->sizes.context, 0, MAX_SIZE, "longest sequence",
+        TOOL_INT("context", 0, "N", &a->sizes.context, 1, MAX_SIZE, "longest sequence",
                  TOOL_SHOW_DEFAULT("the preset's")),
-        TOOL_INT("layers", 0, "N", &a->sizes.layers, 0, MAX_SIZE, "layers",
+        TOOL_INT("layers", 0, "N", &a->sizes.layers, 1, MAX_LAYERS, "layers",
                  TOOL_SHOW_DEFAULT("the preset's")),
-        TOOL_INT("heads", 0, "N", &a->sizes.heads, 0, MAX_SIZE, "attention heads",
+        TOOL_INT("heads", 0, "N", &a->sizes.heads, 1, MAX_SIZE, "attention heads",
                  TOOL_SHOW_DEFAULT("the preset's")),
-        TOOL_INT("width", 0, "N", &a->sizes.width, 0, MAX_SIZE, "size of the residual stream",
+        TOOL_INT("width", 0, "N", &a->sizes.width, 1, MAX_SIZE, "size of the residual stream",
                  TOOL_SHOW_DEFAULT("the preset's")),
-        TOOL_DOUBLE("dropout", 0, "X", &a->sizes.dropout, -1.0, 0.9999,
+        TOOL_DOUBLE("dropout", 0, "X", &a->sizes.dropout, 0.0, 0.9999,
                     "dropout probability of embeddings, attention and residual branches",
                     TOOL_SHOW_DEFAULT("the preset's")),
         TOOL_FLAG("zero-residual", 0, &a->zero_residual,
@@ -61,8 +62,7 @@ static size_t own_options(tool_option *table, train_arguments *a)
         TOOL_LIST("data", 0, "FILE", &a->data,
                   "text (any name) or tokens (.bin) to train on; several may follow"),
         TOOL_LIST("validation-data", 0, "FILE", &a->validation_data,
-                  "text or tokens to validate "
-                  "on"),
+                  "text or tokens to validate on"),
         TOOL_DOUBLE("validation-fraction", 0, "X", &a->validation_fraction, 0.0, 0.9,
                     "without --validation-data: the last part of the data is for validation"),
         TOOL_STRING("tokenizer", 0, "bytes|FILE", &a->tokenizer,
@@ -82,6 +82,31 @@ static size_t own_options(tool_option *table, train_arguments *a)
     return sizeof own / sizeof own[0];
 }
 
+/* Appends ", PRESET VALUE" where a published preset trains with another value than `usual`. */
+static void append_preset_default(char *text, size_t text_bytes, const char *option,
+                                  const char *usual, const char *preset)
+{
+    ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
+    char value[TTM_TRAINER_PROMPT_BYTES];
+    ttm_trainer_options_for_preset(&options, preset);
+    ttm_trainer_options_get(value, sizeof value, &options, option);
+    const size_t used = strlen(text);
+    if (strcmp(value, usual) != 0) {
+        snprintf(text + used, text_bytes - used, "; %s: %s", preset, value);
+    }
+}
+
+/* Writes what --help calls the default of a trainer option, from the defaults themselves. */
+static void describe_default(char text[TRAIN_DEFAULT_BYTES], const char *option)
+{
+    const ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
+    char usual[TTM_TRAINER_PROMPT_BYTES];
+    ttm_trainer_options_get(usual, sizeof usual, &options, option);
+    snprintf(text, TRAIN_DEFAULT_BYTES, "%.32s", usual);
+    append_preset_default(text, TRAIN_DEFAULT_BYTES, option, usual, "gpt2-small");
+    append_preset_default(text, TRAIN_DEFAULT_BYTES, option, usual, "gpt2-medium");
+}
+
 /* Adds the trainer's options as texts, which the library itself checks and turns into numbers. */
 static void trainer_options(tool_option *table, train_arguments *arguments)
 {
@@ -95,6 +120,8 @@ static void trainer_options(tool_option *table, train_arguments *arguments)
         } else {
             table[i].kind = TOOL_KIND_STRING;
             table[i].value.text = &arguments->trainer_values[i];
+            describe_default(arguments->trainer_defaults[i], info.name);
+            table[i].shown_default = arguments->trainer_defaults[i];
         }
     }
 }
@@ -153,9 +180,10 @@ int train_arguments_parse(train_arguments *arguments, int argc, char **argv)
     *arguments = (train_arguments){.sizes = TTM_GPT2_OVERRIDES_INIT, .validation_fraction = 0.05};
     arguments->table = calloc(OWN_OPTIONS + trainer_count, sizeof *arguments->table);
     arguments->trainer_values = calloc(trainer_count, sizeof *arguments->trainer_values);
+    arguments->trainer_defaults = calloc(trainer_count, sizeof *arguments->trainer_defaults);
     arguments->trainer_switches = calloc(trainer_count, sizeof *arguments->trainer_switches);
     if (arguments->table == NULL || arguments->trainer_values == NULL ||
-        arguments->trainer_switches == NULL) {
+        arguments->trainer_defaults == NULL || arguments->trainer_switches == NULL) {
         return tool_fail_text("out of memory");
     }
     const size_t own_count = own_options(arguments->table, arguments);
@@ -197,5 +225,6 @@ void train_arguments_free(train_arguments *arguments)
     tool_free(&arguments->program);
     free(arguments->table);
     free(arguments->trainer_values);
+    free(arguments->trainer_defaults);
     free(arguments->trainer_switches);
 }

@@ -7,6 +7,9 @@
 #include <ttm/gpt2_config.h>
 #include <ttm/trainer.h>
 
+/** Room for what --help says about a default. */
+#define TRAIN_DEFAULT_BYTES 128
+
 /** What was asked for. Initialise with train_arguments_init. */
 typedef struct train_arguments {
     tool_program program;
@@ -30,6 +33,7 @@ typedef struct train_arguments {
 
     const char **trainer_values; /**< Texts of the trainer's options, by their number. */
     bool *trainer_switches;
+    char (*trainer_defaults)[TRAIN_DEFAULT_BYTES]; /**< What --help says about each. */
 } train_arguments;
 
 /** Reads the command line and checks what can be checked without opening anything. Returns

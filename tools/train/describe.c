@@ -58,10 +58,18 @@ void train_plan_print(FILE *stream, const train_plan *plan)
             mebibytes(memory->model.activation_bytes), mebibytes(memory->model.matrix_bytes),
             mebibytes(memory->model.workspace_bytes), mebibytes(memory->batch_bytes),
             mebibytes(memory->host_bytes));
+    const uint64_t there = ttm_device_get_info(plan->device)->memory_bytes;
+    if (there > 0 && memory->memory_bytes > there) {
+        fprintf(stream,
+                "that is more than the %.1f MiB of %s: take a smaller --batch or --seq (and more "
+                "--accumulation), or a smaller model\n",
+                mebibytes(there), ttm_device_get_info(plan->device)->name);
+    }
 }
 
-static void write_memory(ttm_json_writer *writer, const ttm_trainer_memory *memory)
+static void write_memory(ttm_json_writer *writer, const train_plan *plan)
 {
+    const ttm_trainer_memory *memory = &plan->memory;
     ttm_json_member_uint(writer, "memory_bytes", memory->memory_bytes);
     ttm_json_key(writer, "memory");
     ttm_json_begin_object(writer);
@@ -75,6 +83,8 @@ static void write_memory(ttm_json_writer *writer, const ttm_trainer_memory *memo
     ttm_json_member_uint(writer, "batch_bytes", memory->batch_bytes);
     ttm_json_member_uint(writer, "device_bytes", memory->device_bytes);
     ttm_json_member_uint(writer, "host_bytes", memory->host_bytes);
+    ttm_json_member_uint(writer, "device_total_bytes",
+                         ttm_device_get_info(plan->device)->memory_bytes);
     ttm_json_end_object(writer);
 }
 
@@ -100,7 +110,7 @@ ttm_status train_plan_print_json(const train_plan *plan)
     ttm_json_begin_object(writer);
     ttm_json_member_string(writer, "model", plan->name);
     ttm_json_member_int(writer, "parameters", ttm_gpt2_parameter_count(plan->config));
-    write_memory(writer, &plan->memory);
+    write_memory(writer, plan);
     ttm_json_key(writer, "tt");
     ttm_gpt2_config_write_tt(writer, plan->config);
     ttm_json_member_int(writer, "steps", options->steps);

@@ -182,7 +182,7 @@ typedef struct ttm_cpu_product {
 
 /** The kernels of one level. */
 typedef struct ttm_cpu_kernels {
-    const char *level;                  /**< "baseline", "avx2", "avx512", "avx512_bf16". */
+    const char *level;                  /**< "baseline", "avx2", "avx512", "avx512_bf16", "neon". */
     const struct ttm_cpu_kernels *bf16; /**< The same kernels for bf16 elements. */
     int multiplies_pairs;               /**< bf16 products without becoming floats first. */
 
@@ -258,7 +258,8 @@ typedef struct ttm_cpu_kernels {
     void (*attention_decode)(const ttm_cpu_attention *job, int64_t query);
 } ttm_cpu_kernels;
 
-extern const ttm_cpu_kernels ttm_cpu_kernels_baseline;
+extern const ttm_cpu_kernels ttm_cpu_kernels_baseline; /**< Not on aarch64, … */
+extern const ttm_cpu_kernels ttm_cpu_kernels_neon;     /**< … where every processor has this. */
 extern const ttm_cpu_kernels ttm_cpu_kernels_avx2;
 extern const ttm_cpu_kernels ttm_cpu_kernels_avx512;
 extern const ttm_cpu_kernels ttm_cpu_kernels_avx512_bf16; /**< If TTM_CPU_HAVE_PAIRS. */

@@ -7,7 +7,7 @@
 #include "cpu/kernels/simd.h"
 
 /** The register block: ROWS × STRIP sums. */
-#if VECTOR_BYTES == 64
+#if VECTOR_BYTES == 64 || defined(__aarch64__) /* 32 registers */
 #define ROWS    8
 #define VECTORS 3
 #else

@@ -12,6 +12,8 @@
 
 #if defined(__SSE__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__AVX512F__)
@@ -93,6 +95,8 @@ ALWAYS_INLINE vector element_load(const element *source)
 #elif defined(__AVX2__)
     const __m128i halves = _mm_loadu_si128((const __m128i *)(const void *)source);
     return (vector)_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16);
+#elif defined(__aarch64__)
+    return (vector)vshll_n_u16(vld1_u16(source), 16);
 #else
     vector value;
     for (int lane = 0; lane < LANES; lane++) {
@@ -121,6 +125,8 @@ ALWAYS_INLINE void element_store(element *target, vector value)
     const __m256i packed = _mm256_packus_epi32((__m256i)bits, (__m256i)bits);
     _mm_storeu_si128((__m128i *)(void *)target,
                      _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
+#elif defined(__aarch64__)
+    vst1_u16(target, vmovn_u32((uint32x4_t)bits));
 #else
     for (int lane = 0; lane < LANES; lane++) {
         target[lane] = (element)bits[lane];
@@ -318,6 +324,8 @@ ALWAYS_INLINE vector vector_sqrt(vector value)
     return _mm256_sqrt_ps(value);
 #elif defined(__SSE__)
     return _mm_sqrt_ps(value);
+#elif defined(__aarch64__)
+    return (vector)vsqrtq_f32((float32x4_t)value);
 #else
     vector root;
     for (int lane = 0; lane < LANES; lane++) {

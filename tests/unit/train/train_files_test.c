@@ -188,10 +188,19 @@ static void leftovers_of_killed_processes_are_removed_when_a_run_is_opened(void 
     snprintf(name, sizeof name, ".checkpoint-000040.ttm-%ld-1.folder", (long)getpid());
     mkdir(scratch_path(name), 0777);
     make_checkpoint(scratch_folder, 10);
+    assert_int_equal(symlink("checkpoint-000010", scratch_path(".latest.ttm-1-2.link")), 0);
+    assert_int_equal(symlink("latest/config.json", scratch_path(".config.json.ttm-1-3.link")), 0);
+    assert_int_equal(symlink("elsewhere", scratch_path(".mine.ttm-1-4.link")), 0);
     assert_int_equal(ttm_run_folder_open(&folder, scratch_folder), TTM_OK);
     ttm_run_folder_close(&folder, false);
     assert_false(exists(scratch_path(name)));
     assert_true(exists(scratch_path("checkpoint-000010")));
+    char target[64];
+    const char *const gone[] = {".latest.ttm-1-2.link", ".config.json.ttm-1-3.link"};
+    for (int i = 0; i < 2; i++) {
+        assert_true(readlink(scratch_path(gone[i]), target, sizeof target) < 0);
+    }
+    assert_true(readlink(scratch_path(".mine.ttm-1-4.link"), target, sizeof target) > 0);
 }
 
 int main(void)

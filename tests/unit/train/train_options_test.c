@@ -34,6 +34,25 @@ static void every_option_is_described_and_can_be_set_by_name(void **state)
     assert_int_equal(ttm_trainer_options_check(&options), TTM_OK);
 }
 
+static void an_option_reads_back_as_it_can_be_set(void **state)
+{
+    (void)state;
+    static const char *const values[][2] = {
+        {"steps", "2147483647"}, {"warmup", "-1"},          {"learning-rate", "6.25e-05"},
+        {"schedule", "linear"},  {"dtype", "auto"},         {"seed", "18446744073709551615"},
+        {"moments", "bf16"},     {"sample-prompt", "Once"}, {"core-learning-rate", "true"},
+    };
+    ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
+    char text[TTM_TRAINER_PROMPT_BYTES];
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        assert_int_equal(ttm_trainer_options_set(&options, values[i][0], values[i][1]), TTM_OK);
+        assert_string_equal(ttm_trainer_options_get(text, sizeof text, &options, values[i][0]),
+                            values[i][1]);
+    }
+    assert_string_equal(ttm_trainer_options_get(text, sizeof text, &options, "no-such"), "");
+    assert_string_equal(ttm_trainer_options_get(text, 4, &options, "schedule"), "lin");
+}
+
 static void a_refused_value_is_named_and_changes_nothing(void **state)
 {
     (void)state;
@@ -142,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_is_described_and_can_be_set_by_name),
+        cmocka_unit_test(an_option_reads_back_as_it_can_be_set),
         cmocka_unit_test(a_refused_value_is_named_and_changes_nothing),
         cmocka_unit_test(a_prompt_that_is_too_long_is_refused),
         cmocka_unit_test(options_of_another_size_or_out_of_range_are_refused),
