@@ -7,6 +7,8 @@
 #include <string.h>
 #include <ttm/compute.h>
 
+enum { TIME_LIMIT_SECONDS = 120, REPEAT_BYTES = 4700 };
+
 static void print_counts(const suite_report *report)
 {
     for (size_t k = 0; k < report->group_count; k++) {
@@ -39,6 +41,40 @@ static ttm_status write_files(const suite_report *report, const suite_options *s
         status = suite_report_write_junit(report, junit_path);
     }
     return status;
+}
+
+/* Appends a word to a command, in quotes where a shell would read it as something else. */
+static void append_word(char *command, size_t command_bytes, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-./:,+@%=";
+    size_t used = strlen(command);
+    used += (size_t)snprintf(command + used, command_bytes - used, used > 0 ? " " : "");
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        snprintf(command + used, command_bytes - used, "%s", word);
+        return;
+    }
+    used += (size_t)snprintf(command + used, command_bytes - used, "'");
+    for (; *word != '\0' && used + 5 < command_bytes; word++) {
+        used += (size_t)snprintf(command + used, command_bytes - used,
+                                 *word == '\'' ? "'\\''" : "%c", *word);
+    }
+    snprintf(command + used, command_bytes - used, "'");
+}
+
+/* The start of the command that repeats a case: `program` on the same device, without --device and
+ * --time-limit where they weren't given. */
+static void print_repeat(char *command, size_t command_bytes, const char *program,
+                         const char *const options[], size_t count)
+{
+    command[0] = '\0';
+    append_word(command, command_bytes, program);
+    for (size_t k = 0; k < count; k += 2) {
+        if (options[k + 1] != NULL) {
+            append_word(command, command_bytes, options[k]);
+            append_word(command, command_bytes, options[k + 1]);
+        }
+    }
 }
 
 /* *path = the file of a backend given as NAME or NAME:DEVICE; *device = what follows the colon. */
@@ -82,7 +118,7 @@ int main(int argc, char **argv)
     const char *junit_path = NULL;
     int64_t seed = 1;
     int64_t cases = 60;
-    int64_t time_limit = 120;
+    int64_t time_limit = TIME_LIMIT_SECONDS;
     bool list = false;
     bool verbose = false;
     bool in_process = false;
@@ -134,7 +170,8 @@ int main(int argc, char **argv)
     };
     char *plugin_path = NULL;
     char *oracle_path = NULL;
-    char repeat_how[1024];
+    char time_limit_text[24];
+    char repeat_how[REPEAT_BYTES];
     suite_report report = {.keep_entries = false};
     int code = tool_parse(&program, argc, argv);
     if (code != TOOL_GO_ON) {
@@ -154,8 +191,14 @@ int main(int argc, char **argv)
         code = tool_fail(status);
         goto out;
     }
-    snprintf(repeat_how, sizeof repeat_how, "ttm-conformance --%s %s",
-             plugin != NULL ? "plugin" : "backend", plugin != NULL ? plugin : backend);
+    snprintf(time_limit_text, sizeof time_limit_text, "%lld", (long long)time_limit);
+    const char *const given[] = {plugin != NULL ? "--plugin" : "--backend",
+                                 plugin != NULL ? plugin : backend,
+                                 "--device",
+                                 program.device,
+                                 "--time-limit",
+                                 time_limit != TIME_LIMIT_SECONDS ? time_limit_text : NULL};
+    print_repeat(repeat_how, sizeof repeat_how, argv[0], given, sizeof given / sizeof given[0]);
     const suite_options suite = {.plugin_path = plugin != NULL ? plugin : plugin_path,
                                  .device = device,
                                  .oracle_path = oracle_path,
@@ -172,11 +215,15 @@ int main(int argc, char **argv)
     } else {
         status = in_process ? suite_run_here(&report, &suite) : suite_run(&report, &suite);
     }
-    if (status == TTM_OK && !list) {
+    code = status == TTM_OK ? TOOL_EXIT_DONE : tool_fail(status);
+    if (!list && (status == TTM_OK || report.total.failed > 0)) { /* what is known is told */
         print_counts(&report);
         status = write_files(&report, &suite, json_path, junit_path);
+        code = status == TTM_OK ? code : tool_fail(status);
     }
-    code = status != TTM_OK ? tool_fail(status) : tool_done();
+    if (code == TOOL_EXIT_DONE) {
+        code = tool_done();
+    }
     if (code == TOOL_EXIT_DONE && report.total.failed > 0) {
         code = TOOL_EXIT_FAILED;
     }

@@ -400,8 +400,10 @@ typedef struct ttm_adamw_params {
 enum { TTM_TT_BUILD_W = 0, TTM_TT_BUILD_CORE = 1 /* … 8 */, TTM_TT_BUILD_TENSORS = 9 };
 
 /* TT_GRADIENT: dcore_k = beta·dcore_k + ∂(Σ dw·W)/∂core_k, from dw [layers, in, out] (last stride
- * 1) and the cores. beta is 0 or 1. Accuracy: (in·out/(n_k·m_k) + Σ r_k + 8)^½·8·u32·|·|_abs, and
- * never worse than the same with the whole count for its root. */
+ * 1) and the cores. beta is 0 or 1. Accuracy: that of independent roundings in f32, 8 standard
+ * deviations, for inputs of unrelated signs: (in·out/(n_k·m_k) + Σ r_k + 8)^½·8·u32·|·|_rss plus
+ * one rounding. |·|_rss is the root of the same expression with every input squared: what the sum
+ * amounts to when signs are unrelated, where |·|_abs is what it amounts to when all are alike. */
 enum {
     TTM_TT_GRADIENT_DW = 0,
     TTM_TT_GRADIENT_CORE = 1,  /* … 8 */

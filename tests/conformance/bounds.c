@@ -397,11 +397,14 @@ static double sum_of_ranks(const bound_question *q, uint32_t first_core)
     return sum;
 }
 
-/* (terms + Σ r_k + 8)^½·8·u32·|·|_abs, never more than the same without the root. */
+/* (terms + Σ r_k + 8)^½·8·u32·|·|_rss plus one rounding. */
 static void core_gradient(double *bounds, const bound_question *q, double terms, double ranks)
 {
-    const double count = terms + ranks + 8.0;
-    sum_of_products(bounds, q, 8.0 * fmin(sqrt(count), count) * sum_unit(q->made));
+    const double *squared = q->squared->values[q->slot];
+    const double factor = 8.0 * sqrt(terms + ranks + 8.0) * sum_unit(q->made);
+    for (int64_t i = 0; i < count_of(q); i++) {
+        bounds[i] = factor * squared[i] + output_unit(q) * fabs(exact_values(q)[i]);
+    }
 }
 
 static double modes_of(const struct operand *core)
@@ -440,13 +443,17 @@ bool bound_needs_absolute(ttm_opcode opcode)
     case TTM_OP_REDUCE_ROWS:
     case TTM_OP_EMBEDDING_BACKWARD:
     case TTM_OP_TT_BUILD:
-    case TTM_OP_TT_GRADIENT:
     case TTM_OP_TT_LINEAR:
     case TTM_OP_TT_LINEAR_BACKWARD:
         return true;
     default:
         return false;
     }
+}
+
+bool bound_needs_squared(ttm_opcode opcode)
+{
+    return opcode == TTM_OP_TT_GRADIENT || opcode == TTM_OP_TT_LINEAR_BACKWARD;
 }
 
 static void reduce_rows(double *bounds, const bound_question *q)

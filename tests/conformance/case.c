@@ -91,9 +91,10 @@ bool case_reads(const conformance_case *made, uint32_t slot)
     return made->slots[slot].dtype != TTM_DTYPE_NONE && role(made, slot) != TTM_SLOT_OUT;
 }
 
-/* The same tensor for the oracle: contiguous, in f64, with absolute values if asked. */
+/* The same tensor for the oracle: contiguous, in f64, of the values themselves or what is asked
+ * for. */
 static ttm_status oracle_operand(struct operand *copy, const struct operand *original,
-                                 bool absolute)
+                                 case_inputs inputs)
 {
     *copy = *original;
     copy->values = NULL;
@@ -111,8 +112,9 @@ static ttm_status oracle_operand(struct operand *copy, const struct operand *ori
     if (!operand_fill(copy, original->values)) {
         return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for the oracle's copy of a tensor");
     }
-    for (int64_t i = 0; absolute && copy->dtype == TTM_F64 && i < copy->count; i++) {
-        copy->values[i] = fabs(copy->values[i]);
+    for (int64_t i = 0; inputs != CASE_EXACT && copy->dtype == TTM_F64 && i < copy->count; i++) {
+        const double value = copy->values[i];
+        copy->values[i] = inputs == CASE_SQUARED ? value * value : fabs(value);
     }
     return TTM_OK;
 }
@@ -165,20 +167,20 @@ static void make_absolute(conformance_case *made)
 }
 
 ttm_status case_oracle(case_results *results, const conformance_case *made,
-                       const struct target *oracle, bool absolute)
+                       const struct target *oracle, case_inputs inputs)
 {
     conformance_case asked = *made; /* borrows the values, frees nothing */
     struct operand copies[TTM_OP_MAX_TENSORS] = {0};
     ttm_tensor tensors[TTM_OP_MAX_TENSORS] = {0};
     ttm_memory *memory[TTM_OP_MAX_TENSORS] = {0};
     ttm_status status = TTM_OK;
-    if (absolute) {
+    if (inputs == CASE_ABSOLUTE) {
         make_absolute(&asked);
     }
     const ttm_op op = case_op(&asked, tensors);
     for (uint32_t slot = 0; slot < op.tensor_count; slot++) {
         if (asked.slots[slot].dtype != TTM_DTYPE_NONE) {
-            TTM_TRY_OUT(oracle_operand(&copies[slot], &asked.slots[slot], absolute));
+            TTM_TRY_OUT(oracle_operand(&copies[slot], &asked.slots[slot], inputs));
             TTM_TRY_OUT(upload(&memory[slot], oracle, &copies[slot]));
             tensors[slot] = operand_tensor(&copies[slot], memory[slot]);
         }
@@ -187,6 +189,9 @@ ttm_status case_oracle(case_results *results, const conformance_case *made,
     for (uint32_t slot = 0; slot < op.tensor_count; slot++) {
         if (case_writes(&asked, slot)) {
             TTM_TRY_OUT(read_result(&results->values[slot], oracle, &copies[slot], memory[slot]));
+            for (int64_t i = 0; inputs == CASE_SQUARED && i < copies[slot].count; i++) {
+                results->values[slot][i] = sqrt(results->values[slot][i]);
+            }
         }
     }
 out:

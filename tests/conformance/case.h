@@ -63,10 +63,17 @@ ttm_op case_op(const conformance_case *made, const ttm_tensor *tensors);
 bool case_writes(const conformance_case *made, uint32_t slot);
 bool case_reads(const conformance_case *made, uint32_t slot);
 
-/** Computes the case on the oracle from f64 copies of its inputs; with `absolute`, from their
- * absolute values. The caller frees *results with case_results_free, after a failure too. */
+/** What of its inputs a case is computed from. */
+typedef enum case_inputs {
+    CASE_EXACT = 0,    /**< From themselves. */
+    CASE_ABSOLUTE = 1, /**< From their absolute values: |·|_abs of each result. */
+    CASE_SQUARED = 2   /**< From their squares, and the root of the results: |·|_rss. */
+} case_inputs;
+
+/** Computes the case on the oracle from f64 copies of what `inputs` says. The caller frees *results
+ * with case_results_free, after a failure too. */
 TTM_CHECKED ttm_status case_oracle(case_results *results, const conformance_case *made,
-                                   const struct target *oracle, bool absolute);
+                                   const struct target *oracle, case_inputs inputs);
 
 /** Frees results. */
 void case_results_free(case_results *results);

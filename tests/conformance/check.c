@@ -211,18 +211,25 @@ static ttm_status check_results(check_verdict *verdict, const struct images *ima
 {
     case_results exact = {0};
     case_results absolute = {0};
+    case_results squared = {0};
     double *bounds = NULL;
-    ttm_status status = case_oracle(&exact, made, oracle, false);
+    ttm_status status = case_oracle(&exact, made, oracle, CASE_EXACT);
     if (status == TTM_OK && bound_needs_absolute(made->opcode)) {
-        status = case_oracle(&absolute, made, oracle, true);
+        status = case_oracle(&absolute, made, oracle, CASE_ABSOLUTE);
+    }
+    if (status == TTM_OK && bound_needs_squared(made->opcode)) {
+        status = case_oracle(&squared, made, oracle, CASE_SQUARED);
     }
     for (uint32_t slot = 0;
          slot < slot_count(made) && status == TTM_OK && verdict->outcome == CHECK_PASSED; slot++) {
         if (exact.values[slot] == NULL) {
             continue;
         }
-        const bound_question question = {
-            .made = made, .exact = &exact, .absolute = &absolute, .slot = slot};
+        const bound_question question = {.made = made,
+                                         .exact = &exact,
+                                         .absolute = &absolute,
+                                         .squared = &squared,
+                                         .slot = slot};
         double *larger = realloc(bounds, ((size_t)made->slots[slot].count + 1) * sizeof *bounds);
         if (larger == NULL) {
             status = ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for error bounds");
@@ -236,6 +243,7 @@ static ttm_status check_results(check_verdict *verdict, const struct images *ima
         }
     }
     free(bounds);
+    case_results_free(&squared);
     case_results_free(&absolute);
     case_results_free(&exact);
     return status;

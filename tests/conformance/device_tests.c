@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const device_test *const groups[] = {device_life_tests, device_memory_tests,
+static const device_test *const groups[] = {device_life_tests,   device_memory_tests,
                                             device_stream_tests, device_thread_tests,
-                                            device_refusal_tests};
+                                            device_op_tests,     device_refusal_tests};
 
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 

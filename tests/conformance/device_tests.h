@@ -72,11 +72,20 @@ TTM_CHECKED ttm_status block_check(const test_block *block, const struct target 
 /** Frees a block; a zeroed one is allowed. */
 void block_free(test_block *block, const struct target *target);
 
+/** Something that is done again and again, and must leave nothing behind. */
+typedef ttm_status turn_function(const test_bench *bench, void *context);
+
+/** Does a turn a thousand times, fewer if that takes too long, and fails where the process has more
+ * files, threads or heap afterwards. `what` says what was done, "opening and closing". */
+TTM_CHECKED ttm_status leak_check(turn_function *turn, void *context, const char *what,
+                                  const test_bench *bench);
+
 /* The tests of each file; ends with one whose name is NULL. */
 extern const device_test device_life_tests[];
 extern const device_test device_memory_tests[];
 extern const device_test device_stream_tests[];
 extern const device_test device_thread_tests[];
+extern const device_test device_op_tests[];
 extern const device_test device_refusal_tests[];
 
 #endif

@@ -100,14 +100,13 @@ static footprint take_settled_footprint(const footprint *before)
     return taken;
 }
 
-typedef ttm_status turn_function(const test_bench *bench);
-
 /* Runs a turn `most` times, fewer if that takes too long, but once at least. */
-static ttm_status run_turns(int *turns, turn_function *turn, const test_bench *bench, int most)
+static ttm_status run_turns(int *turns, turn_function *turn, void *context, const test_bench *bench,
+                            int most)
 {
     const double deadline = now_seconds() + (double)bench->seconds / 3;
     for (*turns = 0; *turns < most && (*turns == 0 || now_seconds() < deadline); ++*turns) {
-        TTM_TRY(turn(bench));
+        TTM_TRY(turn(bench, context));
     }
     return TTM_OK;
 }
@@ -115,24 +114,25 @@ static ttm_status run_turns(int *turns, turn_function *turn, const test_bench *b
 /* Repeats a turn a thousand times and compares what the process holds after a warm-up and at the
  * end. A driver's pools grow at some time and then no more, what is forgotten grows each time:
  * where the heap is larger than it may be, the next thousand decide. */
-static ttm_status repeat(turn_function *turn, const char *what, const test_bench *bench)
+ttm_status leak_check(turn_function *turn, void *context, const char *what, const test_bench *bench)
 {
     int turns = 0;
-    TTM_TRY(run_turns(&turns, turn, bench, WARM_UP));
+    TTM_TRY(run_turns(&turns, turn, context, bench, WARM_UP));
     footprint before = take_footprint();
-    TTM_TRY(run_turns(&turns, turn, bench, REPETITIONS));
+    TTM_TRY(run_turns(&turns, turn, context, bench, REPETITIONS));
     footprint after = take_settled_footprint(&before);
     if (is_heap_larger(&before, &after, turns)) {
         before = after;
-        TTM_TRY(run_turns(&turns, turn, bench, REPETITIONS));
+        TTM_TRY(run_turns(&turns, turn, context, bench, REPETITIONS));
         after = take_settled_footprint(&before);
     }
     return compare_footprints(&before, &after, turns, what);
 }
 
 /* Opens, uses and closes the device once. */
-static ttm_status one_life(const test_bench *bench)
+static ttm_status one_life(const test_bench *bench, void *context)
 {
+    (void)context;
     struct target target;
     test_block block = {0};
     TTM_TRY(target_open(&target, bench->plugin_path, bench->device));
@@ -148,11 +148,12 @@ static ttm_status one_life(const test_bench *bench)
 static ttm_status open_and_close(const char **skipped, const test_bench *bench)
 {
     (void)skipped;
-    return repeat(one_life, "opening and closing the device", bench);
+    return leak_check(one_life, NULL, "opening and closing the device", bench);
 }
 
-static ttm_status one_stream(const test_bench *bench)
+static ttm_status one_stream(const test_bench *bench, void *context)
 {
+    (void)context;
     struct target target = *bench->tested;
     ttm_plugin_begin();
     TTM_TRY(target_check(&target, "stream_create",
@@ -171,11 +172,12 @@ static ttm_status one_stream(const test_bench *bench)
 static ttm_status streams_and_events(const char **skipped, const test_bench *bench)
 {
     (void)skipped;
-    return repeat(one_stream, "making and destroying a stream and an event", bench);
+    return leak_check(one_stream, NULL, "making and destroying a stream and an event", bench);
 }
 
-static ttm_status one_allocation(const test_bench *bench)
+static ttm_status one_allocation(const test_bench *bench, void *context)
 {
+    (void)context;
     test_block block = {0};
     TTM_TRY(block_new(&block, bench->tested, 100000, 11));
     block_free(&block, bench->tested);
@@ -185,7 +187,7 @@ static ttm_status one_allocation(const test_bench *bench)
 static ttm_status allocations(const char **skipped, const test_bench *bench)
 {
     (void)skipped;
-    return repeat(one_allocation, "allocating and freeing 100000 bytes", bench);
+    return leak_check(one_allocation, NULL, "allocating and freeing 100000 bytes", bench);
 }
 
 /* Two handles of one device: closing one doesn't disturb the other. */
@@ -267,6 +269,8 @@ static ttm_status info(const char **skipped, const test_bench *bench)
             "device_info says something else the second time");
     REQUIRE(first->vendor[0] != '\0' && first->driver[0] != '\0',
             "the device has no vendor or no driver: bug reports need them");
+    REQUIRE(first->max_allocation_bytes <= first->memory_bytes || first->memory_bytes == 0,
+            "max_allocation_bytes is more than there is");
     REQUIRE(first->memory_free_bytes <= first->memory_bytes || first->memory_bytes == 0,
             "more memory is free than there is");
     return TTM_OK;

@@ -14,6 +14,7 @@ enum { BYTES = 1 << 18, TURNS = 40, STREAMS = 16 };
 static ttm_status new_stream(struct target *target, const struct target *like)
 {
     *target = *like;
+    target->stream = NULL;
     ttm_plugin_begin();
     return target_check(target, "stream_create",
                         target->backend->stream_create(&target->stream, target->device));
@@ -34,9 +35,10 @@ static bool fills(const struct target *target, const ttm_op *op)
             target->backend->op_workspace_bytes(target->device, op) == 0);
 }
 
-/* Queues a pattern of `key` over the whole block, by an op if there is one, and doesn't wait. */
-static ttm_status queue_pattern(test_block *block, const struct target *target, uint32_t key,
-                                unsigned char *room)
+/* Queues an op that fills the block with the number `key`, if the plugin has one; *filled says so.
+ */
+static ttm_status queue_fill(bool *filled, const test_block *block, const struct target *target,
+                             uint32_t key)
 {
     const ttm_fill_params params = {.value = (double)key};
     const ttm_tensor whole = {.memory = block->memory,
@@ -51,16 +53,53 @@ static ttm_status queue_pattern(test_block *block, const struct target *target, 
                          .tensors = &whole,
                          .params = &params,
                          .params_bytes = sizeof params};
-    if (fills(target, &fill)) { /* overwritten at once, if the order is kept */
-        ttm_plugin_begin();
-        TTM_TRY(target_check(target, "op_run", target->backend->op_run(target->stream, &fill)));
+    *filled = fills(target, &fill);
+    if (*filled) {
+        const ttm_tensor no_workspace = {0};
+        return target_queue(target, &fill, &no_workspace);
     }
+    return TTM_OK;
+}
+
+/* Queues a pattern of `key` over the whole block, behind an op if there is one, and doesn't wait.
+ */
+static ttm_status queue_pattern(test_block *block, const struct target *target, uint32_t key,
+                                unsigned char *room)
+{
+    bool filled = false;
+    TTM_TRY(queue_fill(&filled, block, target, key)); /* overwritten at once, if order is kept */
     block->key = key;
     pattern_fill(room, block->bytes, key);
     ttm_plugin_begin();
     return target_check(
         target, "memory_write",
         target->backend->memory_write(target->stream, block->memory, 0, room, block->bytes));
+}
+
+/* The same with the op behind the pattern: what is waited for then is an op, which most devices
+ * leave to a queue, where many copy at once. *filled: there is an op. */
+static ttm_status queue_work(bool *filled, test_block *block, const struct target *target,
+                             uint32_t key, unsigned char *room)
+{
+    TTM_TRY(queue_pattern(block, target, key, room));
+    return queue_fill(filled, block, target, key);
+}
+
+/* Fails unless the block holds what queue_work leaves, as read on any stream. */
+static ttm_status check_work(bool filled, const test_block *block, const struct target *target,
+                             unsigned char *room)
+{
+    if (!filled) {
+        return block_check(block, target);
+    }
+    TTM_TRY(target_download(room, target, block->memory, block->bytes));
+    for (size_t at = 0; at + sizeof(float) <= block->bytes; at += sizeof(float)) {
+        float got = 0.0F;
+        memcpy(&got, room + at, sizeof got);
+        REQUIRE(got == (float)block->key, "byte %zu of %zu isn't what the op wrote that was queued",
+                at, block->bytes);
+    }
+    return TTM_OK;
 }
 
 static ttm_status in_order(const char **skipped, const test_bench *bench)
@@ -95,12 +134,13 @@ static ttm_status two_at_once(const char **skipped, const test_bench *bench)
         TTM_TRY_OUT(new_stream(&targets[k], bench->tested));
         TTM_TRY_OUT(block_new(&blocks[k], &targets[k], BYTES, k));
     }
+    bool filled = false;
     for (uint32_t turn = 1; turn <= TURNS; turn++) {
-        TTM_TRY_OUT(queue_pattern(&blocks[turn % 2], &targets[turn % 2], turn, room));
+        TTM_TRY_OUT(queue_work(&filled, &blocks[turn % 2], &targets[turn % 2], turn, room));
     }
     for (uint32_t k = 0; k < 2; k++) {
         TTM_TRY_OUT(synchronize(&targets[k]));
-        TTM_TRY_OUT(block_check(&blocks[k], &targets[k]));
+        TTM_TRY_OUT(check_work(filled, &blocks[k], &targets[k], room));
     }
 out:
     for (uint32_t k = 0; k < 2; k++) {
@@ -145,13 +185,42 @@ static ttm_status destroy_waits(const char **skipped, const test_bench *bench)
     TTM_TRY_OUT(block_new(&block, bench->tested, BYTES, 0));
     for (uint32_t turn = 1; turn <= 8; turn++) {
         struct target other;
+        bool filled = false;
         TTM_TRY_OUT(new_stream(&other, bench->tested));
-        status = queue_pattern(&block, &other, turn, room);
+        status = queue_work(&filled, &block, &other, turn, room);
         other.backend->stream_destroy(other.stream);
         TTM_TRY_OUT(status);
-        TTM_TRY_OUT(block_check(&block, bench->tested));
+        TTM_TRY_OUT(check_work(filled, &block, bench->tested, room));
     }
 out:
+    block_free(&block, bench->tested);
+    free(room);
+    return status;
+}
+
+/* What was queued is done when stream_synchronize returns: another stream sees it. */
+static ttm_status synchronize_waits(const char **skipped, const test_bench *bench)
+{
+    (void)skipped;
+    unsigned char *room = malloc(BYTES);
+    struct target other = {0};
+    test_block block = {0};
+    ttm_status status = TTM_OK;
+    REQUIRE_OUT(room != NULL, "no memory for %d bytes", BYTES);
+    TTM_TRY_OUT(new_stream(&other, bench->tested));
+    TTM_TRY_OUT(block_new(&block, bench->tested, BYTES, 0));
+    for (uint32_t turn = 1; turn <= TURNS; turn++) {
+        const struct target *writer = turn % 2 == 0 ? &other : bench->tested;
+        const struct target *reader = turn % 2 == 0 ? bench->tested : &other;
+        bool filled = false;
+        TTM_TRY_OUT(queue_work(&filled, &block, writer, turn, room));
+        TTM_TRY_OUT(synchronize(writer));
+        TTM_TRY_OUT(check_work(filled, &block, reader, room));
+    }
+out:
+    if (other.stream != NULL) {
+        other.backend->stream_destroy(other.stream);
+    }
     block_free(&block, bench->tested);
     free(room);
     return status;
@@ -176,7 +245,8 @@ static ttm_status event_orders(const char **skipped, const test_bench *bench)
     for (uint32_t turn = 1; turn <= TURNS; turn++) {
         const struct target *writer = turn % 2 == 0 ? &other : bench->tested;
         const struct target *reader = turn % 2 == 0 ? bench->tested : &other;
-        TTM_TRY_OUT(queue_pattern(&block, writer, turn, room));
+        bool filled = false;
+        TTM_TRY_OUT(queue_work(&filled, &block, writer, turn, room));
         ttm_plugin_begin();
         TTM_TRY_OUT(
             target_check(writer, "event_record", backend->event_record(&event, writer->stream)));
@@ -184,7 +254,7 @@ static ttm_status event_orders(const char **skipped, const test_bench *bench)
         TTM_TRY_OUT(target_check(reader, "event_wait", backend->event_wait(reader->stream, event)));
         backend->event_destroy(event); /* what waits for it still does */
         event = NULL;
-        TTM_TRY_OUT(block_check(&block, reader));
+        TTM_TRY_OUT(check_work(filled, &block, reader, room));
     }
 out:
     if (event != NULL) {
@@ -260,6 +330,7 @@ const device_test device_stream_tests[] = {
     {"streams/two_at_once", "two streams work side by side, each on its own memory", two_at_once},
     {"streams/many", "sixteen streams at once, idle ones included", many},
     {"streams/destroy_waits", "stream_destroy waits for what is queued", destroy_waits},
+    {"streams/synchronize_waits", "stream_synchronize waits for what is queued", synchronize_waits},
     {"streams/event_orders", "event_wait orders the work of two streams", event_orders},
     {"streams/event_times", "event_elapsed_ns gives nanoseconds between two events", event_times},
     {0},

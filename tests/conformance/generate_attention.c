@@ -62,7 +62,7 @@ static ttm_status fill_forward(conformance_case *made, const struct target *orac
     for (int32_t slot = 0; slot < TTM_OP_MAX_TENSORS; slot++) {
         forward.same_as[slot] = slot;
     }
-    ttm_status status = case_oracle(&results, &forward, oracle, false);
+    ttm_status status = case_oracle(&results, &forward, oracle, CASE_EXACT);
     if (status == TTM_OK) {
         status = slot_fill(made, TTM_ATTENTION_BACKWARD_OUT, results.values[TTM_ATTENTION_OUT]);
     }

@@ -25,8 +25,11 @@ void plan_name(char name[PLAN_NAME_BYTES], const plan_position *position)
     case PLAN_LIBTTM:
         snprintf(name, PLAN_NAME_BYTES, "libttm/%s/%llu", op, index);
         break;
-    default:
+    case PLAN_REFUSALS:
         snprintf(name, PLAN_NAME_BYTES, "errors/%s", op);
+        break;
+    default:
+        snprintf(name, PLAN_NAME_BYTES, "device/close");
         break;
     }
 }
@@ -48,6 +51,9 @@ bool plan_selects(const char *filter, const char *name)
 
 static int32_t item_count(int32_t section)
 {
+    if (section == PLAN_CLOSE) {
+        return 1;
+    }
     return section == PLAN_DEVICE ? (int32_t)device_test_count() : TTM_OP_COUNT;
 }
 

@@ -12,7 +12,8 @@ typedef enum plan_section {
     PLAN_OPS = 1,      /* "matmul/3": an op of the plugin */
     PLAN_LIBTTM = 2,   /* "libttm/matmul/3": an op that it lacks, through libttm */
     PLAN_REFUSALS = 3, /* "errors/matmul": descriptors that nobody may accept */
-    PLAN_END = 4
+    PLAN_CLOSE = 4,    /* "device/close": how the process that ran the others ended */
+    PLAN_END = 5
 } plan_section;
 
 /** A case: a section, a test or opcode in it, and its number. Zeroed: where a run begins. */

@@ -3,6 +3,7 @@
 
 #include "conformance/device_tests.h"
 #include "core/error.h"
+#include "core/plugin_host.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,7 @@ void session_run(session_record *record, suite_session *session)
     } else {
         run_op(record, session);
     }
+    ttm_plugin_clean_text(record->verdict.message); /* it may have been cut within a character */
     record->seconds = now_seconds() - start;
 }
 
@@ -109,6 +111,10 @@ ttm_status session_describe(char *text, size_t text_bytes, const suite_session *
     conformance_case made;
     if (position->section == PLAN_DEVICE) {
         snprintf(text, text_bytes, "%s", device_test_get((uint64_t)position->item)->promise);
+        return TTM_OK;
+    }
+    if (position->section == PLAN_CLOSE) {
+        snprintf(text, text_bytes, "%s", SESSION_CLOSE_PROMISE);
         return TTM_OK;
     }
     const ttm_status status = generate(&made, session, position);

@@ -23,6 +23,9 @@ typedef struct session_record {
     char description[1500];
 } session_record;
 
+/** What the last case, PLAN_CLOSE, promises. It isn't run: it is how the session ended. */
+#define SESSION_CLOSE_PROMISE "the device closes and the process ends as it should"
+
 /** Opens both plugins. The caller closes the session. */
 TTM_CHECKED ttm_status session_open(suite_session *session, const suite_options *options);
 

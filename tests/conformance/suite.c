@@ -15,29 +15,56 @@
 #include <unistd.h>
 
 /* Cases of an op that a run has unless it is told otherwise. */
-enum { DEFAULT_CASES = 60, COMMAND_BYTES = 1400 };
+enum { DEFAULT_CASES = 60, COMMAND_BYTES = 5000 };
 
 static bool find_selected(plan_position *position, const suite_options *options)
 {
     return plan_find(position, options->filter, options->cases);
 }
 
-/* The command that runs one case alone. */
+/* The same for cases that a session runs: all but the last one, which is how it ends. */
+static bool find_case(plan_position *position, const suite_options *options)
+{
+    return find_selected(position, options) && position->section != PLAN_CLOSE;
+}
+
+/* What became of closing the device: `failure`, or nothing to speak of. */
+static session_record closing_record(const char *failure)
+{
+    session_record record = {.position = {.section = PLAN_CLOSE},
+                             .verdict.outcome = failure != NULL ? CHECK_FAILED : CHECK_PASSED};
+    snprintf(record.description, sizeof record.description, "%s", SESSION_CLOSE_PROMISE);
+    if (failure != NULL) {
+        snprintf(record.verdict.message, sizeof record.verdict.message,
+                 "after all cases, when the device was closed: %s", failure);
+    }
+    return record;
+}
+
+/* The command that runs one case alone. How the process ends may depend on all that it did: that is
+ * repeated by doing the same. */
 static void print_command(char command[COMMAND_BYTES], const plan_position *position,
                           const suite_options *options)
 {
     char name[PLAN_NAME_BYTES];
     char more[48] = "";
+    const bool closing = position->section == PLAN_CLOSE;
+    const uint64_t cases = closing ? options->cases : position->index + 1;
     plan_name(name, position);
-    if (position->index >= DEFAULT_CASES) {
-        snprintf(more, sizeof more, " --cases %llu", (unsigned long long)position->index + 1);
+    if (cases > DEFAULT_CASES || (closing && cases != DEFAULT_CASES)) {
+        snprintf(more, sizeof more, " --cases %llu", (unsigned long long)cases);
     }
     if (options->dtype != TTM_DTYPE_NONE) {
         snprintf(more + strlen(more), sizeof more - strlen(more), " --dtype %s",
                  ttm_dtype_name(options->dtype));
     }
-    snprintf(command, COMMAND_BYTES, "%s --seed %llu%s --filter '%s'", options->repeat_how,
-             (unsigned long long)options->seed, more, name);
+    snprintf(command, COMMAND_BYTES, "%s --seed %llu%s", options->repeat_how,
+             (unsigned long long)options->seed, more);
+    const char *filter = closing ? options->filter : name;
+    const size_t used = strlen(command);
+    if (filter != NULL) {
+        snprintf(command + used, COMMAND_BYTES - used, " --filter '%s'", filter);
+    }
 }
 
 static void print_case(const session_record *record, const char *command)
@@ -78,12 +105,16 @@ ttm_status suite_run_here(suite_report *report, const suite_options *options)
     ttm_status status = through_set_path(options->plugin_path, options->oracle_path);
     TTM_TRY(status);
     TTM_TRY(session_open(&session, options));
-    while (status == TTM_OK && find_selected(&record.position, options)) {
+    while (status == TTM_OK && find_case(&record.position, options)) {
         session_run(&record, &session);
         status = report_case(report, &record, options);
         record.position.index++;
     }
     session_close(&session);
+    if (status == TTM_OK && find_selected(&record.position, options)) {
+        record = closing_record(NULL);
+        status = report_case(report, &record, options);
+    }
     return status;
 }
 
@@ -147,7 +178,7 @@ static void work(int pipe, plan_position start, const suite_options *options)
     }
     bool heard = write_all(pipe, record, sizeof *record);
     record->position = start;
-    while (heard && find_selected(&record->position, options)) {
+    while (heard && find_case(&record->position, options)) {
         session_run(record, &session);
         heard = write_all(pipe, record, sizeof *record);
         record->position.index++;
@@ -246,22 +277,30 @@ static ttm_status run_worker(suite_report *report, plan_position *position, sess
     const bool bad_end = end_worker(ending, sizeof ending, &worker, late);
     TTM_TRY(status);
     if (refused) {
-        return ttm_fail(TTM_ERROR_PLUGIN, "%s", record->verdict.message);
+        return report->total.failed == 0
+                   ? ttm_fail(TTM_ERROR_PLUGIN, "%s", record->verdict.message)
+                   : ttm_fail(TTM_ERROR_PLUGIN,
+                              "the device can't be opened again, so that the cases from there on "
+                              "weren't run: %.400s",
+                              record->verdict.message);
     }
     if (!started) {
         return ttm_fail(TTM_ERROR_PLUGIN, "%s couldn't be opened: %s", options->plugin_path,
                         bad_end ? ending : "it ended the process");
     }
-    if (find_selected(position, options)) { /* it ended before it was through */
+    if (find_case(position, options)) { /* it ended before it was through */
         *record = (session_record){.position = *position, .verdict.outcome = CHECK_FAILED};
         snprintf(record->verdict.message, sizeof record->verdict.message, "%s",
                  bad_end ? ending : "the process ended itself");
         status = report_case(report, record, options);
         position->index++;
-    } else if (bad_end) {
-        return ttm_fail(TTM_ERROR_PLUGIN, "after all cases, when the device was closed: %s",
-                        ending);
+        return status;
     }
+    if (bad_end || find_selected(position, options)) {
+        *record = closing_record(bad_end ? ending : NULL);
+        status = report_case(report, record, options);
+    }
+    *position = (plan_position){.section = PLAN_END};
     return status;
 }
 

@@ -233,16 +233,33 @@ static struct operand workspace_operand(const struct target *target, const ttm_o
                             .count = elements};
 }
 
-/* Queues the op, takes away what the plugin may not look at any more, and waits. */
+/* Queues the op and overwrites what the plugin was lent. *lent stays readable, so that a plugin
+ * which kept it computes nonsense instead of what chance left there; the caller frees it after the
+ * wait. */
+static ttm_status queue_lent(lent_op **lent, const struct target *target, const ttm_op *op,
+                             const ttm_tensor *workspace)
+{
+    TTM_TRY(lent_op_new(lent, op, workspace));
+    ttm_plugin_begin();
+    const ttm_status status =
+        target_check(target, "op_run", target->backend->op_run(target->stream, lent_op_get(*lent)));
+    lent_op_spoil(*lent);
+    return status;
+}
+
+ttm_status target_queue(const struct target *target, const ttm_op *op, const ttm_tensor *workspace)
+{
+    lent_op *lent = NULL;
+    const ttm_status status = queue_lent(&lent, target, op, workspace);
+    free(lent);
+    return status;
+}
+
 static ttm_status queue_and_wait(const struct target *target, const ttm_op *op,
                                  const ttm_tensor *workspace)
 {
     lent_op *lent = NULL;
-    TTM_TRY(lent_op_new(&lent, op, workspace));
-    ttm_plugin_begin();
-    ttm_status status =
-        target_check(target, "op_run", target->backend->op_run(target->stream, lent_op_get(lent)));
-    lent_op_spoil(lent);
+    ttm_status status = queue_lent(&lent, target, op, workspace);
     if (status == TTM_OK) {
         ttm_plugin_begin();
         status = target_check(target, "stream_synchronize",

@@ -49,6 +49,10 @@ int target_supports(const struct target *target, const ttm_op *op);
 /** Returns 1 when the plugin does the op itself; with `through` set libttm does every op. */
 int target_is_native(const struct target *target, const ttm_op *op);
 
+/** Queues an op with this workspace, then overwrites what the plugin was lent, and doesn't wait. */
+TTM_CHECKED ttm_status target_queue(const struct target *target, const ttm_op *op,
+                                    const ttm_tensor *workspace);
+
 /** Runs an op with the workspace that it asks for, and waits for it. */
 TTM_CHECKED ttm_status target_run(const struct target *target, const ttm_op *op);
 

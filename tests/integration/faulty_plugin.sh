@@ -33,7 +33,7 @@ found()
 {
     expect 1 env TTM_FAULTY="$1" TTM_FAULTY_AT=$((2 * $2 + 1)) "$conformance" --backend faulty --filter gelu --time-limit 3
     grep -q "^FAILED gelu/$2: .*$3" out || fail "$1: $(cat out err)"
-    grep -q "repeat: ttm-conformance --backend faulty --seed 1 --filter 'gelu/$2'" out || fail "$1: no command to repeat it"
+    grep -q "repeat: .*ttm-conformance --backend faulty --time-limit 3 --seed 1 --filter 'gelu/$2'" out || fail "$1: no command to repeat it"
     tail -n 1 out | grep -q '^59 passed, 1 failed$' || fail "$1: $(tail -n 1 out)"
 }
 expect 0 "$conformance" --backend faulty --filter gelu

@@ -1,0 +1,23 @@
+/* What the two files of the plugin `faultydevice` share. */
+#ifndef TTM_TEST_FAULTY_DEVICE_H
+#define TTM_TEST_FAULTY_DEVICE_H
+
+#include <ttm/backend.h>
+
+/** The plugin that does the work, and libttm. */
+extern ttm_backend faulty_base;
+extern const ttm_backend_host *faulty_host;
+
+/** Whether TTM_FAULTY says this. */
+int faulty_is(const char *name);
+
+/** Forgets some memory. */
+void faulty_leak(void);
+
+/** Does what is held back of a stream. */
+ttm_status faulty_flush(ttm_backend_stream *stream);
+
+/** Names the functions for streams, events and ops in a table. */
+void faulty_take_queue(ttm_backend *table);
+
+#endif
