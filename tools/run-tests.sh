@@ -127,7 +127,9 @@ stage_opencl() {
     else
         echo "no OpenCL runtime of Intel to test with: $(tail -n 1 "$logs/intel-opencl.log")"
     fi
-    stage_build build-release --buildtype=release -Dwerror=true && suite build-release --suite opencl --num-processes 2
+    stage_build build-release --buildtype=release -Dwerror=true || return
+    suite build-release --suite opencl --num-processes 2
+    check kernel-mutations python3 -B tests/mutations/run.py build-release --kernels --quick
 }
 
 stage_install() {

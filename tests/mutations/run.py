@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Does ttm-conformance see a wrong backend?  python3 tests/mutations/run.py BUILD-FOLDER [--quick] [--only TEXT] [--part I/N] [--markdown]
+"""Does ttm-conformance see a wrong backend?  python3 tests/mutations/run.py BUILD-FOLDER [--kernels] [--quick] [--only TEXT] [--part I/N] [--markdown]
 
 Copies the sources of the cpu plugin, puts one deliberate fault in at a time (mutations.py), recompiles what it touches, links, and
 runs the suite against the result. Prints a table of the faults and the case that found each; exit status 1 when one wasn't found, or
-when the unchanged copy fails. Nothing of the build folder or the sources is changed.
+when the unchanged copy fails. Nothing of the build folder or the sources is changed. With --kernels the same for the OpenCL kernels
+(kernel_mutations.py) on PoCL.
 """
 
 import argparse
@@ -17,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from kernel_copy import KernelCopy
+from kernel_mutations import KERNEL_MUTATIONS, KERNEL_QUICK
 from mutations import MUTATIONS, QUICK
 
 PLUGIN = "libttm-backend-cpu.so"
@@ -37,12 +40,15 @@ def best_level():
 class Copy:
     """A copy of the plugin's sources and the commands that build it."""
 
+    device = None
+
     def __init__(self, build, scratch):
         self.build = os.path.realpath(build)
         self.scratch = scratch
         tree = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
         self.tree_backends = os.path.join(tree, "backends")
         self.backends = os.path.join(scratch, "backends")
+        self.folder = self.backends
         for part in ("common", "cpu"):
             shutil.copytree(os.path.join(self.tree_backends, part), os.path.join(self.backends, part))
         self.compile = {}  # object → (source, command)
@@ -137,10 +143,12 @@ class Copy:
         return path
 
 
-def run_suite(build, plugin, pattern):
+def run_suite(build, plugin, pattern, device):
     """(number of failed cases, the first of them and what it said)."""
-    environment = dict(os.environ, TTM_BACKEND_PATH=os.path.realpath(build), TTM_THREADS="4")
+    environment = dict(os.environ, TTM_BACKEND_PATH=os.path.realpath(build), TTM_THREADS="8")
     command = [os.path.join(build, "tools", "ttm-conformance"), "--plugin", plugin, "--time-limit", "60"]
+    if device:
+        command += ["--device", device]
     if pattern:
         command += ["--filter", pattern]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)
@@ -154,7 +162,7 @@ def run_suite(build, plugin, pattern):
 
 def mutate(copy, mutation):
     name, path, text, replacement, _ = mutation
-    full = os.path.join(copy.backends, path)
+    full = os.path.join(copy.folder, path)
     with open(full, encoding="utf-8") as file:
         original = file.read()
     if text not in original:
@@ -172,7 +180,7 @@ def try_mutation(copy, build, mutation):
         shutil.copyfile(copy.object(target), place)
     try:
         copy.make(targets)
-        return run_suite(build, copy.link_plugin(), mutation[4])
+        return run_suite(build, copy.link_plugin(), mutation[4], copy.device)
     finally:
         with open(full, "w", encoding="utf-8") as file:
             file.write(original)
@@ -195,22 +203,24 @@ def part(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", help="a build folder with the cpu plugin and ttm-conformance")
+    parser.add_argument("--kernels", action="store_true", help="faults of the OpenCL kernels instead of the cpu plugin's")
     parser.add_argument("--quick", action="store_true", help="one mutation of each kind")
     parser.add_argument("--only", default="", help="mutations whose name contains this")
     parser.add_argument("--part", type=part, default=(1, 1), metavar="I/N", help="the I-th of N parts of the list")
     parser.add_argument("--markdown", action="store_true", help="print the table for the documentation")
     arguments = parser.parse_args()
-    chosen = [m for m in MUTATIONS if arguments.only in m[0] and (not arguments.quick or m[0] in QUICK)]
+    mutations, quick, make_copy = (KERNEL_MUTATIONS, KERNEL_QUICK, KernelCopy) if arguments.kernels else (MUTATIONS, QUICK, Copy)
+    chosen = [m for m in mutations if arguments.only in m[0] and (not arguments.quick or m[0] in quick)]
     index, count = arguments.part
     chosen = chosen[len(chosen) * (index - 1) // count:len(chosen) * index // count]
     missed = 0
     started = time.time()
     with tempfile.TemporaryDirectory() as scratch:
-        copy = Copy(arguments.build, scratch)
+        copy = make_copy(arguments.build, scratch)
         copy.make(copy.compile)
         patterns = sorted({m[4] for m in chosen})
         for pattern in patterns:
-            failed, what = run_suite(arguments.build, copy.link_plugin(), pattern)
+            failed, what = run_suite(arguments.build, copy.link_plugin(), pattern, copy.device)
             if failed:
                 print(f"the unchanged copy fails {pattern}: {what}", file=sys.stderr)
                 return 1
