@@ -67,6 +67,18 @@ while read -r command <&3; do
 done 3<commands
 cmp -s failures repeated || fail "repeated, the cases fail in another way: $(cat failures repeated)"
 
+# The command repeats the failure as it was asked for: names that a shell would take apart, the device, the time limit.
+mkdir "odd place's"
+cp "$TTM_TEST_PROGRAMS/libttm-backend-faulty.so" "odd place's"
+expect 1 "$conformance" --plugin "odd place's/libttm-backend-faulty.so" --device 0 --time-limit 50 --filter gelu
+command=$(sed -n 's/^    repeat: //p' out | head -n 1)
+case $command in
+*"--plugin 'odd place'"*"--device 0 --time-limit 50 --seed 1 --filter 'gelu/"*) ;;
+*) fail "the command leaves something out: $command" ;;
+esac
+expect 1 sh -c "$command"
+[ "$(last_line)" = '0 passed, 1 failed' ] || fail "'$command' doesn't repeat the failure: $(cat out err)"
+
 python3 - "$count" <<'END' || fail "the reports differ from what was printed"
 import json
 import sys
@@ -81,6 +93,13 @@ assert [case["name"] for case in found] == failed and [case["repeat"] for case i
 suites = xml.etree.ElementTree.parse("report.xml").getroot()
 cases = suites.findall("testsuite/testcase")
 assert (suites.get("tests"), suites.get("failures"), len(cases)) == ("70", str(count), 70)
+# What readers of such files ask for: the xUnit plugin's schema requires these attributes.
+for suite in suites.findall("testsuite"):
+    inside = suite.findall("testcase")
+    assert suite.get("name") and suite.get("errors") == "0" and float(suite.get("time")) >= 0
+    assert int(suite.get("tests")) == len(inside) and int(suite.get("failures")) == len(suite.findall("testcase/failure"))
+    assert int(suite.get("skipped")) == len(suite.findall("testcase/skipped"))
+    assert all(case.get("classname") == suite.get("name") and float(case.get("time")) >= 0 for case in inside)
 found = [case for case in cases if case.find("failure") is not None]
 assert [case.get("name") for case in found] == failed
 assert all(case.find("failure").text.startswith(command) for case, command in zip(found, commands))

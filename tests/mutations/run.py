@@ -160,6 +160,14 @@ def run_suite(build, plugin, pattern, device):
     return int(match[2]), f"{first[1]}: {first[2]}" if first else ""
 
 
+def has_device(build, name):
+    """Whether the opencl plugin was built and finds this device."""
+    environment = dict(os.environ, TTM_BACKEND_PATH=os.path.realpath(build))
+    command = [os.path.join(build, "tools", "ttm-devices"), "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)
+    return name in result.stdout
+
+
 def mutate(copy, mutation):
     name, path, text, replacement, _ = mutation
     full = os.path.join(copy.folder, path)
@@ -213,6 +221,9 @@ def main():
     chosen = [m for m in mutations if arguments.only in m[0] and (not arguments.quick or m[0] in quick)]
     index, count = arguments.part
     chosen = chosen[len(chosen) * (index - 1) // count:len(chosen) * index // count]
+    if arguments.kernels and not has_device(arguments.build, KernelCopy.device):
+        print(f"passed over: no {KernelCopy.device} here, or no opencl plugin in {arguments.build}")
+        return 0
     missed = 0
     started = time.time()
     with tempfile.TemporaryDirectory() as scratch:
