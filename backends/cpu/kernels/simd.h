@@ -213,7 +213,7 @@ ALWAYS_INLINE float word_get(const element *source, ptrdiff_t step, ptrdiff_t co
 /** LANES words along the depth. */
 ALWAYS_INLINE vector words_load(const element *source)
 {
-    return vector_load((const float *)(const void *)source);
+    return (vector)_mm512_loadu_si512(source); /* at any element, so not at any multiple of 4 */
 }
 
 /** Words of `count` < 2·LANES elements along the depth; the rest is 0. */
