@@ -2,6 +2,7 @@
 #include "opencl/device.h"
 
 #include "opencl/matrix_units.h"
+#include "opencl/product_settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,10 @@
 
 #define MOST_GROUP_ITEMS 256u
 #define MOST_VECTOR      16u
+
+/* Below this many multiply-adds our own product, which needs one launch, is as fast as CLBlast's,
+ * until a device's tuning says otherwise. */
+#define LEAST_CLBLAST_MULTIPLIES ((int64_t)64 * 64 * 64)
 
 ttm_status opencl_device_count(int32_t *count)
 {
@@ -107,7 +112,8 @@ static uint32_t power_of_two_below(size_t value, uint32_t most)
 static opencl_tuning choose_tuning(const opencl_description *description)
 {
     const opencl_limits *limits = &description->limits;
-    opencl_tuning tuning = {.local_bytes = limits->local_bytes};
+    opencl_tuning tuning = {.local_bytes = limits->local_bytes,
+                            .clblast_multiplies = LEAST_CLBLAST_MULTIPLIES};
     const char *style = getenv("TTM_OPENCL_STYLE");
     const char *products = getenv("TTM_OPENCL_PRODUCTS");
     tuning.is_cpu = (description->type & CL_DEVICE_TYPE_CPU) != 0 && limits->vector_floats >= 4;
@@ -180,7 +186,10 @@ ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
     if (status != TTM_OK) {
         goto fail;
     }
-    opencl_log(TTM_LOG_DEBUG, "opencl: %s opened: %s kernels, group %u, vector %u, products by %s",
+    if (made->tuning.clblast != OPENCL_CLBLAST_NEVER) {
+        opencl_product_settings_load(made);
+    }
+    opencl_log(TTM_LOG_DEBUG, "%s opened: %s kernels, group %u, vector %u, products by %s",
                description->name, made->tuning.is_cpu ? "cpu" : "gpu", made->tuning.group,
                made->tuning.vector,
                made->tuning.clblast != OPENCL_CLBLAST_NEVER ? "CLBlast" : "own kernels");

@@ -22,6 +22,7 @@ typedef struct opencl_tuning {
     uint32_t group;       /**< GROUP of the kernels: work-items that share a row. */
     uint64_t local_bytes; /**< Local memory that a kernel may use. */
     opencl_clblast_use clblast;
+    int64_t clblast_multiplies; /**< OPENCL_CLBLAST_LARGE: from so many multiply-adds on. */
 } opencl_tuning;
 
 /** A device's matrix units; see matrix_units.h. */

@@ -255,7 +255,7 @@ static void demote(opencl_units *units, const ttm_backend_device *device,
                    const opencl_cache_key *unit_key, const char *reason)
 {
     opencl_log(TTM_LOG_WARNING,
-               "opencl: matrix units (%s) of %s aren't used: %s; products go to other kernels",
+               "matrix units (%s) of %s aren't used: %s; products go to other kernels",
                unit_name(units), device->description->name, reason);
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
     units->unit =
@@ -299,7 +299,7 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
     if (verdict != OPENCL_VERDICT_PASSED) {
         snprintf(request->unit, sizeof request->unit, "%s:%d", unit_name(units), variant);
         request->device_index = units->device_index;
-        opencl_log(TTM_LOG_DEBUG, "opencl: probing matrix units: %s", options);
+        opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s", options);
         verdict = opencl_probe_run(reason, sizeof reason, request);
         if (verdict != OPENCL_VERDICT_PASSED) {
             demote(units, device, &unit_key, reason);

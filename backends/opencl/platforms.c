@@ -134,7 +134,7 @@ static void list_platform(cl_platform_id platform)
     const cl_int error = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &count);
     if (error != CL_SUCCESS) {
         if (error != CL_DEVICE_NOT_FOUND) {
-            opencl_log(TTM_LOG_WARNING, "opencl: a platform is passed over: %s (%d)",
+            opencl_log(TTM_LOG_WARNING, "a platform is passed over: %s (%d)",
                        opencl_error_name(error), (int)error);
         }
         return;
@@ -147,7 +147,7 @@ static void list_platform(cl_platform_id platform)
         opencl_description found;
         describe(&found, platform, ids[i]);
         if (!available || !compiles) {
-            opencl_log(TTM_LOG_INFO, "opencl: %s is passed over: %s", found.name,
+            opencl_log(TTM_LOG_INFO, "%s is passed over: %s", found.name,
                        available ? "its platform has no compiler" : "it isn't available");
             continue;
         }
@@ -189,7 +189,7 @@ static void list_devices(void)
     listing_error = clGetPlatformIDs(MAX_DEVICES, platforms, &count);
     if (listing_error == PLATFORM_NOT_FOUND_KHR) {
         listing_error = CL_SUCCESS;
-        opencl_log(TTM_LOG_INFO, "opencl: no OpenCL platform is installed (no ICD file in "
+        opencl_log(TTM_LOG_INFO, "no OpenCL platform is installed (no ICD file in "
                                  "/etc/OpenCL/vendors, or none whose library loads)");
         return;
     }

@@ -1,6 +1,7 @@
 /* The opencl backend: any device that has an OpenCL 1.2 driver. The table and the entry; everything
  * else is in the files that the names point at. */
 #include "opencl/ops.h"
+#include "opencl/product_tune.h"
 
 static const ttm_backend table = {
     .magic = TTM_BACKEND_MAGIC,
@@ -31,6 +32,7 @@ static const ttm_backend table = {
     .op_supported = opencl_op_supported,
     .op_workspace_bytes = opencl_op_workspace_bytes,
     .op_run = opencl_op_run,
+    .device_tune = opencl_device_tune,
 };
 
 TTM_API const ttm_backend *ttm_backend_entry(const ttm_backend_host *host);

@@ -24,6 +24,9 @@ ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *
 ttm_status opencl_product_by_clblast(int *done, ttm_backend_stream *stream,
                                      const opencl_product *product);
 
+/** Returns whether CLBlast can compute the product: f32, strides of a BLAS, whatever its size. */
+int opencl_product_fits_clblast(const opencl_product *product);
+
 /** Adds the arguments of product.cl's PRODUCT_PARAMETERS. */
 void opencl_product_arguments(opencl_call *call, const opencl_product *product);
 

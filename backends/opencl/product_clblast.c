@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Below this many multiply-adds our own kernel, which needs one launch, is as fast. */
-#define LEAST_MULTIPLIES ((int64_t)64 * 64 * 64)
-
 /* A matrix as a BLAS wants it. */
 typedef struct blas_matrix {
     CLBlastTranspose transpose;
@@ -66,26 +63,39 @@ static int residual_is_out(const opencl_product *product)
            product->residual.offset == product->out.offset;
 }
 
-static int is_large(const opencl_product *product, int64_t depth)
+static int is_large(const opencl_product *product, int64_t depth, int64_t least_multiplies)
 {
     const ttm_tensor *out = &product->out;
     const int64_t rows = out->shape[out->rank - 2];
     const int64_t cols = out->shape[out->rank - 1];
-    return rows >= 16 && cols >= 16 && rows * cols * depth >= LEAST_MULTIPLIES;
+    return rows >= 16 && cols >= 16 && rows * cols * depth >= least_multiplies;
 }
 
-static int fits(blas_matrix *a, blas_matrix *b, blas_matrix *c, const opencl_product *product,
-                opencl_clblast_use use)
+static int fits(blas_matrix *a, blas_matrix *b, blas_matrix *c, const opencl_product *product)
 {
     const ttm_tensor *out = &product->out;
     const int64_t depth = product->a.shape[product->a.rank - 1];
     if (product->a.dtype != TTM_F32 || out->dtype != TTM_F32 || depth < 1 ||
-        (use != OPENCL_CLBLAST_ALWAYS && !is_large(product, depth)) ||
         (residual_is_out(product) && product->activation != TTM_ACTIVATION_NONE)) {
         return 0;
     }
     return read_matrix(a, &product->a) && read_matrix(b, &product->b) && read_matrix(c, out) &&
            c->transpose == CLBlastTransposeNo;
+}
+
+int opencl_product_fits_clblast(const opencl_product *product)
+{
+    blas_matrix a;
+    blas_matrix b;
+    blas_matrix c;
+    return fits(&a, &b, &c, product);
+}
+
+/* Whether the product is worth CLBlast's launches. */
+static int is_wanted(const opencl_product *product, const opencl_tuning *tuning)
+{
+    return tuning->clblast == OPENCL_CLBLAST_ALWAYS ||
+           is_large(product, product->a.shape[product->a.rank - 1], tuning->clblast_multiplies);
 }
 
 /* What the product leaves to do. */
@@ -134,7 +144,7 @@ ttm_status opencl_product_by_clblast(int *done, ttm_backend_stream *stream,
     blas_matrix b;
     blas_matrix c;
     *done = 0;
-    if (!fits(&a, &b, &c, product, stream->device->tuning.clblast)) {
+    if (!is_wanted(product, &stream->device->tuning) || !fits(&a, &b, &c, product)) {
         return TTM_OK;
     }
     const ttm_tensor *out = &product->out;

@@ -185,7 +185,7 @@ static cl_program build_from_cache(const opencl_programs *programs, const opencl
     if (program != NULL) {
         clReleaseProgram(program);
     }
-    opencl_log(TTM_LOG_INFO, "opencl: %s doesn't take a cached program any more; built anew",
+    opencl_log(TTM_LOG_INFO, "%s doesn't take a cached program any more; built anew",
                programs->description->name);
     opencl_cache_remove(key);
     return NULL;
@@ -325,7 +325,7 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
             write_to_cache(&key, *program);
         }
     }
-    opencl_log(TTM_LOG_DEBUG, "opencl: %s %s in %.3f s (%s)", opencl_family_file(family),
+    opencl_log(TTM_LOG_DEBUG, "%s %s in %.3f s (%s)", opencl_family_file(family),
                cached ? "taken from the cache" : "built", seconds() - start, options);
     return TTM_OK;
 }

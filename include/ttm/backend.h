@@ -45,7 +45,7 @@ extern "C" {
 
 #define TTM_BACKEND_MAGIC     0x424d5454u /* "TTMB", little-endian */
 #define TTM_BACKEND_ABI_MAJOR 1u
-#define TTM_BACKEND_ABI_MINOR 1u
+#define TTM_BACKEND_ABI_MINOR 2u
 
 /** The name of the function that a plugin exports. */
 #define TTM_BACKEND_ENTRY_NAME "ttm_backend_entry"
@@ -211,6 +211,19 @@ typedef struct ttm_backend {
      * returned by stream_synchronize or memory_read. It reads and writes no byte but those of its
      * tensors, and keeps no pointer to `op`, its tensors' descriptions or its params. */
     ttm_status (*op_run)(ttm_backend_stream *stream, const ttm_op *op);
+
+    /* ---- Since minor version 2 ---- */
+
+    /** Optional, and then there is nothing to tune (one thread, nothing else runs on the device).
+     * Measures for about `seconds` which of the plugin's own settings make these ops fastest, and
+     * keeps them: this handle and devices opened later, in other processes too, use them. The ops
+     * are valid, their tensors have no memory (the plugin takes its own) and no two of them need be
+     * different. Says what it found in log lines. The settings change how a result is computed, so
+     * it may differ by rounding, never what is computed. Having found nothing better is no failure;
+     * not being able to keep what was found is TTM_ERROR_IO or TTM_ERROR_NOT_FOUND. At once, and
+     * also without ops, TTM_ERROR_UNSUPPORTED where this device has no such settings. */
+    ttm_status (*device_tune)(ttm_backend_device *device, const ttm_op *ops, size_t op_count,
+                              double seconds);
 } ttm_backend;
 
 /** The type of ttm_backend_entry (one thread). Returns the plugin's table, or NULL when the plugin

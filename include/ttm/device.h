@@ -85,6 +85,16 @@ TTM_API size_t ttm_device_memory_used(const ttm_device *device);
 /** Returns the largest value that ttm_device_memory_used ever had. Thread-safe. */
 TTM_API size_t ttm_device_memory_peak(const ttm_device *device);
 
+/** Lets the device's plugin measure, for about `seconds`, which of its own settings make `ops`
+ * fastest, and keep them for whoever opens the device from then on. Tensors of the ops need no
+ * memory. Nothing else may run on the device meanwhile. *has_settings = whether the plugin has any
+ * for this device (asked alone with op_count 0); if not, nothing is done. Results may differ by
+ * rounding afterwards. Errors: those of ttm_op_run for an op that isn't valid; TTM_ERROR_ARGUMENT
+ * for a time that isn't positive; TTM_ERROR_IO and TTM_ERROR_NOT_FOUND when what was found can't be
+ * kept. */
+TTM_API TTM_CHECKED ttm_status ttm_device_tune(int *has_settings, ttm_device *device,
+                                               const ttm_op *ops, size_t op_count, double seconds);
+
 /** Makes an in-order stream on `device`; destroyed with ttm_stream_destroy before the device is
  * closed. A stream is used by one thread at a time. */
 TTM_API TTM_CHECKED ttm_status ttm_stream_create(ttm_stream **stream, ttm_device *device);

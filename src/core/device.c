@@ -5,8 +5,10 @@
 #include "core/device_choice.h"
 #include "core/device_internal.h"
 #include "core/error.h"
+#include "core/op_validate.h"
 #include "core/plugin_host.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,4 +168,23 @@ size_t ttm_device_memory_used(const ttm_device *device)
 size_t ttm_device_memory_peak(const ttm_device *device)
 {
     return atomic_load(&device->memory_peak);
+}
+
+ttm_status ttm_device_tune(int *has_settings, ttm_device *device, const ttm_op *ops,
+                           size_t op_count, double seconds)
+{
+    *has_settings = 0;
+    if (!(seconds > 0.0 && isfinite(seconds))) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "tuning for %g seconds isn't possible", seconds);
+    }
+    for (size_t k = 0; k < op_count; k++) {
+        TTM_TRY(ttm_op_validate(&ops[k], true));
+    }
+    if (device->backend->device_tune == NULL) {
+        return TTM_OK;
+    }
+    const ttm_status status =
+        TTM_PLUGIN_CALL(device->backend, device_tune, device->handle, ops, op_count, seconds);
+    *has_settings = status != TTM_ERROR_UNSUPPORTED;
+    return *has_settings ? status : TTM_OK;
 }

@@ -348,3 +348,27 @@ ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_con
     *count = list.count;
     return TTM_OK;
 }
+
+ttm_status bench_cases_of_products(bench_case **cases, size_t *count, const char *list)
+{
+    size_t room = 1;
+    for (const char *comma = list; *comma != '\0'; comma++) {
+        room += *comma == ',';
+    }
+    *count = 0;
+    *cases = calloc(room, sizeof **cases);
+    while (*cases != NULL && *count < room && *list != '\0') {
+        long long m = 0;
+        long long n = 0;
+        long long k = 0;
+        int length = 0;
+        char name[80];
+        if (sscanf(list, "%lldx%lldx%lld%n", &m, &n, &k, &length) != 3) {
+            break; /* The command line was checked. */
+        }
+        snprintf(name, sizeof name, "matmul %lldx%lldx%lld", m, n, k);
+        bench_case_product(&(*cases)[(*count)++], name, m, n, k);
+        list += length + (list[length] == ',' ? 1 : 0);
+    }
+    return TTM_OK;
+}

@@ -28,6 +28,7 @@ typedef struct bench_arguments {
     int64_t prompt;
     int64_t samples;
     double seconds;
+    double tune_seconds; /* For the plugin's own settings; 0: not tuned. */
     double precision;
     double confidence;
     double margin;

@@ -2,6 +2,7 @@
  * that should be fast are fastest, and keeps both for everything that runs on this device. */
 #include "bench/commands.h"
 #include "bench/layer_work.h"
+#include "bench/tune_plugin.h"
 #include "bench/ways.h"
 
 #include <math.h>
@@ -186,6 +187,10 @@ ttm_status bench_run_tune(bench_session *session)
     state->session = session;
     state->tuning = (ttm_tuning){.struct_size = sizeof state->tuning, .plans = state->plans};
     ttm_status status = ttm_tuning_path(path, sizeof path, session->device);
+    /* First: the roofs and the orders of contraction depend on it. */
+    if (status == TTM_OK) {
+        status = bench_tune_plugin(session);
+    }
     if (status == TTM_OK) {
         status = measure_model(state);
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <ttm/tensor.h>
 #include <unistd.h>
 
 /* Each flaw, and what the line about it must say. */
@@ -15,7 +16,7 @@ static const struct {
     const char *says_too;
 } flawed_plugins[] = {
     {"wrongmagic", "0x12345678", "magic"},
-    {"newermajor", "plugin ABI 2.1", "this libttm 1.1"},
+    {"newermajor", "plugin ABI 2.2", "this libttm 1.2"},
     {"tinytable", "claims", "bytes"},
     {"hugetable", "claims 1099511627776 bytes", "at least"},
     {"nosymbol", "doesn't export ttm_backend_entry", ""},
@@ -126,6 +127,49 @@ static void older_and_newer_minor_versions_work(void **state)
         link_plugin(folder, names[k]);
         assert_int_equal(ttm_device_open(&device, names[k], NULL), TTM_OK);
         assert_string_equal(ttm_device_backend_name(device), names[k]);
+        ttm_device_close(device);
+    }
+}
+
+static void a_plugin_tunes_itself_where_it_has_settings(void **state)
+{
+    const char *folder = *state;
+    const int64_t four = 4;
+    const ttm_tensor out = ttm_tensor_describe(TTM_F32, 1, &four);
+    const ttm_fill_params params = {1.0};
+    const ttm_op fill = {.struct_size = sizeof fill,
+                         .opcode = TTM_OP_FILL,
+                         .tensor_count = TTM_FILL_TENSORS,
+                         .tensors = &out,
+                         .params = &params,
+                         .params_bytes = sizeof params};
+    const ttm_op ops[3] = {fill, fill, fill};
+    ttm_op bad = fill;
+    ttm_device *device = NULL;
+    int has_settings = 0;
+    bad.tensor_count = 0;
+    link_plugin(folder, "fake");
+    link_plugin(folder, "olderminor");
+    search_only(folder);
+    assert_int_equal(ttm_device_open(&device, "fake", "0"), TTM_OK);
+    start_capturing_log();
+    assert_int_equal(ttm_device_tune(&has_settings, device, ops, 2, 2.0), TTM_OK);
+    stop_capturing_log();
+    assert_int_equal(has_settings, 1);
+    assert_int_equal(count_log_lines(TTM_LOG_INFO, "fake: tuned a fill", NULL), 2);
+    assert_int_equal(ttm_device_tune(&has_settings, device, NULL, 0, 2.0), TTM_OK);
+    assert_int_equal(has_settings, 1);
+    assert_int_equal(ttm_device_tune(&has_settings, device, ops, 3, 2.0), TTM_ERROR_IO);
+    assert_contains(ttm_error_message(), "can't be written to");
+    assert_int_equal(ttm_device_tune(&has_settings, device, &bad, 1, 2.0), TTM_ERROR_ARGUMENT);
+    assert_int_equal(ttm_device_tune(&has_settings, device, ops, 1, 0.0), TTM_ERROR_ARGUMENT);
+    ttm_device_close(device);
+    const char *const without[][2] = {{"fake", "1"}, {"olderminor", "0"}};
+    for (int k = 0; k < 2; k++) {
+        has_settings = 1;
+        assert_int_equal(ttm_device_open(&device, without[k][0], without[k][1]), TTM_OK);
+        assert_int_equal(ttm_device_tune(&has_settings, device, ops, 2, 2.0), TTM_OK);
+        assert_int_equal(has_settings, 0);
         ttm_device_close(device);
     }
 }
@@ -387,6 +431,7 @@ int main(void)
         TEST_IN_FOLDER(naming_a_flawed_plugin_is_an_error_with_the_reason),
         TEST_IN_FOLDER(a_failed_plugin_is_tried_once_and_listed_every_time),
         TEST_IN_FOLDER(older_and_newer_minor_versions_work),
+        TEST_IN_FOLDER(a_plugin_tunes_itself_where_it_has_settings),
         TEST_IN_FOLDER(files_that_are_no_shared_objects_are_told_apart),
         TEST_IN_FOLDER(a_plugin_cut_off_anywhere_is_refused_and_not_mapped),
         TEST_IN_FOLDER(an_unreadable_file_is_a_failure),

@@ -156,6 +156,23 @@ static ttm_status stream_synchronize(ttm_backend_stream *stream)
     return host_stream_synchronize(stream);
 }
 
+/* The second device has no settings; the first can't keep what it finds for a third op. */
+static ttm_status device_tune(ttm_backend_device *device, const ttm_op *ops, size_t op_count,
+                              double seconds)
+{
+    if (device->index == 1) {
+        return host_fail(TTM_ERROR_UNSUPPORTED, "nothing to tune");
+    }
+    if (op_count > 2) {
+        return host_fail(TTM_ERROR_IO, "the folder can't be written to");
+    }
+    for (size_t k = 0; k < op_count; k++) {
+        host_log(TTM_LOG_INFO,
+                 ops[k].opcode == TTM_OP_FILL && seconds > 1.0 ? "tuned a fill" : "tuned else");
+    }
+    return TTM_OK;
+}
+
 static ttm_status op_run(ttm_backend_stream *stream, const ttm_op *op)
 {
     (void)stream;
@@ -206,6 +223,7 @@ static const struct {
             .op_run = FAKE_FLAW == FLAW_RUN_WITHOUT_SUPPORTED || FAKE_FLAW == FLAW_OLDER_MINOR
                           ? op_run
                           : NULL,
+            .device_tune = device_tune,
         },
 };
 

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Products by CLBlast are tuned by measurement on PoCL: they get no slower, stay right, and what was
+# found survives the process, but not damage. The search is short: that it runs end to end is what
+# is tested, not how far it gets.
+. "$(dirname "$0")/common.sh"
+need_device PoCL
+export TTM_OPENCL_PRODUCTS=clblast
+export TTM_TUNE_DIR="$folder/tuned"
+products=96x160x128,256x192x320
+
+conformance()
+{
+    TTM_LOG=$1 "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter matmul --dtype f32 \
+        --cases 8 --in-process > "$folder/out" 2>&1 || fail "conformance: $(tail -5 "$folder/out")"
+}
+
+TTM_LOG=info "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --product $products --rows 16 \
+    --preset gpt2-tiny-ttm16 --seconds 0.02 --tune-seconds 5 --json \
+    > "$folder/tune.json" 2> "$folder/err" || fail "tune: $(cat "$folder/err")"
+grep 'Xgemm' "$folder/err"
+grep -q 'Xgemm: ' "$folder/err" && grep -q 'XgemmDirect: ' "$folder/err" || fail "not both kernels were searched"
+python3 - "$folder/tune.json" << 'END' || fail "tuned products are slower than before"
+import json
+import sys
+result = json.load(open(sys.argv[1], encoding='utf-8'))
+before = result['tuned']['products_before_ns']
+after = result['tuned']['products_after_ns']
+names = [entry['name'] for entry in result['entries']]
+print(f'products: {before / 1e6:.2f} ms before, {after / 1e6:.2f} ms after')
+# Half as much again is what a busy machine may add.
+sys.exit(after > 1.5 * before or 'matmul 96x160x128, before' not in names or 'matmul 96x160x128, after' not in names)
+END
+
+# One file, private, nothing beside it; the next process uses it, and computes what is right.
+file=$(echo "$TTM_TUNE_DIR"/opencl-products-*.txt)
+[ -f "$file" ] || fail "no file of tuned products"
+[ "$(stat -c '%a %a' "$file" | cut -d ' ' -f 1)" = 600 ] || fail "the file isn't private"
+[ "$(find "$TTM_TUNE_DIR" -name 'opencl-*' | wc -l)" = 1 ] || fail "temporary files stay behind"
+cat "$file"
+conformance debug
+grep -q 'tuned products are used' "$folder/out" || fail "the next process doesn't use them"
+
+# Bytes changed anywhere, a file cut off, one that others may write, one of impossible values with a
+# right sum: each is one line, and products are as they were without it.
+cp "$file" "$folder/good"
+refuse()
+{
+    conformance warning
+    [ "$(grep -c 'tuned products are ignored' "$folder/out")" = 1 ] || fail "$1: $(cat "$folder/out")"
+    grep -q "$2" "$folder/out" || fail "$1: no '$2' in $(grep ignored "$folder/out")"
+}
+sed 's/^clblast-multiplies .*/clblast-multiplies 1/' "$folder/good" > "$file"
+refuse "another number" 'damaged; run ttm-bench tune again'
+sed 's/GEMMK 0/GEMMK 7/; s/KWID [0-9]*/KWID 5/' "$folder/good" > "$file"
+refuse "impossible values" damaged
+head -c 300 "$folder/good" > "$file"
+refuse "cut off" damaged
+: > "$file"
+refuse "empty" damaged
+head -c 100000 /dev/urandom > "$file"
+refuse "noise" 'File too large'
+cp "$folder/good" "$file"
+chmod 666 "$file"
+refuse "writable by others" 'others may have written it'
+rm "$file"
+mkdir "$file"
+refuse "a folder" 'others may have written it\|Is a directory'
+rmdir "$file"
+
+# A folder that can't be written to is an error with its name.
+TTM_TUNE_DIR=/proc/nowhere "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --product 64x64x64 \
+    --preset gpt2-tiny-ttm16 --rows 1 --seconds 0.01 --tune-seconds 0.1 --quiet > "$folder/out" 2> "$folder/err" &&
+    fail "tuning into a folder that can't be made"
+grep -q "can't write tuned products to '/proc/nowhere" "$folder/err" || fail "$(cat "$folder/err")"
