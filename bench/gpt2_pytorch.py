@@ -46,9 +46,9 @@ class FullMatrix(torch.autograd.Function):
         with torch.enable_grad():
             leaves = [core.detach().requires_grad_() for core in cores]
             w = build(leaves)
-        dx = dy @ w.detach().T
-        dw = x.reshape(-1, x.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
-        return (dx, *torch.autograd.grad(w, leaves, dw))
+        dx = dy @ w.detach().to(dy.dtype).T  # under autocast dy is bf16, and so are the products
+        dw = x.to(dy.dtype).reshape(-1, x.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
+        return (dx.to(x.dtype), *torch.autograd.grad(w, leaves, dw.to(w.dtype)))
 
 
 class TTLinear(nn.Module):
