@@ -18,8 +18,10 @@ typedef struct adamw_chunk {
 static int adamw_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
+    const ttm_dtype moments = op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype;
     return opencl_all_floats(op) && op->tensors[TTM_ADAMW_PARAMETERS].dtype == TTM_F32 &&
-           op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype == TTM_F32;
+           op->tensors[TTM_ADAMW_SECOND_MOMENT].dtype == moments &&
+           (moments == TTM_F32 || moments == TTM_BF16);
 }
 
 static int64_t count_chunks(const ttm_adamw_params *params)
@@ -90,10 +92,11 @@ static ttm_status adamw_run(ttm_backend_stream *stream, const ttm_op *op)
     }
     const opencl_tuning *tuning = &stream->device->tuning;
     const size_t items = tuning->is_cpu ? 1 : tuning->group;
-    opencl_call call =
-        opencl_call_start(stream, OPENCL_ADAMW, "adamw", "-DDATA=%d -DRESULT=%d -DITEMS=%zu",
-                          (int)tensors[TTM_ADAMW_GRADIENTS].dtype,
-                          ttm_tensor_present(working) ? (int)working->dtype : 1, items);
+    opencl_call call = opencl_call_start(stream, OPENCL_ADAMW, "adamw",
+                                         "-DDATA=%d -DRESULT=%d -DMOMENT=%d -DITEMS=%zu",
+                                         (int)tensors[TTM_ADAMW_GRADIENTS].dtype,
+                                         ttm_tensor_present(working) ? (int)working->dtype : 1,
+                                         (int)tensors[TTM_ADAMW_FIRST_MOMENT].dtype, items);
     opencl_call_tensor(&call, parameters, parameters);
     opencl_call_tensor(&call, &tensors[TTM_ADAMW_GRADIENTS], parameters);
     opencl_call_tensor(&call, &tensors[TTM_ADAMW_FIRST_MOMENT], parameters);
@@ -106,6 +109,7 @@ static ttm_status adamw_run(ttm_backend_stream *stream, const ttm_op *op)
     opencl_call_float(&call, params->gradient_scale);
     opencl_call_int(&call, ttm_tensor_present(norm));
     opencl_call_int(&call, ttm_tensor_present(working));
+    opencl_call_ulong(&call, (uint64_t)params->step);
     const size_t global = (size_t)chunks * items;
     return opencl_call_run(&call, 1, &global, &items);
 }

@@ -329,10 +329,15 @@ static ttm_status compute_gradient(arena *scratch, const ttm_op *op)
 
 /* ---- Table ---- */
 
+/* The matrix of TT_BUILD may be of a lower type: the last permutation rounds. */
 static int tt_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    for (uint32_t i = 0; i < op->tensor_count; i++) {
+    const int builds = op->opcode == TTM_OP_TT_BUILD;
+    if (builds && !opencl_is_float(op->tensors[TTM_TT_BUILD_W].dtype)) {
+        return 0;
+    }
+    for (uint32_t i = builds ? TTM_TT_BUILD_CORE : 0; i < op->tensor_count; i++) {
         if (ttm_tensor_present(&op->tensors[i]) && op->tensors[i].dtype != TTM_F32) {
             return 0;
         }

@@ -34,7 +34,7 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
         PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention_backward.cl"),
     [OPENCL_CROSS_ENTROPY] = PARTS("types.cl", "group_reduce.cl", "cross_entropy.cl"),
     [OPENCL_EMBEDDING] = PARTS("types.cl", "embedding.cl"),
-    [OPENCL_ADAMW] = PARTS("types.cl", "adamw.cl"),
+    [OPENCL_ADAMW] = PARTS("types.cl", "philox.cl", "adamw.cl"),
     [OPENCL_MATRIX_UNITS_MMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
               "matrix_units_ptx.cl", "matrix_units_mma.cl", "matmul_matrix_units.cl"),

@@ -28,7 +28,7 @@ PARTS = {  # as in backends/opencl/program.c
     'attention_backward': ['types', 'philox', 'attention_tile', 'attention_backward'],
     'cross_entropy': ['types', 'group_reduce', 'cross_entropy'],
     'embedding': ['types', 'embedding'],
-    'adamw': ['types', 'adamw'],
+    'adamw': ['types', 'philox', 'adamw'],
 }
 COMMON = '-cl-std=CL1.2 -cl-mad-enable -DVECTOR=1 -DGROUP=256'
 
@@ -52,11 +52,12 @@ def variants():
         yield 'layer_norm', f'-DDATA={data} -DRESULT=1', True
         yield 'cross_entropy', f'-DDATA={data}', True
         yield 'embedding', f'-DDATA={data} -DRESULT=1 -DSORT_ITEMS=256', True
-        yield 'adamw', f'-DDATA={data} -DRESULT={data} -DITEMS=256', True
+        yield 'adamw', f'-DDATA={data} -DRESULT={data} -DMOMENT=1 -DITEMS=256', True
         yield 'attention', f'-DDATA={data} ' + tile(64, 4, 2), True
         yield 'attention_backward', f'-DDATA={data} ' + tile(64, 2, 2), True
     yield 'matmul', '-DDATA=1 -DRESULT=1 -DITEMS=16 -DEACH=2 -DDEPTH=16', True
     yield 'matmul', '-DDATA=2 -DRESULT=1 -DITEMS=8 -DEACH=4 -DDEPTH=16', True
+    yield 'adamw', '-DDATA=1 -DRESULT=2 -DMOMENT=2 -DITEMS=256', True
     yield 'epilogue', '-DDATA=1 -DRESULT=1', True
     yield 'attention', '-DDATA=1 ' + tile(64, 4, 2, dropout=1), True
     yield 'attention', '-DDATA=1 ' + tile(128, 1, 1), True

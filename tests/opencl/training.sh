@@ -1,6 +1,6 @@
 #!/bin/sh
 # A training run of 200 steps on a device: training.sh NAME
-# The losses are those of cpu within 1e-3, and a second run gives the same bits.
+# The losses are those of cpu within 1e-3, and a second run gives the same bits; bf16 runs natively.
 . "$(dirname "$0")/common.sh"
 need_device "$1"
 write_text "$folder/text"
@@ -25,3 +25,8 @@ paste -d ' ' "$folder/first.losses" "$folder/cpu.losses" | awk '
     { difference = $2 > $4 ? $2 - $4 : $4 - $2; if (difference > largest) largest = difference }
     END { printf "largest difference to cpu: %g\n", largest; exit largest > 1e-3 }' ||
     fail "the losses differ from those of cpu"
+
+# In bf16 every op runs on the device, too, AdamW on bf16 moments among them.
+train "opencl:$1" "$folder/bf16" --steps 4 --dtype bf16 --moments bf16 --profile > "$folder/out" 2>&1 ||
+    fail "a run in bf16: $(tail -3 "$folder/out")"
+grep -q 'nothing went through fallback' "$folder/out" || fail "not wholly on the device: $(cat "$folder/out")"
