@@ -1,5 +1,5 @@
-/* Streams: an in-order queue each. Nothing here waits for the device but reads, large writes and
- * what is asked to wait. */
+/* Streams: an in-order queue each, and events. Nothing here waits for the device but what is asked
+ * to. */
 #include "opencl/stream.h"
 
 #include "opencl/call.h"
@@ -19,7 +19,7 @@ ttm_status opencl_stream_fail(const ttm_backend_stream *stream, cl_int error, co
 
 /* Waits until a command has ended. rusticl's own waits give up after a second in which its thread
  * wasn't given a processor, without an error: so the command is asked whether it has ended. */
-static cl_int wait_for_command(cl_event event)
+cl_int opencl_wait_for_command(cl_event event)
 {
     cl_int progress = CL_QUEUED;
     cl_int error = CL_SUCCESS;
@@ -33,13 +33,12 @@ static cl_int wait_for_command(cl_event event)
     return error == CL_SUCCESS && progress < 0 ? progress : error;
 }
 
-/* The same for a command that was queued just now, if it could be; gives the event back. */
-static cl_int finish_command(cl_int queued, cl_event event)
+cl_int opencl_finish_command(cl_int queued, cl_event event)
 {
     if (queued != CL_SUCCESS) {
         return queued;
     }
-    const cl_int error = wait_for_command(event);
+    const cl_int error = opencl_wait_for_command(event);
     clReleaseEvent(event);
     return error;
 }
@@ -49,11 +48,12 @@ static cl_int make_staging(ttm_backend_stream *stream)
 {
     const size_t bytes = (size_t)OPENCL_STAGING_SLOTS * OPENCL_STAGING_SLOT_BYTES;
     cl_int error = CL_SUCCESS;
-    stream->staging = clCreateBuffer(stream->device->context,
-                                     CL_MEM_READ_ONLY | CL_MEM_ALLOC_HOST_PTR, bytes, NULL, &error);
+    stream->staging = clCreateBuffer(
+        stream->device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, NULL, &error);
     if (error == CL_SUCCESS) {
-        stream->staging_bytes = clEnqueueMapBuffer(stream->queue, stream->staging, CL_TRUE,
-                                                   CL_MAP_WRITE, 0, bytes, 0, NULL, NULL, &error);
+        stream->staging_bytes =
+            clEnqueueMapBuffer(stream->queue, stream->staging, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE,
+                               0, bytes, 0, NULL, NULL, &error);
     }
     for (int i = 0; error == CL_SUCCESS && i < OPENCL_STAGING_SLOTS; i++) {
         stream->slots[i].bytes = stream->staging_bytes + (size_t)i * OPENCL_STAGING_SLOT_BYTES;
@@ -89,7 +89,7 @@ static cl_int wait_for_queue(ttm_backend_stream *stream)
 {
     cl_event marker = NULL;
     const cl_int queued = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &marker);
-    cl_int error = finish_command(queued, marker);
+    cl_int error = opencl_finish_command(queued, marker);
     if (error == CL_SUCCESS) {
         error = clFinish(stream->queue);
     }
@@ -137,111 +137,6 @@ void opencl_stream_destroy(ttm_backend_stream *stream)
     free(stream);
 }
 
-/* ---- Copies ---- */
-
-static ttm_status check_range(const ttm_memory *memory, size_t offset, size_t bytes)
-{
-    if (offset > memory->bytes || bytes > memory->bytes - offset) {
-        return opencl_fail(TTM_ERROR_ARGUMENT,
-                           "%zu bytes at offset %zu lie outside an allocation of %zu bytes", bytes,
-                           offset, memory->bytes);
-    }
-    return TTM_OK;
-}
-
-/* Queues a write from the next slot, waiting only if it is still in use from several writes ago. */
-static cl_int write_staged(ttm_backend_stream *stream, cl_mem buffer, size_t offset,
-                           const void *source, size_t bytes)
-{
-    opencl_staging_slot *slot = &stream->slots[stream->next_slot];
-    stream->next_slot = (stream->next_slot + 1) % OPENCL_STAGING_SLOTS;
-    if (slot->event != NULL) {
-        const cl_int error = wait_for_command(slot->event);
-        clReleaseEvent(slot->event);
-        slot->event = NULL;
-        if (error != CL_SUCCESS) {
-            return error;
-        }
-    }
-    memcpy(slot->bytes, source, bytes);
-    return clEnqueueWriteBuffer(stream->queue, buffer, CL_FALSE, offset, bytes, slot->bytes, 0,
-                                NULL, &slot->event);
-}
-
-static cl_int write_buffer(ttm_backend_stream *stream, cl_mem buffer, size_t offset,
-                           const void *source, size_t bytes)
-{
-    const size_t most = (size_t)OPENCL_STAGING_SLOTS * OPENCL_STAGING_SLOT_BYTES / 2;
-    if (bytes > most || stream->device->description->needs_blocking_writes) {
-        cl_event written = NULL;
-        const cl_int queued = clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE, offset, bytes,
-                                                   source, 0, NULL, &written);
-        return finish_command(queued, written);
-    }
-    cl_int error = CL_SUCCESS;
-    for (size_t done = 0; error == CL_SUCCESS && done < bytes; done += OPENCL_STAGING_SLOT_BYTES) {
-        const size_t left = bytes - done;
-        error = write_staged(stream, buffer, offset + done, (const unsigned char *)source + done,
-                             left < OPENCL_STAGING_SLOT_BYTES ? left : OPENCL_STAGING_SLOT_BYTES);
-    }
-    return error;
-}
-
-ttm_status opencl_memory_write(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
-                               const void *source, size_t bytes)
-{
-    const ttm_status status = check_range(memory, offset, bytes);
-    if (status != TTM_OK || bytes == 0) {
-        return status;
-    }
-    const cl_int error = write_buffer(stream, memory->buffer, offset, source, bytes);
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "write to memory");
-}
-
-ttm_status opencl_memory_read(ttm_backend_stream *stream, void *target, ttm_memory *memory,
-                              size_t offset, size_t bytes)
-{
-    const ttm_status status = check_range(memory, offset, bytes);
-    if (status != TTM_OK || bytes == 0) {
-        return status;
-    }
-    cl_event done = NULL;
-    const cl_int queued = clEnqueueReadBuffer(stream->queue, memory->buffer, CL_TRUE, offset, bytes,
-                                              target, 0, NULL, &done);
-    const cl_int error = finish_command(queued, done);
-    stream->unflushed = 0;
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "read memory");
-}
-
-ttm_status opencl_memory_copy(ttm_backend_stream *stream, ttm_memory *target, size_t target_offset,
-                              ttm_memory *source, size_t source_offset, size_t bytes)
-{
-    ttm_status status = check_range(target, target_offset, bytes);
-    if (status == TTM_OK) {
-        status = check_range(source, source_offset, bytes);
-    }
-    if (status != TTM_OK || bytes == 0) {
-        return status;
-    }
-    const cl_int error = clEnqueueCopyBuffer(stream->queue, source->buffer, target->buffer,
-                                             source_offset, target_offset, bytes, 0, NULL, NULL);
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "copy memory");
-}
-
-ttm_status opencl_memory_zero(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
-                              size_t bytes)
-{
-    static const unsigned char zero[4] = {0};
-    const ttm_status status = check_range(memory, offset, bytes);
-    if (status != TTM_OK || bytes == 0) {
-        return status;
-    }
-    const size_t pattern = offset % 4 == 0 && bytes % 4 == 0 ? 4 : 1;
-    const cl_int error = clEnqueueFillBuffer(stream->queue, memory->buffer, zero, pattern, offset,
-                                             bytes, 0, NULL, NULL);
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "clear memory");
-}
-
 ttm_status opencl_stream_keep(opencl_kept_data *kept, ttm_backend_stream *stream, const void *data,
                               size_t bytes)
 {
@@ -262,7 +157,7 @@ ttm_status opencl_stream_keep(opencl_kept_data *kept, ttm_backend_stream *stream
     kept->bytes = bytes;
     kept->buffer = clCreateBuffer(stream->device->context, CL_MEM_READ_ONLY, bytes, NULL, &error);
     if (error == CL_SUCCESS) {
-        error = write_buffer(stream, kept->buffer, 0, copy, bytes);
+        error = opencl_upload(stream, kept->buffer, 0, copy, bytes);
     }
     if (error != CL_SUCCESS) {
         kept->bytes = 0;
@@ -301,7 +196,7 @@ ttm_status opencl_event_wait(ttm_backend_stream *stream, ttm_backend_event *even
 
 ttm_status opencl_event_synchronize(ttm_backend_event *event)
 {
-    const cl_int error = wait_for_command(event->event);
+    const cl_int error = opencl_wait_for_command(event->event);
     return error == CL_SUCCESS
                ? TTM_OK
                : opencl_fail_call(error, event->description->name, "wait for an event");

@@ -4,8 +4,8 @@
 
 #include "opencl/device.h"
 
-/** Small writes go through this many slots of host memory, so that they needn't wait. */
-enum { OPENCL_STAGING_SLOTS = 8, OPENCL_STAGING_SLOT_BYTES = 256 * 1024 };
+/** Pinned host memory that copies go through: 4 MiB a stream. */
+enum { OPENCL_STAGING_SLOTS = 8, OPENCL_STAGING_SLOT_BYTES = 512 * 1024 };
 
 /** One slot: busy until its event has happened. */
 typedef struct opencl_staging_slot {
@@ -54,6 +54,17 @@ ttm_status opencl_event_synchronize(ttm_backend_event *event);
 ttm_status opencl_event_elapsed_ns(uint64_t *elapsed_ns, ttm_backend_event *start,
                                    ttm_backend_event *end);
 void opencl_event_destroy(ttm_backend_event *event);
+
+/** Waits until a command has ended; returns its failure. */
+cl_int opencl_wait_for_command(cl_event event);
+
+/** The same for a command that was queued just now, if `queued` says that it could be; gives the
+ * event back. */
+cl_int opencl_finish_command(cl_int queued, cl_event event);
+
+/** Queues a copy of host bytes, which may go away on return, to a buffer. */
+cl_int opencl_upload(ttm_backend_stream *stream, cl_mem buffer, size_t offset, const void *source,
+                     size_t bytes);
 
 /** Returns a failed call's status, with the stream's device named. */
 ttm_status opencl_stream_fail(const ttm_backend_stream *stream, cl_int error, const char *doing);
