@@ -368,9 +368,9 @@ static void choose_products(int *is_wanted, const tuner *state, opencl_product_k
 static ttm_status tune_kernel(product_times *times, tuner *state, opencl_product_kernel kernel,
                               double seconds)
 {
-    int is_wanted[MOST_PRODUCTS];
+    int is_wanted[MOST_PRODUCTS] = {0};
     double found = INFINITY;
-    opencl_parameters best;
+    opencl_parameters best = {{0}};
     choose_products(is_wanted, state, kernel);
     ttm_status status = opencl_product_settings_use_size(
         state->device, kernel == OPENCL_XGEMM ? ALWAYS_LARGE : NEVER_LARGE);
@@ -431,8 +431,8 @@ static double best_limit(const tuner *state, const product_times *small, const p
 static ttm_status choose_limits(tuner *state, const product_times *direct,
                                 const product_times *large)
 {
-    product_times own;
-    product_times clblast;
+    product_times own = {{0}};
+    product_times clblast = {{0}};
     state->device->tuning.clblast = OPENCL_CLBLAST_NEVER;
     const ttm_status status = time_all(&own, state);
     if (status != TTM_OK) {
@@ -459,8 +459,8 @@ static ttm_status choose_limits(tuner *state, const product_times *direct,
 
 static ttm_status tune(tuner *state, double seconds)
 {
-    product_times direct;
-    product_times large;
+    product_times direct = {{0}};
+    product_times large = {{0}};
     ttm_status status = place(state);
     if (status == TTM_OK) {
         status = tune_kernel(&large, state, OPENCL_XGEMM, 0.6 * seconds);

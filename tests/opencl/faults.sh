@@ -87,6 +87,11 @@ for fault in clEnqueueNDRangeKernel:200:-2 clEnqueueNDRangeKernel:200:-5 clWaitF
     (LD_PRELOAD=$preload TTM_TEST_CL_FAIL=$fault; export LD_PRELOAD TTM_TEST_CL_FAIL
      expect_failure 'last checkpoint' $run "$folder/lost" --resume --steps 400 --quiet) || exit 1
 done
+# Memory that runs out in mid-training, at a kernel's launch or when a buffer is asked for, and before the first step.
+(LD_PRELOAD=$preload TTM_TEST_CL_FAIL=clEnqueueNDRangeKernel:200:-4; export LD_PRELOAD TTM_TEST_CL_FAIL
+ expect_failure 'ALLOCATION_FAILURE.*smaller batch' $run "$folder/lost" --resume --steps 400 --quiet) || exit 1
+(LD_PRELOAD=$preload TTM_TEST_CL_FAIL=clCreateBuffer:15:-4; export LD_PRELOAD TTM_TEST_CL_FAIL
+ expect_failure 'ALLOCATION_FAILURE.*smaller batch' $run "$folder/lost" --resume --steps 400 --quiet) || exit 1
 (LD_PRELOAD=$preload TTM_TEST_CL_FAIL=clCreateBuffer:6:-4; export LD_PRELOAD TTM_TEST_CL_FAIL
  expect_failure 'smaller batch' $run "$folder/short" --steps 4 --quiet) || exit 1
 train opencl:PoCL "$folder/lost" --resume --steps 6 --quiet || fail "resuming after the loss"
