@@ -2,7 +2,7 @@
 
 Takes profiled steps with ttm-bench train and generate on DEVICE (as --backend takes it) and checks, from the JSON
 alone: ops and gaps on the device's clock make up each step on the host's; the groups of entries cut the same time; the
-kinds of memory make up the plan; the trace keeps to the trace-event format, nests, and holds the time that the result
+kinds of memory make up the plan; every member is documented; the trace keeps to the trace-event format, nests, and holds the time that the result
 says. Then the checks themselves are checked: with each of several faults put into the data they must complain.
 
 With BACKEND:TEXT the test is skipped where that backend has no device with TEXT in its name.
@@ -10,6 +10,7 @@ With BACKEND:TEXT the test is skipped where that backend has no device with TEXT
 import copy
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -133,6 +134,27 @@ def check_trace(trace, result):
     return problems
 
 
+def documented_names():
+    """What docs/bench.md says about the JSON: names, and beginnings of names, which end in _ there."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/bench.md"), encoding="utf-8") as file:
+        chapter = file.read().split("## JSON\n", 1)[1].split("\n## ", 1)[0]
+    words = {word for quoted in re.findall("`([^`]+)`", chapter) for word in re.findall(r"\w+", quoted)}
+    return words, tuple(word for word in words if word.endswith("_"))
+
+
+def check_documented(result):
+    words, beginnings = documented_names()
+    types = re.compile("product_(f32|bf16|f16|f64)_flops")
+    names = {name: "the result" for name in result}
+    for section, members in result.items():
+        if isinstance(members, dict):
+            names.update({name: section for name in members})
+    names.update({name: "an entry" for entry in result["entries"] for name in entry})
+    environment = {name for name in names if name.isupper()}  # variables go by their own names
+    return [f"{name} of {where} isn't in docs/bench.md" for name, where in names.items() if name not in words | environment
+            and not name.startswith(beginnings) and not types.fullmatch(name)]
+
+
 def check_the_checks(result, trace):
     """Each fault in the data must be found by the check that is meant for it."""
 
@@ -158,6 +180,7 @@ def check_the_checks(result, trace):
         "an event in the past": check_trace(damaged(lambda t: last_event(t).update(ts=0.0), trace), result),
         "a longer event": check_trace(damaged(lambda t: last_event(t).update(dur=1e9), trace), result),
         "an event without name": check_trace(damaged(lambda t: last_event(t).update(name=""), trace), result),
+        "a member that nobody knows": check_documented(damaged(lambda r: r["step"].update(novel=1), result)),
         "an unnamed track": check_trace(damaged(lambda t: last_event(t).update(tid=7), trace), result),
     }.items():
         if not found:
@@ -192,7 +215,7 @@ def main():
         # Two clocks are read at a step's ends; on a busy machine the process may be stopped between them.
         for _ in range(8):
             result, trace = run(device, arguments)
-            problems = check_step(result) + check_trace(trace, result)
+            problems = check_step(result) + check_trace(trace, result) + check_documented(result)
             if arguments[0] == "train":
                 problems += check_memory(result)
             if not problems:

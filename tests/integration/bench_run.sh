@@ -70,6 +70,14 @@ expect 0 "$bench" ops $small --op tt_linear
 # Showing.
 expect 0 "$bench" report train.json layer.json ops.json generate.json devices.json --output page.html
 grep -q '<svg' page.html && grep -q 'Dense against Tensor-Train layers' page.html || fail "the page lacks its plots"
+grep -q '>matmul</text>' page.html || fail "the plot doesn't name what takes most of the time"
+grep -q 'below 0.1 %' page.html || fail "bars that nobody can see"
+for load in 0 99; do
+    sed "s/\"load_before\": [^,]*/\"load_before\": $load/; s/\"processor_time_stolen\": [^,]*/\"processor_time_stolen\": 0/" train.json >loaded.json
+    expect 0 "$bench" report loaded.json --output loaded-$load.html
+done
+grep -q 'the machine was busy: load 99.0' loaded-99.html || fail "the page hides that the machine was busy"
+grep -q 'the machine was busy' loaded-0.html && fail "the page calls an idle machine busy"
 if grep -E 'https?://|<script' page.html; then
     fail "the page takes something from elsewhere"
 fi

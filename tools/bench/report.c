@@ -33,6 +33,18 @@ void bench_html(FILE *file, const char *text)
     }
 }
 
+void bench_html_time(FILE *file, double nanoseconds)
+{
+    char text[32];
+    bench_format_ns(text, sizeof text, nanoseconds);
+    const char *micro = strstr(text, " us");
+    if (micro != NULL) {
+        fprintf(file, "%.*s µs", (int)(micro - text), text);
+    } else {
+        fputs(text, file);
+    }
+}
+
 static const char *title_of(const bench_result *result)
 {
     static const struct {
@@ -64,13 +76,15 @@ static void write_card(FILE *file, const bench_result *result, const char *secti
     if (!isfinite(number)) {
         return;
     }
+    fputs("<div class=\"card\"><b>", file);
+    text[0] = '\0';
     switch (form) {
     case FORM_RATE:
     case FORM_BYTES:
         bench_format_rate(text, sizeof text, number, unit);
         break;
     case FORM_NS:
-        bench_format_ns(text, sizeof text, number);
+        bench_html_time(file, number);
         break;
     case FORM_PERCENT:
         snprintf(text, sizeof text, "%.1f %%", 100.0 * number);
@@ -79,7 +93,7 @@ static void write_card(FILE *file, const bench_result *result, const char *secti
         snprintf(text, sizeof text, number < 100.0 ? "%.3g" : "%.0f", number);
         break;
     }
-    fprintf(file, "<div class=\"card\"><b>%s</b><span>%s</span></div>\n", text, caption);
+    fprintf(file, "%s</b><span>%s</span></div>\n", text, caption);
 }
 
 static void write_cards(FILE *file, const bench_result *result)
@@ -118,20 +132,20 @@ static void write_cards(FILE *file, const bench_result *result)
 static void write_facts(FILE *file, const bench_result *result, const char *section)
 {
     bool any = false;
+    char text[64];
     for (size_t k = 0; k < result->fact_count; k++) {
         const bench_fact *fact = &result->facts[k];
         if (strcmp(fact->section, section) != 0) {
             continue;
         }
-        fprintf(file, "%s<dt>", any ? "" : "<dl>\n");
+        if (!any) {
+            fprintf(file, "<h3>%s</h3>\n<dl>\n", section);
+        }
+        fputs("<dt>", file);
         any = true;
         bench_html(file, fact->name);
         fputs("</dt><dd>", file);
-        if (fact->text != NULL) {
-            bench_html(file, fact->text);
-        } else {
-            fprintf(file, "%.6g", fact->number);
-        }
+        bench_html(file, bench_format_fact(text, sizeof text, fact));
         fputs("</dd>\n", file);
     }
     fputs(any ? "</dl>\n" : "", file);
@@ -216,6 +230,19 @@ static void write_groups(FILE *file, const bench_result *result)
     write_folded_table(file, result, "call", "Every kind of call");
 }
 
+/* What a reader must know before believing the numbers. */
+static void write_doubts(FILE *file, const bench_result *result)
+{
+    char text[160];
+    for (int doubt = 0; doubt < BENCH_DOUBTS; doubt++) {
+        if (bench_describe_doubt(text, sizeof text, result, (bench_doubt)doubt)) {
+            fputs("<p class=\"doubt\">", file);
+            bench_html(file, text);
+            fputs("</p>\n", file);
+        }
+    }
+}
+
 static void write_result(FILE *file, const bench_result *result, size_t index)
 {
     fprintf(file,
@@ -238,6 +265,7 @@ static void write_result(FILE *file, const bench_result *result, size_t index)
     fputs(" · ", file);
     bench_html(file, bench_text(result, "environment", "time"));
     fputs("</p>\n", file);
+    write_doubts(file, result);
     write_cards(file, result);
     write_groups(file, result);
     fputs("<details><summary>Device, environment and settings</summary>\n<div class=\"panel\">\n",

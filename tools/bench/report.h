@@ -10,6 +10,9 @@ extern const char bench_report_style[];
 /** Writes text with the characters that HTML keeps for itself escaped. */
 void bench_html(FILE *file, const char *text);
 
+/** Writes a time with a fitting unit. */
+void bench_html_time(FILE *file, double nanoseconds);
+
 /** Writes a roofline plot (inline SVG) of the entries of `group`, numbered as bench_report_table
  * numbers them. Nothing without roofs. */
 void bench_report_roofline(FILE *file, const bench_result *result, const char *group);

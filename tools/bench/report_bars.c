@@ -5,6 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Of a step: a bar for less can't be seen. */
+static const double least_share = 0.001;
+
 static const char *class_of(const bench_entry *entry)
 {
     const char *name = bench_bound_name(entry->bound);
@@ -25,7 +28,6 @@ static double longest_of(const bench_result *result, const char *group, const ch
 
 static void write_bar(FILE *file, const bench_entry *entry, double longest)
 {
-    char time[32];
     const double median = bench_entry_median(entry);
     fputs("<div class=\"name\">", file);
     bench_html(file, entry->name);
@@ -35,7 +37,8 @@ static void write_bar(FILE *file, const bench_entry *entry, double longest)
         fprintf(file, "<i class=\"%s\" style=\"width:%.2f%%\"></i>", class_of(entry),
                 100.0 * fmin(entry->floor_ns, median) / longest);
     }
-    fprintf(file, "</div><div class=\"value\">%s", bench_format_ns(time, sizeof time, median));
+    fputs("</div><div class=\"value\">", file);
+    bench_html_time(file, median);
     if (isfinite(entry->share)) {
         fprintf(file, " · %.1f%%", 100.0 * entry->share);
     } else if (isfinite(entry->floor_ns)) {
@@ -77,15 +80,27 @@ void bench_report_bars(FILE *file, const bench_result *result, const char *group
         return;
     }
     const double longest = longest_of(result, group, "");
+    int hidden = 0;
     fputs("<div class=\"panel\"><div class=\"bars\">\n", file);
     for (size_t k = 0; k < result->entry_count; k++) {
-        if (strcmp(result->entries[k].group, group) == 0) {
-            write_bar(file, &result->entries[k], longest);
+        const bench_entry *entry = &result->entries[k];
+        if (strcmp(entry->group, group) != 0) {
+            continue;
+        }
+        if (isfinite(entry->share) && entry->share < least_share) {
+            hidden++;
+        } else {
+            write_bar(file, entry, longest);
         }
     }
     fputs("</div><p class=\"legend\"><span>pale: time taken; full: least time by the measured "
-          "roofs</span></p></div>\n",
+          "roofs</span>",
           file);
+    if (hidden > 0) {
+        fprintf(file, "<span>%d more below %.1f %%: see the table</span>", hidden,
+                100.0 * least_share);
+    }
+    fputs("</p></div>\n", file);
 }
 
 static void write_row(FILE *file, const bench_entry *entry, int number, bool in_step)
@@ -101,8 +116,9 @@ static void write_row(FILE *file, const bench_entry *entry, int number, bool in_
         bench_html(file, entry->shapes);
         fputs("</span>", file);
     }
-    fprintf(file, "</td><td>%s</td><td>± %.1f%%</td>", bench_format_ns(text, sizeof text, median),
-            50.0 * (interval.high - interval.low) / median);
+    fputs("</td><td>", file);
+    bench_html_time(file, median);
+    fprintf(file, "</td><td>± %.1f%%</td>", 50.0 * (interval.high - interval.low) / median);
     fprintf(file, "<td>%s</td>",
             entry->operations > 0.0
                 ? bench_format_rate(text, sizeof text, entry->operations / median * 1e9, "FLOP/s")

@@ -102,33 +102,92 @@ static void write_roof(FILE *file, const axes *range, double peak, double memory
             x, y, slope, bench_format_rate(text, sizeof text, memory, "B/s"));
 }
 
+static double radius_of(const bench_entry *entry)
+{
+    return isfinite(entry->share) ? 4.0 + 9.0 * sqrt(fmin(entry->share, 1.0)) : 5.5;
+}
+
+/* A text beside a point: the name of what takes much of the time, the number in the table of what
+ * doesn't. */
+typedef struct point_label {
+    char text[32];
+    double x; /* Of its left end. */
+    double y; /* Of its baseline. */
+    double width;
+} point_label;
+
+/* Returns whether few entries of the group take longer than this one. */
+static bool is_named(const bench_result *result, const bench_entry *entry)
+{
+    enum { MOST_NAMES = 6 };
+    int longer = 0;
+    for (size_t k = 0; k < result->entry_count; k++) {
+        const bench_entry *other = &result->entries[k];
+        longer +=
+            is_point(other, entry->group) && bench_entry_median(other) > bench_entry_median(entry);
+    }
+    return longer < MOST_NAMES;
+}
+
+static point_label make_label(const axes *range, const bench_result *result,
+                              const bench_entry *entry, int number)
+{
+    const double letter_width = 6.8;
+    point_label label;
+    if (is_named(result, entry)) {
+        snprintf(label.text, sizeof label.text, "%s", entry->name);
+    } else {
+        snprintf(label.text, sizeof label.text, "%d", number);
+    }
+    label.width = letter_width * (double)strlen(label.text);
+    const double x = place_x(range, entry->operations / entry->bytes);
+    const double away = radius_of(entry) + 4.0;
+    label.x = x + away + label.width < WIDTH ? x + away : x - away - label.width;
+    label.y = place_y(range, speed_of(entry)) + 4.0;
+    return label;
+}
+
+/* Moves a label down until it can be read beside those before it. */
+static void settle_label(point_label *label, const point_label *others, int count)
+{
+    for (int before = 0; before < count; before++) {
+        const point_label *other = &others[before];
+        if (label->x < other->x + other->width + 4.0 && other->x < label->x + label->width + 4.0 &&
+            fabs(other->y - label->y) < ROW - 2) {
+            label->y = other->y + ROW - 2;
+            before = -1;
+        }
+    }
+}
+
 static void write_point(FILE *file, const axes *range, const bench_entry *entry, int number,
-                        double label_y)
+                        const point_label *label)
 {
     char speed[32];
-    char time[32];
     const double x = place_x(range, entry->operations / entry->bytes);
     const double y = place_y(range, speed_of(entry));
-    const double radius = isfinite(entry->share) ? 4.0 + 9.0 * sqrt(fmin(entry->share, 1.0)) : 5.5;
     const char *bound = bench_bound_name(entry->bound);
     fprintf(file, "<g tabindex=\"0\" role=\"img\" aria-label=\"");
     bench_html(file, entry->name);
     fprintf(file, "\"><title>%d ", number);
     bench_html(file, entry->name);
-    fprintf(file, ": %s, %s, %.0f%% of its roof</title>",
-            bench_format_ns(time, sizeof time, bench_entry_median(entry)),
+    fputs(": ", file);
+    bench_html_time(file, bench_entry_median(entry));
+    fprintf(file, ", %s, %.0f%% of its roof</title>",
             bench_format_rate(speed, sizeof speed, speed_of(entry), "FLOP/s"),
             100.0 * entry->floor_ns / bench_entry_median(entry));
     fprintf(file,
             "<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>"
-            "<text class=\"soft\" x=\"%.1f\" y=\"%.1f\">%d</text></g>\n",
-            bound[0] != '\0' ? bound : "none", x, y, radius, x + radius + 3.0, label_y, number);
+            "<text class=\"soft\" x=\"%.1f\" y=\"%.1f\">",
+            bound[0] != '\0' ? bound : "none", x, y, radius_of(entry), label->x, label->y);
+    bench_html(file, label->text);
+    fputs("</text></g>\n", file);
 }
 
 void bench_report_roofline(FILE *file, const bench_result *result, const char *group)
 {
     enum { MOST_LABELS = 128 };
-    double labels[MOST_LABELS][2];
+    point_label labels[MOST_LABELS];
     int label_count = 0;
     const double peak = bench_number(result, "roofs", "product_f32_flops");
     const double memory = bench_number(result, "roofs", "memory_bytes_per_second");
@@ -149,18 +208,9 @@ void bench_report_roofline(FILE *file, const bench_result *result, const char *g
         if (!is_point(entry, group) || label_count == MOST_LABELS) {
             continue;
         }
-        /* Numbers of points that lie close together are moved down until they can be read. */
-        const double x = place_x(&range, entry->operations / entry->bytes);
-        double y = place_y(&range, speed_of(entry)) + 4.0;
-        for (int before = 0; before < label_count; before++) {
-            if (fabs(labels[before][0] - x) < 24.0 && fabs(labels[before][1] - y) < ROW - 2) {
-                y = labels[before][1] + ROW - 2;
-                before = -1;
-            }
-        }
-        labels[label_count][0] = x;
-        labels[label_count++][1] = y;
-        write_point(file, &range, entry, number, y);
+        labels[label_count] = make_label(&range, result, entry, number);
+        settle_label(&labels[label_count], labels, label_count);
+        write_point(file, &range, entry, number, &labels[label_count++]);
     }
     fputs("</svg>\n<p class=\"legend\"><span><i class=\"compute\"></i>bound by products</span>"
           "<span><i class=\"memory\"></i>by memory</span><span><i class=\"cache\"></i>fits the "

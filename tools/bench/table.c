@@ -86,6 +86,59 @@ static bool is_fraction(const char *name)
     return false;
 }
 
+/* Returns whether `name` ends like `ending`. */
+static bool ends_with(const char *name, const char *ending)
+{
+    const size_t length = strlen(name);
+    const size_t ending_length = strlen(ending);
+    return length > ending_length && strcmp(name + length - ending_length, ending) == 0;
+}
+
+const char *bench_format_fact(char *text, size_t text_bytes, const bench_fact *fact)
+{
+    if (fact->text != NULL) {
+        return fact->text;
+    }
+    if (ends_with(fact->name, "_bytes_per_second")) {
+        bench_format_rate(text, text_bytes, fact->number, "B/s");
+    } else if (ends_with(fact->name, "_flops")) {
+        bench_format_rate(text, text_bytes, fact->number, "FLOP/s");
+    } else if (ends_with(fact->name, "_bytes")) {
+        bench_format_rate(text, text_bytes, fact->number, "B");
+    } else if (ends_with(fact->name, "_ns")) {
+        bench_format_ns(text, text_bytes, fact->number);
+    } else if (is_fraction(fact->name)) {
+        snprintf(text, text_bytes, "%.2f %%", 100.0 * fact->number);
+    } else {
+        snprintf(text, text_bytes, "%.6g", fact->number);
+    }
+    return text;
+}
+
+bool bench_describe_doubt(char *text, size_t text_bytes, const bench_result *result,
+                          bench_doubt doubt)
+{
+    const double slowdown = bench_number(result, "step", "profiler_slowdown");
+    const double stolen = bench_number(result, "environment", "processor_time_stolen");
+    const double load = bench_number(result, "environment", "load_before");
+    switch (doubt) {
+    case BENCH_DOUBT_PROFILER:
+        snprintf(text, text_bytes,
+                 "profiling made steps %.1f%% slower, which is in the times by op; speeds are of "
+                 "unwatched steps",
+                 100.0 * slowdown);
+        return slowdown > 0.02;
+    case BENCH_DOUBT_BUSY:
+        snprintf(text, text_bytes,
+                 "the machine was busy: load %.1f before, %.0f%% of its time stolen", load,
+                 100.0 * fmax(stolen, 0.0));
+        return stolen > 0.02 || load > 0.5 * bench_number(result, "environment", "processors");
+    case BENCH_DOUBTS:
+        break;
+    }
+    return false;
+}
+
 static void print_facts(FILE *file, const bench_result *result, const char *section,
                         const palette *paint)
 {
@@ -100,26 +153,7 @@ static void print_facts(FILE *file, const bench_result *result, const char *sect
             titled = true;
         }
         char text[64];
-        if (fact->text != NULL) {
-            fprintf(file, "  %-30s %s\n", fact->name, fact->text);
-            continue;
-        }
-        const char *name = fact->name;
-        const size_t length = strlen(name);
-        if (length > 17 && strcmp(name + length - 17, "_bytes_per_second") == 0) {
-            bench_format_rate(text, sizeof text, fact->number, "B/s");
-        } else if (length > 6 && strcmp(name + length - 6, "_flops") == 0) {
-            bench_format_rate(text, sizeof text, fact->number, "FLOP/s");
-        } else if (length > 6 && strcmp(name + length - 6, "_bytes") == 0) {
-            bench_format_rate(text, sizeof text, fact->number, "B");
-        } else if (length > 3 && strcmp(name + length - 3, "_ns") == 0) {
-            bench_format_ns(text, sizeof text, fact->number);
-        } else if (is_fraction(name)) {
-            snprintf(text, sizeof text, "%.2f %%", 100.0 * fact->number);
-        } else {
-            snprintf(text, sizeof text, "%.6g", fact->number);
-        }
-        fprintf(file, "  %-30s %s\n", name, text);
+        fprintf(file, "  %-30s %s\n", fact->name, bench_format_fact(text, sizeof text, fact));
     }
 }
 
@@ -218,17 +252,10 @@ void bench_print_result(FILE *file, const bench_result *result)
             print_group(file, result, result->entries[k].group, &paint);
         }
     }
-    const double slowdown = bench_number(result, "step", "profiler_slowdown");
-    if (slowdown > 0.02) {
-        fprintf(file,
-                "%sprofiling made steps %.1f%% slower, which is in the times by op; speeds are of "
-                "unwatched steps%s\n",
-                paint.fair, 100.0 * slowdown, paint.end);
-    }
-    const double stolen = bench_number(result, "environment", "processor_time_stolen");
-    const double load = bench_number(result, "environment", "load_before");
-    if (stolen > 0.02 || load > 0.5 * bench_number(result, "environment", "processors")) {
-        fprintf(file, "%sthe machine was busy: load %.1f before, %.0f%% of its time stolen%s\n",
-                paint.fair, load, 100.0 * fmax(stolen, 0.0), paint.end);
+    char text[160];
+    for (int doubt = 0; doubt < BENCH_DOUBTS; doubt++) {
+        if (bench_describe_doubt(text, sizeof text, result, (bench_doubt)doubt)) {
+            fprintf(file, "%s%s%s\n", paint.fair, text, paint.end);
+        }
     }
 }
