@@ -245,8 +245,10 @@ typedef struct ttm_layer_norm_backward_params {
  * keep/(1 − dropout), A_ij = |scale|·Σ_d |q_id·k_jd|, the relative error of p_ij has, in units of
  * u32², the variance V_ij = ((D + 2)·A_ij² + 4·(s_ij − m_i)² + 16)/3. Errors are at most
  * - lse_i: 8·u32·√(Σ_j p_ij²·V_ij + n/3) + 4·u32·(1 + |lse_i|)
- * - out_id: 8·u32·√(Σ_j p_ij²·(w_ij·v_jd − out_id)²·V_ij + n/3·(Σ_j p_ij·|w_ij·v_jd|)² +
- *   n/3·out_id²) + (2·u32 + u)·|out_id| */
+ * - out_id: 8·u32·√(Σ_j p_ij²·((w_ij·v_jd − out_id)²·V_ij + R·w_ij²·v_jd²) +
+ *   n/3·(Σ_j p_ij·|w_ij·v_jd|)² + n/3·out_id²) + (2·u32 + u)·|out_id|
+ * R lets a device round p to bf16 before it multiplies v, where these are bf16, as matrix units
+ * want it: R = (u/u32)²/3 then, and 0 for all other types. lse comes from unrounded p. */
 enum {
     TTM_ATTENTION_OUT = 0,
     TTM_ATTENTION_Q = 1,
@@ -273,9 +275,10 @@ typedef struct ttm_attention_params {
  * p_ij·(dp_ij − Δ_i), B_ij and C_i the sums of absolute values that dp_ij and Δ_i are sums of, n
  * the terms of the sum in question, W_ij = p_ij²·((dp_ij − Δ_i)²·(V_ij + 2) + (D + 2)/3·B_ij² +
  * (dp_ij² + Δ_i²)/3) and Y_i = D/3·C_i², errors are at most 8·u32·√variance + (2·u32 + u)·|exact|:
- * - dq_id: scale²·(Σ_j k_jd²·W_ij + (Σ_j p_ij·k_jd)²·Y_i + n/3·(Σ_j |ds_ij·k_jd|)²)
- * - dk_jd: scale²·(Σ_i q_id²·(W_ij + p_ij²·Y_i) + n/3·(Σ_i |ds_ij·q_id|)²)
- * - dv_jd: Σ_i (w_ij·p_ij·dout_id)²·(V_ij + 1) + n/3·(Σ_i |w_ij·p_ij·dout_id|)² */
+ * - dq_id: scale²·(Σ_j k_jd²·(W_ij + R·ds_ij²) + (Σ_j p_ij·k_jd)²·Y_i + n/3·(Σ_j |ds_ij·k_jd|)²)
+ * - dk_jd: scale²·(Σ_i q_id²·(W_ij + R·ds_ij² + p_ij²·Y_i) + n/3·(Σ_i |ds_ij·q_id|)²)
+ * - dv_jd: Σ_i (w_ij·p_ij·dout_id)²·(V_ij + R + 1) + n/3·(Σ_i |w_ij·p_ij·dout_id|)²
+ * with ATTENTION's R, for p and ds may be rounded to bf16 before they are multiplied. */
 enum {
     TTM_ATTENTION_BACKWARD_DQ = 0,
     TTM_ATTENTION_BACKWARD_DK = 1,

@@ -3,7 +3,8 @@
  *
  * Each rounding is an error of at most u times what is rounded, and unrelated to the others: a
  * variance of u²/3. A sum of n terms gathers n of them, each of at most the sum of absolute values:
- * n/3 times its square. All variances below are in units of u32². */
+ * n/3 times its square. All variances below are in units of u32². Weights and the gradients of
+ * scores may be rounded once more, to bf16, where the tensors are bf16. */
 #include "conformance/bounds_attention.h"
 
 #include "core/error.h"
@@ -22,6 +23,7 @@ typedef struct head {
     int64_t queries;
     int64_t keys;
     int64_t size;
+    double rounding; /* Variance of rounding a weight to bf16, relative; 0 for other types. */
     const double *q; /* [queries, size] of this head, and so on */
     const double *k;
     const double *v;
@@ -109,14 +111,20 @@ static ttm_status allocate(head *h)
     return TTM_OK;
 }
 
-static head first_head(const bound_question *question, uint32_t q_slot, uint32_t k_slot,
-                       uint32_t v_slot)
+static double rounding_variance(ttm_dtype dtype, double sum_unit)
+{
+    return dtype == TTM_BF16 ? square(0x1p-8 / sum_unit) / 3.0 : 0.0;
+}
+
+static head first_head(const bound_question *question, double sum_unit, uint32_t q_slot,
+                       uint32_t k_slot, uint32_t v_slot)
 {
     const struct operand *slots = question->made->slots;
     return (head){.params = &question->made->params.attention,
                   .queries = slots[q_slot].shape[2],
                   .keys = slots[k_slot].shape[2],
                   .size = slots[q_slot].shape[3],
+                  .rounding = rounding_variance(question->made->dtype, sum_unit),
                   .q = slots[q_slot].values,
                   .k = slots[k_slot].values,
                   .v = slots[v_slot].values};
@@ -155,7 +163,8 @@ static double out_bound(const head *h, int64_t query, int64_t visible, int64_t c
     double absolute = 0.0;
     for (int64_t j = 0; j < visible; j++) {
         const double value = keep_factor(h, query, j) * h->v[j * h->size + column];
-        variance += square(h->probability[j] * (value - out)) * h->variance[j];
+        variance += square(h->probability[j] * (value - out)) * h->variance[j] +
+                    square(h->probability[j] * value) * h->rounding;
         absolute += h->probability[j] * fabs(value);
     }
     variance += sum_variance(visible, absolute) + sum_variance(visible, out);
@@ -166,7 +175,7 @@ ttm_status bound_attention(double *bounds, const bound_question *question, doubl
                            double output_unit)
 {
     const double *exact = question->exact->values[question->slot];
-    head h = first_head(question, TTM_ATTENTION_Q, TTM_ATTENTION_K, TTM_ATTENTION_V);
+    head h = first_head(question, sum_unit, TTM_ATTENTION_Q, TTM_ATTENTION_K, TTM_ATTENTION_V);
     TTM_TRY(allocate(&h));
     for (; h.number < head_count(question); next_head(&h)) {
         for (int64_t i = 0; i < h.queries; i++) {
@@ -217,9 +226,10 @@ static double score_gradient(double *variance, const gradients *g, int64_t query
     const double dp =
         keep * dot(&absolute, g->dout + query * h->size, h->v + key * h->size, h->size);
     const double p = h->probability[key];
-    *variance = square(p) * (square(dp - g->delta) * (h->variance[key] + 2.0) +
-                             sum_variance(h->size + 2, keep * absolute) +
-                             (square(dp) + square(g->delta)) / 3.0);
+    *variance =
+        square(p) * (square(dp - g->delta) * (h->variance[key] + 2.0) +
+                     sum_variance(h->size + 2, keep * absolute) +
+                     (square(dp) + square(g->delta)) / 3.0 + square(dp - g->delta) * h->rounding);
     return p * (dp - g->delta);
 }
 
@@ -260,7 +270,7 @@ static void add_query(const gradients *g, int64_t query, int64_t visible, bool v
         double term = 0.0;
         if (values) {
             term = keep_factor(h, query, j) * h->probability[j];
-            own = square(term) * (h->variance[j] + 1.0);
+            own = square(term) * (h->variance[j] + h->rounding + 1.0);
         } else {
             term = score_gradient(&own, g, query, j);
             own += square(h->probability[j]) * g->delta_variance;
@@ -315,8 +325,8 @@ ttm_status bound_attention_backward(double *bounds, const bound_question *questi
     const struct operand *slots = question->made->slots;
     const struct operand *result = &slots[question->slot];
     const int64_t per_head = result->shape[2] * result->shape[3];
-    gradients g = {.head = first_head(question, TTM_ATTENTION_BACKWARD_Q, TTM_ATTENTION_BACKWARD_K,
-                                      TTM_ATTENTION_BACKWARD_V),
+    gradients g = {.head = first_head(question, sum_unit, TTM_ATTENTION_BACKWARD_Q,
+                                      TTM_ATTENTION_BACKWARD_K, TTM_ATTENTION_BACKWARD_V),
                    .dout = slots[TTM_ATTENTION_BACKWARD_DOUT].values,
                    .out = slots[TTM_ATTENTION_BACKWARD_OUT].values,
                    .lse = slots[TTM_ATTENTION_BACKWARD_LSE].values};
