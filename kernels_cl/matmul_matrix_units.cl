@@ -170,15 +170,16 @@ INLINE void finish_four(__global result_t *out, long out_stride, __global const 
     store_four(out, out_stride, count, value);
 }
 
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matmul_matrix_units(PRODUCT_PARAMETERS)
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void matmul_matrix_units(
+    PRODUCT_PARAMETERS)
 {
     __local uchar memory[MEMORY_BYTES] __attribute__((aligned(1024)));
 #if EMULATED
-    __local uint exchange[ITEMS * 6];
+    __local uint exchange[ITEMS * EXCHANGE_WORDS];
 #endif
     const int item = get_local_id(0);
-    const int lane = item % LANES;
-    const int warp = item / LANES;
+    const int lane = UNIT_LANE(item);
+    const int warp = UNIT_WARP(item);
     const int warp_row = warp / WARPS_ACROSS * WARP_ROWS;
     const int warp_col = warp % WARPS_ACROSS * WARP_COLS;
     const uint base = LOCAL_ADDRESS(memory);
@@ -198,13 +199,13 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matmul_matrix_u
     UNIT_COPIES
     raw_chunk raw_a[CHUNKS_OF_ITEM(TILE_ROWS)];
     raw_chunk raw_b[CHUNKS_OF_ITEM(TILE_COLS)];
-    float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][4];
+    float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
     UNROLL
     for (int i = 0; i < FRAGMENTS_DOWN; i++) {
         UNROLL
         for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
             UNROLL
-            for (int s = 0; s < 4; s++) {
+            for (int s = 0; s < FRAGMENT_SUMS; s++) {
                 sums[i][j][s] = 0.0f;
             }
         }
@@ -247,17 +248,14 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matmul_matrix_u
         for (int s = 0; s < WARP_COLS / SEGMENT; s++) {
             WARP_BARRIER();
             UNROLL
-            for (int j = 0; j < SEGMENT / 8; j++) {
-                __local float *to = segment + lane / 4 * SEGMENT_PITCH + j * 8 + lane % 4 * 2;
-                float *from = sums[i][s * (SEGMENT / 8) + j];
-                *(__local float2 *)to = (float2)(from[0], from[1]);
-                *(__local float2 *)(to + 8 * SEGMENT_PITCH) = (float2)(from[2], from[3]);
+            for (int j = 0; j < SEGMENT / FRAGMENT_COLS; j++) {
+                STORE_FRAGMENT(segment + j * FRAGMENT_COLS, sums[i][s * (SEGMENT / FRAGMENT_COLS) + j], lane)
             }
             WARP_BARRIER();
-            for (int place = lane; place < 16 * SEGMENT / 4; place += LANES) {
+            for (int place = lane; place < FRAGMENT_ROWS * SEGMENT / 4; place += LANES) {
                 const int segment_row = place / (SEGMENT / 4);
                 const int segment_col = place % (SEGMENT / 4) * 4;
-                const long m = first_row + warp_row + i * 16 + segment_row;
+                const long m = first_row + warp_row + i * FRAGMENT_ROWS + segment_row;
                 const long n = first_col + warp_col + s * SEGMENT + segment_col;
                 if (m < rows && n < cols) {
                     const fvec sum = *(__local const fvec *)(segment + segment_row * SEGMENT_PITCH + segment_col);

@@ -1,15 +1,16 @@
 /* What kernels on matrix units share: the description of a variant, how a tile lies in local memory, and
- * the interface that each kind of unit fills (matrix_units_mma.cl, matrix_units_wgmma.cl).
+ * the interface that each kind of unit fills (matrix_units_mma.cl, _wgmma.cl, _dpas.cl, _mfma.cl).
  *
- * Macros from the host, one variant of the table in backends/opencl/matrix_units.c:
+ * Macros from the host, one variant of the table in backends/opencl/matrix_units_variants.c:
+ *   UNIT                  1 mma (and where it isn't given), 2 wgmma, 3 dpas, 4 mfma
  *   TILE_ROWS, TILE_COLS  part of out that a group computes
  *   TILE_DEPTH            16, 32 or 64: depth of the slices of a and b that are in local memory at a time
- *   WARP_ROWS, WARP_COLS  part of the tile that one warp (32 work-items) computes
+ *   WARP_ROWS, WARP_COLS  part of the tile that one warp (LANES work-items in step) computes
  *   STAGES                slices in local memory: one is used while the next STAGES - 1 arrive
  *   PARTS                 1: a and b are bf16. 3: they are f32, split into three bf16 parts each
  *   A_RUNS, B_RUNS        0: the operand's neighbours in memory differ in k; 1: in the row of a, the column of b
  *   A_ACCESS, B_ACCESS    0: element by element, any strides; 1: 16 or 32 bytes at once through registers;
- *                         2: 16 bytes at once straight to local memory (bf16 only)
+ *                         2: 16 bytes at once straight to local memory (bf16 only, NVIDIA only)
  *   RESULT                1 or 2: out is f32 or bf16
  *   EMULATED              1: the unit's instructions are functions of matrix_units_emulated.cl
  *
@@ -23,24 +24,46 @@
 
 #define INLINE inline __attribute__((always_inline))
 
-#define LANES 32
+#ifndef UNIT
+#define UNIT 1
+#endif
+
+/* Work-items that a unit's instruction is for, the part of out that it adds to, and 32-bit registers that its emulation exchanges. */
+#if UNIT == 3
+#define LANES          8
+#define FRAGMENT_ROWS  8
+#define FRAGMENT_COLS  8
+#define EXCHANGE_WORDS 8
+#elif UNIT == 4
+#define LANES          64
+#define FRAGMENT_ROWS  16
+#define FRAGMENT_COLS  16
+#define EXCHANGE_WORDS 4
+#else
+#define LANES          32
+#define FRAGMENT_ROWS  16
+#define FRAGMENT_COLS  8
+#define EXCHANGE_WORDS 6
+#endif
+#define FRAGMENT_SUMS (FRAGMENT_ROWS * FRAGMENT_COLS / LANES)
+
 #define WARPS_DOWN (TILE_ROWS / WARP_ROWS)
 #define WARPS_ACROSS (TILE_COLS / WARP_COLS)
 #define WARPS (WARPS_DOWN * WARPS_ACROSS)
 #define ITEMS (WARPS * LANES)
 
-/* Fragments of 16 x 8 sums that a warp holds; four of them are a work-item's. */
-#define FRAGMENTS_DOWN (WARP_ROWS / 16)
-#define FRAGMENTS_ACROSS (WARP_COLS / 8)
+/* Fragments of sums that a warp holds; FRAGMENT_SUMS of each are a work-item's. */
+#define FRAGMENTS_DOWN (WARP_ROWS / FRAGMENT_ROWS)
+#define FRAGMENTS_ACROSS (WARP_COLS / FRAGMENT_COLS)
 
 #define A_BYTES (TILE_ROWS * TILE_DEPTH * 2)
 #define B_BYTES (TILE_COLS * TILE_DEPTH * 2)
 #define STAGE_BYTES (PARTS * (A_BYTES + B_BYTES))
 
-/* The epilogue's scratch: 16 rows of SEGMENT columns of sums a warp; 8 floats keep the banks apart. */
+/* The epilogue's scratch: a fragment's rows of SEGMENT columns of sums a warp; 8 floats keep the banks apart. */
 #define SEGMENT (WARP_COLS < 64 ? WARP_COLS : 64)
 #define SEGMENT_PITCH (SEGMENT + 8)
-#define SEGMENT_BYTES (16 * SEGMENT_PITCH * 4)
+#define SEGMENT_BYTES (FRAGMENT_ROWS * SEGMENT_PITCH * 4)
 
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define MEMORY_BYTES LARGER(STAGES *STAGE_BYTES, WARPS *SEGMENT_BYTES)
@@ -65,6 +88,10 @@
 #define UNROLL
 #define UNIT_PARAMETERS , __local uchar *memory, __local uint *exchange
 #define UNIT_ARGUMENTS , memory, exchange
+#elif UNIT >= 3
+#define UNROLL _Pragma("unroll")
+#define UNIT_PARAMETERS , __local uchar *memory
+#define UNIT_ARGUMENTS , memory
 #else
 #define UNROLL _Pragma("unroll")
 #define UNIT_PARAMETERS

@@ -1,7 +1,19 @@
 /* Copies and conversions of NVIDIA's PTX, or their emulation.
  *
  * UNIT_COPIES: what a work-item must declare. COPY_CHUNK brings 16 bytes to local memory, `bytes` of which are read and the
- * others set to 0; END_COPIES closes a set of copies, WAIT_COPIES(n) waits until all but the last n sets are there. */
+ * others set to 0; END_COPIES closes a set of copies, WAIT_COPIES(n) waits until all but the last n sets are there.
+ * UNIT_LANE, UNIT_WARP: a work-item's place in its warp, and its warp's. STORE_FRAGMENT writes a work-item's sums of a fragment to rows
+ * that are SEGMENT_PITCH apart. */
+
+#define UNIT_ATTRIBUTES
+#define UNIT_LANE(item) ((item) % LANES)
+#define UNIT_WARP(item) ((item) / LANES)
+#define STORE_FRAGMENT(target, from, lane)                                                   \
+    {                                                                                        \
+        __local float *to = (target) + (lane) / 4 * SEGMENT_PITCH + (lane) % 4 * 2;          \
+        *(__local float2 *)to = (float2)((from)[0], (from)[1]);                              \
+        *(__local float2 *)(to + 8 * SEGMENT_PITCH) = (float2)((from)[2], (from)[3]);        \
+    }
 
 #if EMULATED
 #define UNIT_COPIES                            \

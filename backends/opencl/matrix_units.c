@@ -8,16 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* cl_nv_device_attribute_query. */
-#define COMPUTE_CAPABILITY_MAJOR_NV 0x4000
-#define COMPUTE_CAPABILITY_MINOR_NV 0x4001
-
 /* Below this many multiply-adds our other kernels are as fast. */
 #define LEAST_MULTIPLIES ((int64_t)64 * 64 * 64)
 
 /* From here on the error of a split product is within MATMUL's bound whatever the numbers are; see
  * docs/opencl-matrix-units.md. */
 #define LEAST_SPLIT_DEPTH 240
+
+/* Twice the registers for half the threads: without, sums are spilled. */
+#define INTEL_REGISTERS " -cl-intel-256-GRF-per-thread"
 
 /* How an operand lies and is read: RUNS and ACCESS of kernels_cl/matrix_units.cl. */
 typedef struct operand_way {
@@ -45,32 +44,10 @@ struct opencl_units {
     proven *first;
 };
 
-static const char *unit_name(const opencl_units *units)
+/* "emulated-mma" */
+static void write_unit_name(char name[32], const opencl_units *units)
 {
-    if (units->unit == OPENCL_UNIT_WGMMA) {
-        return units->emulated ? "emulated-wgmma" : "wgmma";
-    }
-    return units->emulated ? "emulated-mma" : "mma";
-}
-
-static opencl_unit unit_of_device(const opencl_description *description)
-{
-    char extensions[8192] = "";
-    cl_uint major = 0;
-    cl_uint minor = 0;
-    if (clGetDeviceInfo(description->id, CL_DEVICE_EXTENSIONS, sizeof extensions, extensions,
-                        NULL) != CL_SUCCESS ||
-        strstr(extensions, "cl_nv_device_attribute_query") == NULL ||
-        clGetDeviceInfo(description->id, COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL) !=
-            CL_SUCCESS ||
-        clGetDeviceInfo(description->id, COMPUTE_CAPABILITY_MINOR_NV, sizeof minor, &minor, NULL) !=
-            CL_SUCCESS) {
-        return OPENCL_UNIT_NONE;
-    }
-    if (major == 9 && minor == 0) {
-        return OPENCL_UNIT_WGMMA;
-    }
-    return major >= 8 ? OPENCL_UNIT_MMA : OPENCL_UNIT_NONE;
+    snprintf(name, 32, "%s%s", units->emulated ? "emulated-" : "", opencl_unit_name(units->unit));
 }
 
 /* "wgmma", "emulated-mma:2", … */
@@ -80,20 +57,19 @@ static ttm_status read_wish(opencl_units *units, const char *wish)
     char rest[32] = "";
     units->forced = 1;
     const int fields = sscanf(wish, "%31[a-z-]:%d%31s", name, &units->only, rest);
-    if (strncmp(name, "emulated-", 9) == 0) {
+    if (fields > 0 && strncmp(name, "emulated-", 9) == 0) {
         units->emulated = 1;
         memmove(name, name + 9, strlen(name + 9) + 1);
     }
     int count = 0;
     const opencl_unit_variant *variants = opencl_unit_variants(&count);
-    units->unit = strcmp(name, "mma") == 0     ? OPENCL_UNIT_MMA
-                  : strcmp(name, "wgmma") == 0 ? OPENCL_UNIT_WGMMA
-                                               : OPENCL_UNIT_NONE;
+    units->unit = fields > 0 ? opencl_unit_named(name) : OPENCL_UNIT_NONE;
     if (fields < 1 || fields > 2 || units->unit == OPENCL_UNIT_NONE || units->only >= count ||
         (fields == 2 && (units->only < 0 || variants[units->only].unit != units->unit))) {
         return opencl_fail(TTM_ERROR_ARGUMENT,
-                           "TTM_OPENCL_MATRIX_UNITS is '%s'; use auto, off, mma, wgmma, "
-                           "emulated-mma or emulated-wgmma, with :N for variant N of that unit",
+                           "TTM_OPENCL_MATRIX_UNITS is '%s'; use auto, off, mma, wgmma, dpas, "
+                           "mfma or one of these units with emulated- before it; with :N for "
+                           "variant N of that unit",
                            wish);
     }
     return TTM_OK;
@@ -118,7 +94,14 @@ ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *dev
         status = opencl_fail(TTM_ERROR_ARGUMENT, "TTM_OPENCL_FP32 is '%s'; use strict or split",
                              products);
     } else if (wish == NULL || strcmp(wish, "auto") == 0) {
-        made->unit = unit_of_device(device->description);
+        made->unit = opencl_unit_of_device(device->description);
+        if (made->unit != OPENCL_UNIT_NONE && !opencl_unit_is_tried(made->unit)) {
+            opencl_log(TTM_LOG_DEBUG,
+                       "%s has matrix units that nobody has tried; TTM_OPENCL_MATRIX_UNITS=%s "
+                       "does",
+                       device->description->name, opencl_unit_name(made->unit));
+            made->unit = OPENCL_UNIT_NONE;
+        }
     } else if (strcmp(wish, "off") != 0) {
         status = read_wish(made, wish);
     }
@@ -186,8 +169,9 @@ static int is_multiple(int64_t value)
     return value % CHUNK == 0;
 }
 
-/* How an operand is read whose lines are `line_dim` from the last dimension (1 for a, 0 for b). */
-static operand_way way_of(const ttm_tensor *tensor, int line_dim)
+/* How an operand is read whose lines are `line_dim` from the last dimension (1 for a, 0 for b);
+ * `copies`: the device brings bf16 to local memory without registers. */
+static operand_way way_of(const ttm_tensor *tensor, int line_dim, int copies)
 {
     const int depth_dim = 1 - line_dim;
     const int64_t line_stride = tensor->stride[tensor->rank - 1 - line_dim];
@@ -201,7 +185,7 @@ static operand_way way_of(const ttm_tensor *tensor, int line_dim)
         aligned = aligned && is_multiple(tensor->stride[dim]);
     }
     if (aligned) {
-        way.access = tensor->dtype == TTM_BF16 ? ACCESS_DIRECT : ACCESS_CHUNKS;
+        way.access = tensor->dtype == TTM_BF16 && copies ? ACCESS_DIRECT : ACCESS_CHUNKS;
     }
     return way;
 }
@@ -210,13 +194,28 @@ static void write_options(char *options, const opencl_units *units,
                           const opencl_unit_variant *variant, const opencl_product *product,
                           operand_way a, operand_way b)
 {
-    snprintf(options, OPENCL_UNIT_OPTIONS_BYTES,
-             "-DDATA=%d -DRESULT=%d -DEMULATED=%d -DPARTS=%d -DTILE_ROWS=%d -DTILE_COLS=%d "
-             "-DTILE_DEPTH=%d -DWARP_ROWS=%d -DWARP_COLS=%d -DSTAGES=%d -DA_RUNS=%d -DB_RUNS=%d "
-             "-DA_ACCESS=%d -DB_ACCESS=%d",
-             (int)product->a.dtype, (int)product->out.dtype, units->emulated, variant->parts,
-             variant->tile_rows, variant->tile_cols, variant->tile_depth, variant->warp_rows,
-             variant->warp_cols, variant->stages, a.runs, b.runs, a.access, b.access);
+    opencl_unit_variant_write(options, variant);
+    const size_t used = strlen(options);
+    snprintf(options + used, OPENCL_UNIT_OPTIONS_BYTES - used,
+             " -DDATA=%d -DRESULT=%d -DEMULATED=%d -DA_RUNS=%d -DB_RUNS=%d -DA_ACCESS=%d "
+             "-DB_ACCESS=%d%s",
+             (int)product->a.dtype, (int)product->out.dtype, units->emulated, a.runs, b.runs,
+             a.access, b.access,
+             units->unit == OPENCL_UNIT_DPAS && !units->emulated ? INTEL_REGISTERS : "");
+}
+
+static opencl_family family_of(opencl_unit unit)
+{
+    switch (unit) {
+    case OPENCL_UNIT_WGMMA:
+        return OPENCL_MATRIX_UNITS_WGMMA;
+    case OPENCL_UNIT_DPAS:
+        return OPENCL_MATRIX_UNITS_DPAS;
+    case OPENCL_UNIT_MFMA:
+        return OPENCL_MATRIX_UNITS_MFMA;
+    default:
+        return OPENCL_MATRIX_UNITS_MMA;
+    }
 }
 
 /* 1 or 3, or 0 for products that matrix units don't take. */
@@ -254,9 +253,11 @@ static opencl_cache_key verdict_key(const ttm_backend_device *device, opencl_fam
 static void demote(opencl_units *units, const ttm_backend_device *device,
                    const opencl_cache_key *unit_key, const char *reason)
 {
+    char name[32];
+    write_unit_name(name, units);
     opencl_log(TTM_LOG_WARNING,
-               "matrix units (%s) of %s aren't used: %s; products go to other kernels",
-               unit_name(units), device->description->name, reason);
+               "matrix units (%s) of %s aren't used: %s; products go to other kernels", name,
+               device->description->name, reason);
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
     units->unit =
         units->unit == OPENCL_UNIT_WGMMA && !units->forced ? OPENCL_UNIT_MMA : OPENCL_UNIT_NONE;
@@ -286,18 +287,20 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
                      const char *options, opencl_probe_request *request, int variant)
 {
     char reason[512] = "";
+    char name[32];
     if (units->is_probe || is_proven_here(units, options)) {
         return 1;
     }
     const opencl_cache_key key = verdict_key(device, family, options);
-    const opencl_cache_key unit_key = verdict_key(device, family, unit_name(units));
+    write_unit_name(name, units);
+    const opencl_cache_key unit_key = verdict_key(device, family, name);
     opencl_verdict verdict = opencl_verdict_read(&key);
     if (!units->forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
         demote(units, device, &unit_key, "they failed their probe in an earlier run");
         return 0;
     }
     if (verdict != OPENCL_VERDICT_PASSED) {
-        snprintf(request->unit, sizeof request->unit, "%s:%d", unit_name(units), variant);
+        snprintf(request->unit, sizeof request->unit, "%s:%d", name, variant);
         request->device_index = units->device_index;
         opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s", options);
         verdict = opencl_probe_run(reason, sizeof reason, request);
@@ -354,16 +357,16 @@ ttm_status opencl_product_by_matrix_units(int *done, ttm_backend_stream *stream,
         if (number < 0) {
             break;
         }
-        const operand_way a = way_of(&product->a, 1);
-        const operand_way b = way_of(&product->b, 0);
+        const int copies = units->unit == OPENCL_UNIT_MMA || units->unit == OPENCL_UNIT_WGMMA;
+        const operand_way a = way_of(&product->a, 1, copies);
+        const operand_way b = way_of(&product->b, 0, copies);
         opencl_probe_request request = {.data = product->a.dtype,
                                         .result = product->out.dtype,
                                         .a_runs = a.runs,
                                         .b_runs = b.runs,
                                         .a_access = a.access,
                                         .b_access = b.access};
-        family =
-            units->unit == OPENCL_UNIT_WGMMA ? OPENCL_MATRIX_UNITS_WGMMA : OPENCL_MATRIX_UNITS_MMA;
+        family = family_of(units->unit);
         write_options(options, units, &variants[number], product, a, b);
         if (is_proven(units, device, family, options, &request, number)) {
             variant = &variants[number];

@@ -11,8 +11,11 @@
 /** Kinds of units. */
 typedef enum opencl_unit {
     OPENCL_UNIT_NONE,
-    OPENCL_UNIT_MMA,  /**< mma.sync: NVIDIA, compute capability 8.0 and later. */
-    OPENCL_UNIT_WGMMA /**< wgmma: NVIDIA, compute capability 9.0. */
+    OPENCL_UNIT_MMA,   /**< mma.sync: NVIDIA, compute capability 8.0 and later. */
+    OPENCL_UNIT_WGMMA, /**< wgmma: NVIDIA, compute capability 9.0. */
+    OPENCL_UNIT_DPAS,  /**< Intel, with cl_intel_subgroup_matrix_multiply_accumulate for 8 items. */
+    OPENCL_UNIT_MFMA,  /**< AMD, gfx90a and gfx94x. */
+    OPENCL_UNIT_COUNT
 } opencl_unit;
 
 /** A shape of the kernel: the macros of kernels_cl/matrix_units.cl. */
@@ -35,11 +38,27 @@ const opencl_unit_variant *opencl_unit_variants(int *count);
 /** Returns whether the kernel works in this shape: divisors, work-items, 48 KiB of local memory. */
 int opencl_unit_variant_is_valid(const opencl_unit_variant *variant);
 
+/** Returns a unit's name: "mma". */
+const char *opencl_unit_name(opencl_unit unit);
+
+/** Returns the unit of a name, NONE for others. */
+opencl_unit opencl_unit_named(const char *name);
+
+/** Writes the macros that say which variant it is. */
+void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
+                               const opencl_unit_variant *variant);
+
 /** Returns the work-items of a group. */
 int opencl_unit_variant_items(const opencl_unit_variant *variant);
 
 /** Returns the bytes of local memory of a group. */
 int opencl_unit_variant_bytes(const opencl_unit_variant *variant);
+
+/** Returns the unit of a device, NONE for most. */
+opencl_unit opencl_unit_of_device(const opencl_description *description);
+
+/** Returns whether a unit is used without being asked for. Those that nobody has run yet aren't. */
+int opencl_unit_is_tried(opencl_unit unit);
 
 /** Chooses the unit of a device that is being opened, from its compute capability and
  * TTM_OPENCL_MATRIX_UNITS. TTM_ERROR_ARGUMENT for a value that isn't one. */

@@ -62,7 +62,7 @@ static int start_child(pid_t *child, int *output, const opencl_probe_request *re
 {
     char plugin[PATH_BYTES];
     char program[PATH_BYTES];
-    char unit_variable[64];
+    char unit_variable[80];
     char numbers[7][NUMBER_BYTES];
     const int values[7] = {request->device_index, (int)request->data, (int)request->result,
                            request->a_runs,       request->b_runs,    request->a_access,

@@ -15,7 +15,7 @@
 /** What a child is asked to try: macros of kernels_cl/matrix_units.cl. */
 typedef struct opencl_probe_request {
     int32_t device_index;
-    char unit[40]; /**< The value of TTM_OPENCL_MATRIX_UNITS for the child: "mma:0". */
+    char unit[48]; /**< The value of TTM_OPENCL_MATRIX_UNITS for the child: "mma:0". */
     ttm_dtype data;
     ttm_dtype result;
     int a_runs;

@@ -1,7 +1,26 @@
 /* The table of variants, and what a variant must fulfil. */
 #include "opencl/matrix_units.h"
 
-enum { LANES = 32, MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 512 };
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 512 };
+
+/* What kernels_cl/matrix_units.cl knows of each unit. A warp's part is made of `rows` by `cols`,
+ * what is loaded at a time: two fragments of mma's and wgmma's side by side. */
+typedef struct unit_description {
+    const char *name;
+    int lanes;
+    int fragment_rows;
+    int rows;
+    int cols;
+} unit_description;
+
+static const unit_description units[OPENCL_UNIT_COUNT] = {
+    [OPENCL_UNIT_NONE] = {"none", 1, 1, 1, 1},       [OPENCL_UNIT_MMA] = {"mma", 32, 16, 16, 16},
+    [OPENCL_UNIT_WGMMA] = {"wgmma", 32, 16, 16, 16}, [OPENCL_UNIT_DPAS] = {"dpas", 8, 8, 8, 8},
+    [OPENCL_UNIT_MFMA] = {"mfma", 64, 16, 16, 16},
+};
 
 /* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages. Of those for a unit and its
  * parts the first is taken where several cost the same. */
@@ -16,6 +35,10 @@ static const opencl_unit_variant variants[] = {
     {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2},
     {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2},
     {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3},
+    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2},
+    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2},
+    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2},
+    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -24,10 +47,35 @@ const opencl_unit_variant *opencl_unit_variants(int *count)
     return variants;
 }
 
+const char *opencl_unit_name(opencl_unit unit)
+{
+    return units[unit].name;
+}
+
+opencl_unit opencl_unit_named(const char *name)
+{
+    for (int unit = OPENCL_UNIT_NONE + 1; unit < OPENCL_UNIT_COUNT; unit++) {
+        if (strcmp(units[unit].name, name) == 0) {
+            return (opencl_unit)unit;
+        }
+    }
+    return OPENCL_UNIT_NONE;
+}
+
+void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
+                               const opencl_unit_variant *variant)
+{
+    snprintf(options, OPENCL_UNIT_OPTIONS_BYTES,
+             "-DUNIT=%d -DPARTS=%d -DTILE_ROWS=%d -DTILE_COLS=%d -DTILE_DEPTH=%d -DWARP_ROWS=%d "
+             "-DWARP_COLS=%d -DSTAGES=%d",
+             (int)variant->unit, variant->parts, variant->tile_rows, variant->tile_cols,
+             variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages);
+}
+
 int opencl_unit_variant_items(const opencl_unit_variant *variant)
 {
     return variant->tile_rows / variant->warp_rows * (variant->tile_cols / variant->warp_cols) *
-           LANES;
+           units[variant->unit].lanes;
 }
 
 int opencl_unit_variant_bytes(const opencl_unit_variant *variant)
@@ -35,7 +83,9 @@ int opencl_unit_variant_bytes(const opencl_unit_variant *variant)
     const int slices = variant->stages * variant->parts *
                        (variant->tile_rows + variant->tile_cols) * variant->tile_depth * 2;
     const int segment = variant->warp_cols < 64 ? variant->warp_cols : 64;
-    const int scratch = opencl_unit_variant_items(variant) / LANES * 16 * (segment + 8) * 4;
+    const unit_description *unit = &units[variant->unit];
+    const int scratch =
+        opencl_unit_variant_items(variant) / unit->lanes * unit->fragment_rows * (segment + 8) * 4;
     return slices > scratch ? slices : scratch;
 }
 
@@ -47,10 +97,12 @@ static int divides(int part, int whole)
 int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
 {
     const int depth = variant->tile_depth;
+    const unit_description *unit = &units[variant->unit];
     if (!divides(variant->warp_rows, variant->tile_rows) ||
-        !divides(variant->warp_cols, variant->tile_cols) || !divides(16, variant->warp_rows) ||
-        !divides(16, variant->warp_cols) || (depth != 16 && depth != 32 && depth != 64) ||
-        variant->stages < 2 || (variant->parts != 1 && variant->parts != 3)) {
+        !divides(variant->warp_cols, variant->tile_cols) ||
+        !divides(unit->rows, variant->warp_rows) || !divides(unit->cols, variant->warp_cols) ||
+        (depth != 16 && depth != 32 && depth != 64) || variant->stages < 2 ||
+        (variant->parts != 1 && variant->parts != 3)) {
         return 0;
     }
     /* Blocks of 64 lines, and segments of the epilogue. */
@@ -66,6 +118,9 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
          divides(64, variant->tile_rows) &&
          (variant->tile_cols == 64 || variant->tile_cols == 128 || variant->tile_cols == 192) &&
          variant->parts == 1);
-    return is_blocked && is_shared_evenly && is_wide && items <= MOST_ITEMS &&
+    /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
+    const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
+    const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);
+    return is_simple && is_blocked && is_shared_evenly && is_wide && items <= MOST_ITEMS &&
            opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
 }

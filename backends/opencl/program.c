@@ -41,6 +41,12 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_MATRIX_UNITS_WGMMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
               "matrix_units_ptx.cl", "matrix_units_wgmma.cl", "matmul_matrix_units.cl"),
+    [OPENCL_MATRIX_UNITS_DPAS] =
+        PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
+              "matrix_units_plain.cl", "matrix_units_dpas.cl", "matmul_matrix_units.cl"),
+    [OPENCL_MATRIX_UNITS_MFMA] =
+        PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
+              "matrix_units_plain.cl", "matrix_units_mfma.cl", "matmul_matrix_units.cl"),
 #undef PARTS
 };
 

@@ -7,7 +7,8 @@
 static int check_rules(void)
 {
     /* What each one lacks: chunks for all work-items; local memory; a warp that divides the tile; a
-     * depth; columns of wgmma. */
+     * depth; columns of wgmma; rows of a warp; stages; parts; stages and parts without asynchronous
+     * copies; a warp of whole fragments. */
     static const opencl_unit_variant wrong[] = {
         {OPENCL_UNIT_MMA, 3, 128, 64, 16, 32, 32, 2},
         {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 4},
@@ -17,6 +18,9 @@ static int check_rules(void)
         {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 32, 128, 3},
         {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 1},
         {OPENCL_UNIT_MMA, 2, 128, 128, 32, 64, 32, 2},
+        {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 32, 16, 3},
+        {OPENCL_UNIT_MFMA, 3, 64, 64, 16, 32, 32, 2},
+        {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 8, 64, 2},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -39,12 +43,10 @@ int main(void)
             fprintf(stderr, "FAILED: variant %d isn't valid\n", i);
             failures++;
         }
-        printf("%s -DPARTS=%d -DDATA=%d -DTILE_ROWS=%d -DTILE_COLS=%d -DTILE_DEPTH=%d "
-               "-DWARP_ROWS=%d -DWARP_COLS=%d "
-               "-DSTAGES=%d\n",
-               variant->unit == OPENCL_UNIT_WGMMA ? "wgmma" : "mma", variant->parts,
-               variant->parts == 3 ? 1 : 2, variant->tile_rows, variant->tile_cols,
-               variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages);
+        char options[OPENCL_UNIT_OPTIONS_BYTES];
+        opencl_unit_variant_write(options, variant);
+        printf("%s %s -DDATA=%d\n", opencl_unit_name(variant->unit), options,
+               variant->parts == 3 ? 1 : 2);
     }
     return failures == 0 ? 0 : 1;
 }

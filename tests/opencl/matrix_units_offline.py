@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Compiles the kernels on matrix units to PTX with clang and assembles them with CUDA's ptxas, and prints what each needs.
+"""Compiles the kernels on matrix units for GPUs that aren't at hand, and prints what each needs.
 
-    matrix_units_offline.py KERNELS_CL LIST_UNIT_VARIANTS RETARGET_PTX
+    matrix_units_offline.py KERNELS_CL LIST_UNIT_VARIANTS RETARGET_PTX [UNIT…]
 
-Exit status 1 when a variant doesn't compile, spills registers or needs more than 48 KiB, 77 without clang-15 or ptxas. clang isn't
-NVIDIA's compiler, so registers are near those of the driver, not equal to them.
+NVIDIA's are compiled to PTX by clang-15 and assembled by CUDA's ptxas, AMD's by clang-15, Intel's by ocloc. A compiler that isn't
+installed is reported and its units are passed over. Exit status 1 when a variant doesn't compile, has none of its unit's instructions,
+spills registers or needs more than 48 KiB; 77 when no compiler is there. clang isn't the compiler of NVIDIA's driver, so registers are
+near those of the driver, not equal to them.
 """
 import os
 import re
@@ -13,11 +15,17 @@ import subprocess
 import sys
 import tempfile
 
-PARTS = ['matrix_units', 'types', 'gelu', 'product', 'matrix_units_emulated', 'matrix_units_ptx']  # as in program.c
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import offline_compile  # noqa: E402
+
+SHARED = ['matrix_units', 'types', 'gelu', 'product', 'matrix_units_emulated']  # as in program.c
+COPIES = {'mma': 'ptx', 'wgmma': 'ptx', 'dpas': 'plain', 'mfma': 'plain'}
 # mma.sync is for both; wgmma is only there on sm_90a.
-TARGETS = {'mma': ('sm_80', 'sm_90'), 'wgmma': ('sm_90a',)}
+TARGETS = {'mma': ('sm_80', 'sm_90'), 'wgmma': ('sm_90a',), 'dpas': ('dg2',), 'mfma': ('gfx90a', 'gfx940')}
+TOOLS = {'mma': ('clang-15', 'ptxas'), 'wgmma': ('clang-15', 'ptxas'), 'dpas': ('ocloc',), 'mfma': ('clang-15', 'llvm-objdump-15')}
 # (RESULT, A_RUNS, B_RUNS, A_ACCESS, B_ACCESS): the products of a layer's forward pass, its two gradients, and unaligned operands. At
-# f32 operands RESULT is 1, and access 2 becomes 1.
+# f32 operands RESULT is 1. Access 2 becomes 1 where there is no copy for it.
 WAYS = [(2, 0, 1, 2, 2), (2, 0, 0, 2, 2), (1, 1, 1, 2, 2), (1, 1, 0, 2, 2), (1, 0, 1, 0, 2), (2, 1, 1, 0, 0)]
 
 
@@ -41,7 +49,7 @@ def compile_ptx(source, options, ptx):
 
 
 def assemble(ptx, target, retarget, folder):
-    """(registers, bytes spilled, local bytes)"""
+    """(registers, local bytes, bytes spilled)"""
     text = read(ptx).replace('.version 7.5', '.version 8.0').replace('.target sm_80', '.target ' + target.rstrip('a'))
     if target.endswith('a'):
         result = subprocess.run([retarget], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -58,48 +66,100 @@ def assemble(ptx, target, retarget, folder):
     def number(pattern):
         found = re.search(pattern, report)
         return int(found.group(1)) if found else 0
-    return (number(r'Used (\d+) registers'), number(r'(\d+) bytes spill stores') + number(r'(\d+) bytes spill loads'),
-            number(r'(\d+) bytes smem'))
+    return (number(r'Used (\d+) registers'), number(r'(\d+) bytes smem'),
+            number(r'(\d+) bytes spill stores') + number(r'(\d+) bytes spill loads'))
+
+
+def compile_nvidia(source, options, folder, targets, retarget):
+    ptx = os.path.join(folder, 'kernel.ptx')
+    compile_ptx(source, options, ptx)
+    return [assemble(ptx, target, retarget, folder) for target in targets]
+
+
+def compile_amd(source, options, folder, targets):
+    needs = []
+    for target in targets:
+        inside = tempfile.mkdtemp(dir=folder)
+        # 64 lanes is what these chips' waves have.
+        [(_, registers, local, spilled)] = offline_compile.compile_amd(source, '-cl-std=CL1.2 -cl-mad-enable ' + options, inside, target)
+        _, listing = run(['llvm-objdump-15', '-d', os.path.join(inside, 'kernel.o')])
+        if not re.search(r'v_mfma_f32_16x16x16_?bf16', listing):
+            raise RuntimeError('no v_mfma_f32_16x16x16_bf16 in what was compiled')
+        needs.append((registers, local, spilled))
+    return needs
+
+
+def compile_intel(source, options, folder, targets):
+    """IGC's listing says how many registers a thread may use (of 32 bytes) and counts its instructions."""
+    needs = []
+    for _ in targets:
+        dump = os.path.join(folder, 'listing')
+        os.mkdir(dump)
+        os.environ.update(IGC_ShaderDumpEnable='1', IGC_DumpToCustomDir=dump)
+        [(_, _, local, spilled)] = offline_compile.compile_intel(
+            source, '-cl-std=CL1.2 -cl-mad-enable -cl-intel-256-GRF-per-thread ' + options, folder, None)
+        # Where the compiler tries twice, the last listing is what counts.
+        listings = [read(os.path.join(dump, name)) for name in sorted(os.listdir(dump), key=len) if name.endswith('.asm')]
+        if not listings or not re.search(r'^\s+dpas\.8x8 \(8\|M0\)', listings[-1], re.MULTILINE):
+            raise RuntimeError('no dpas.8x8 in what was compiled')
+        needs.append((int(re.search(r'numGRF=(\d+)', listings[-1]).group(1)), local, spilled))
+    return needs
+
+
+def compile_unit(unit, source, options, folder, retarget):
+    """[(registers, local bytes, bytes spilled)] for each of the unit's targets."""
+    if unit == 'dpas':
+        return compile_intel(source, options, folder, TARGETS[unit])
+    if unit == 'mfma':
+        return compile_amd(source, options, folder, TARGETS[unit])
+    return compile_nvidia(source, options, folder, TARGETS[unit], retarget)
 
 
 def check_variant(line, kernels_cl, retarget):
     unit, options = line.split(None, 1)
     failures = 0
+    most_access = 1 if '-DPARTS=3' in options or COPIES[unit] == 'plain' else 2
     for result, a_runs, b_runs, a_access, b_access in WAYS:
         if '-DPARTS=3' in options:
-            result, a_access, b_access = 1, min(a_access, 1), min(b_access, 1)
-        way = (f'-DRESULT={result} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DA_ACCESS={a_access} -DB_ACCESS={b_access}')
+            result = 1
+        way = (f'-DRESULT={result} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DA_ACCESS={min(a_access, most_access)} '
+               f'-DB_ACCESS={min(b_access, most_access)}')
         with tempfile.TemporaryDirectory() as folder:
-            source, ptx = os.path.join(folder, 'kernel.cl'), os.path.join(folder, 'kernel.ptx')
+            source = os.path.join(folder, 'kernel.cl')
             with open(source, 'w', encoding='utf-8') as joined:
-                joined.write(read(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'nvptx_builtins.cl')))
-                for part in PARTS + ['matrix_units_' + unit, 'matmul_matrix_units']:
+                if COPIES[unit] == 'ptx':
+                    joined.write(read(os.path.join(HERE, 'nvptx_builtins.cl')))
+                for part in SHARED + ['matrix_units_' + COPIES[unit], 'matrix_units_' + unit, 'matmul_matrix_units']:
                     joined.write(read(os.path.join(kernels_cl, part + '.cl')))
             try:
-                compile_ptx(source, f'{options} {way} -DEMULATED=0 -DGROUP=256', ptx)
-                for target in TARGETS[unit]:
-                    registers, spilled, local = assemble(ptx, target, retarget, folder)
-                    bad = spilled > 0 or local > 49152 or registers == 0
-                    failures += bad
-                    print(f'  {unit:6} {target:7} {registers:9} {local:7} {spilled:7}  {options} {way}{"  FAILED" if bad else ""}')
+                needs = compile_unit(unit, source, f'{options} {way} -DEMULATED=0 -DGROUP=256 -DVECTOR=1', folder, retarget)
             except RuntimeError as error:
                 failures += 1
                 print(f'  {unit:6} does not compile: {options} {way}\n{error}')
+                continue
+            for target, (registers, local, spilled) in zip(TARGETS[unit], needs):
+                bad = spilled > 0 or local > 49152 or registers == 0
+                failures += bad
+                print(f'  {unit:6} {target:7} {registers:9} {local:7} {spilled:7}  {options} {way}{"  FAILED" if bad else ""}')
     return failures
 
 
 def main():
     kernels_cl, list_variants, retarget = sys.argv[1:4]
-    for tool in ('clang-15', 'ptxas'):
-        if shutil.which(tool) is None:
-            print(f'skipped: {tool} is not installed')
-            return 77
+    missing = {unit: [tool for tool in tools if shutil.which(tool) is None] for unit, tools in TOOLS.items()}
+    for unit, tools in missing.items():
+        if tools:
+            print(f'{unit} is passed over: {" and ".join(tools)} not installed')
+    if all(missing.values()):
+        return 77
     code, text = run([list_variants])
     if code != 0:
         print(text)
         return 1
     print(f'  {"unit":6} {"target":7} {"registers":>9} {"local":>7} {"spilled":>7}  options')
-    failures = sum(check_variant(line, kernels_cl, retarget) for line in text.splitlines())
+    only = sys.argv[4:]
+    failures = sum(check_variant(line, kernels_cl, retarget) for line in text.splitlines()
+                   if not missing[line.split()[0]] and (not only or line.split()[0] in only))
     print(f'{failures} failures')
     return 1 if failures else 0
 
