@@ -1,19 +1,20 @@
 /* GPT-2 on a device: parameters, gradients, and the passes that compute them.
  *
- * All parameters lie in one flat buffer, all gradients in another of the same layout; the parameter
- * table says what is where. The moments of an optimiser are the trainer's and have that layout too.
+ * All parameters are numbered through, and lie in flat buffers of one span of these numbers each;
+ * gradients lie in as many of the same layout, and the parameter table says what is where. Small
+ * models have one span. The moments of an optimiser are the trainer's and have that layout too.
  * A training step is
  *
  *     ttm_model_begin_step(model, stream);                        builds the matrices of TT layers
  *     for each micro-batch: ttm_model_forward_backward(model, stream, &micro_batch);
  *     ttm_model_end_step(model, stream);                          gradients are complete now
- *     … ttm_adamw over ttm_model_parameters and ttm_model_gradients …
+ *     … for each span ttm_adamw over ttm_model_parameters and ttm_model_gradients …
  *     ttm_model_parameters_changed(model);
  *
- * A model of type bf16 has f32 parameters and gradients all the same. Its passes read a second flat
- * buffer, the working parameters, which are the parameters rounded to bf16; activations and their
- * gradients are bf16 too. Sums, losses, statistics of layer norms, gradients of parameters and, of
- * TT-matrices, the cores and what W is summed up in are f32; W is kept in bf16.
+ * A model of type bf16 has f32 parameters and gradients all the same. Its passes read a second set
+ * of flat buffers, the working parameters, which are the parameters rounded to bf16; activations
+ * and their gradients are bf16 too. Sums, losses, statistics of layer norms, gradients of
+ * parameters and, of TT-matrices, the cores and what W is summed up in are f32; W is kept in bf16.
  *
  * Nothing in it waits for the device. A model is used by one thread at a time, its work on one
  * stream at a time. */
@@ -45,7 +46,8 @@ typedef struct ttm_parameter {
     ttm_parameter_kind kind;
     int32_t rank;
     int64_t shape[4];
-    int64_t offset;    /**< First element in the flat buffer. */
+    int64_t offset;    /**< Number of its first element. */
+    int32_t span;      /**< The span that holds all of it. */
     int64_t count;     /**< Elements. */
     int32_t layer;     /**< −1 outside the layers. */
     int32_t matrix;    /**< ttm_gpt2_matrix that a matrix, core or bias belongs to, else −1. */
@@ -55,23 +57,45 @@ typedef struct ttm_parameter {
     double learning_rate_scale; /**< 1; an optimiser may change its copy. */
 } ttm_parameter;
 
+/** Elements `offset` to `offset + count − 1`: what lies in one allocation and is updated in one
+ * call. */
+typedef struct ttm_parameter_span {
+    int64_t offset;
+    int64_t count;
+} ttm_parameter_span;
+
 /** All parameters of a configuration, in ascending order of offset. */
 typedef struct ttm_parameter_table {
     size_t count;
     ttm_parameter *items;
-    int64_t buffer_count;    /**< Elements of the flat buffer, padding included. */
-    int64_t parameter_count; /**< Elements without padding: the model's size. */
-    char *names;             /**< Where the names are kept. */
+    size_t span_count;         /**< At least 1. */
+    ttm_parameter_span *spans; /**< One behind the other from 0 to buffer_count. */
+    int64_t buffer_count;      /**< Elements of all spans, padding included. */
+    int64_t parameter_count;   /**< Elements without padding: the model's size. */
+    char *names;               /**< Where the names are kept. */
 } ttm_parameter_table;
+
+/** The most elements of a span, unless a single tensor has more: 128 MiB of f32. */
+#define TTM_SPAN_ELEMENTS ((int64_t)1 << 25)
 
 /** *table = the layout of a valid configuration. Tensors start at multiples of `alignment` elements
  * (a power of two; 0: 64); layers lie one behind the other, so a tensor that consecutive equal
- * layers have is found at a constant distance. Padding is never part of a parameter and always
- * zero. On success the caller frees *table with ttm_parameter_table_free; on failure it is empty.
+ * layers have is found at a constant distance. A span has at most `span_elements` elements (0:
+ * TTM_SPAN_ELEMENTS), unless it is a single tensor, or what belongs together: the norms of a layer,
+ * the cores of a matrix. Padding is never part of a parameter and always zero. On success the
+ * caller frees *table with ttm_parameter_table_free; on failure it is empty.
  * TTM_ERROR_OUT_OF_MEMORY, TTM_ERROR_SHAPE when offsets overflow. */
 TTM_API TTM_CHECKED ttm_status ttm_parameter_table_new(ttm_parameter_table *table,
                                                        const ttm_gpt2_config *config,
-                                                       int64_t alignment);
+                                                       int64_t alignment, int64_t span_elements);
+
+/** *table = the layout that a model of `config` and type `dtype` has on `device`: with the device's
+ * alignment, and spans no larger than its largest allocation. Ownership and errors as
+ * ttm_parameter_table_new. */
+TTM_API TTM_CHECKED ttm_status ttm_parameter_table_for_device(ttm_parameter_table *table,
+                                                              const ttm_gpt2_config *config,
+                                                              const ttm_device *device,
+                                                              ttm_dtype dtype);
 
 /** Frees a table and empties it; an empty one is fine. */
 TTM_API void ttm_parameter_table_free(ttm_parameter_table *table);
@@ -130,7 +154,8 @@ TTM_API TTM_CHECKED ttm_status ttm_model_choose_dtype(ttm_dtype *dtype, ttm_devi
 
 /** *model = a model of `config` (copied) on `device`, parameters and gradients zero; `options` may
  * be NULL. The caller frees it with ttm_model_destroy before closing the device. On failure *model
- * is NULL. Errors: those of ttm_gpt2_config_validate, TTM_ERROR_OUT_OF_MEMORY, _UNSUPPORTED for a
+ * is NULL. Errors: those of ttm_gpt2_config_validate, TTM_ERROR_OUT_OF_MEMORY (also for a single
+ * tensor that is larger than the device's largest allocation, with its name), _UNSUPPORTED for a
  * dtype, _SHAPE when seq exceeds the context. */
 TTM_API TTM_CHECKED ttm_status ttm_model_create(ttm_model **model, ttm_device *device,
                                                 const ttm_gpt2_config *config,
@@ -144,14 +169,15 @@ TTM_API const ttm_gpt2_config *ttm_model_config(const ttm_model *model);
 TTM_API const ttm_parameter_table *ttm_model_parameter_table(const ttm_model *model);
 TTM_API ttm_device *ttm_model_device(const ttm_model *model);
 
-/** Return the flat buffers [buffer_count]; the gradients are absent in a model that isn't training.
- * Whoever writes parameters calls ttm_model_parameters_changed afterwards. */
-TTM_API ttm_tensor ttm_model_parameters(const ttm_model *model);
-TTM_API ttm_tensor ttm_model_gradients(const ttm_model *model);
+/** Return the flat buffers of a span < span_count, [count of the span]; the gradients are absent in
+ * a model that isn't training. Whoever writes parameters calls ttm_model_parameters_changed
+ * afterwards. */
+TTM_API ttm_tensor ttm_model_parameters(const ttm_model *model, size_t span);
+TTM_API ttm_tensor ttm_model_gradients(const ttm_model *model, size_t span);
 
-/** Returns the working parameters [buffer_count] of a model of type bf16, absent in others. A pass
+/** Returns the working parameters of a span of a model of type bf16, absent in others. A pass
  * brings them up to date; an optimiser may do it instead (ttm_adamw's `working`). */
-TTM_API ttm_tensor ttm_model_working_parameters(const ttm_model *model);
+TTM_API ttm_tensor ttm_model_working_parameters(const ttm_model *model, size_t span);
 
 /** Returns one parameter (or its gradient) as a tensor of its shape. */
 TTM_API ttm_tensor ttm_model_parameter(const ttm_model *model, const ttm_parameter *parameter);

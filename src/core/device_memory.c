@@ -39,6 +39,26 @@ ttm_status ttm_device_memory_alloc(ttm_memory **memory, ttm_device *device, size
     return TTM_OK;
 }
 
+uint64_t ttm_device_allocation_limit(const ttm_device *device)
+{
+    const uint64_t most = device->info.max_allocation_bytes;
+    const uint64_t memory = device->info.memory_bytes;
+    return most == 0 || (memory != 0 && most >= memory) ? UINT64_MAX : most;
+}
+
+ttm_status ttm_device_allocation_check(const ttm_device *device, uint64_t bytes, const char *what,
+                                       const char *advice)
+{
+    const uint64_t limit = ttm_device_allocation_limit(device);
+    if (bytes <= limit) {
+        return TTM_OK;
+    }
+    return ttm_fail(TTM_ERROR_OUT_OF_MEMORY,
+                    "device %s (%s): %s take %" PRIu64
+                    " bytes, but a single allocation may have %" PRIu64 " there; %s",
+                    device->backend->name, device->info.name, what, bytes, limit, advice);
+}
+
 void ttm_device_memory_free(ttm_device *device, ttm_memory *memory, size_t bytes)
 {
     if (memory != NULL) {

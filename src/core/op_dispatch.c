@@ -8,6 +8,7 @@
 
 #include "core/checked.h"
 #include "core/device_internal.h"
+#include "core/device_memory.h"
 #include "core/error.h"
 #include "core/host_clock.h"
 #include "core/op_table.h"
@@ -185,6 +186,20 @@ static ttm_status run_on_host(ttm_stream *stream, const ttm_op *op)
     return status;
 }
 
+/* The scratch of an op is one allocation. */
+static ttm_status check_workspace(const ttm_stream *stream, const ttm_op *op, size_t bytes)
+{
+    char what[128];
+    if (bytes <= ttm_device_allocation_limit(stream->device)) {
+        return TTM_OK;
+    }
+    snprintf(what, sizeof what, "the scratch of %s%s%s%s", ttm_op_name(op->opcode),
+             op->label != NULL ? " (" : "", op->label != NULL ? op->label : "",
+             op->label != NULL ? ")" : "");
+    return ttm_device_allocation_check(
+        stream->device, bytes, what, "use a smaller batch, a shorter sequence or a smaller model");
+}
+
 ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op)
 {
     TTM_TRY(ttm_op_validate(op, stream->handle == NULL));
@@ -194,6 +209,9 @@ ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op)
     memset(&full.workspace, 0, sizeof full.workspace);
     size_t workspace_bytes = 0;
     const route chosen = choose_route(&workspace_bytes, stream, &full);
+    if (stream->depth == 0) {
+        TTM_TRY(check_workspace(stream, &full, workspace_bytes));
+    }
     if (stream->handle != NULL && stream->depth == 0) {
         TTM_TRY(ttm_stream_workspace_ensure(stream, workspace_bytes));
     }

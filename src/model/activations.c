@@ -1,61 +1,120 @@
 /* Lays out the arena of a pass. */
 #include "model/activations.h"
 
+#include "core/array.h"
+#include "core/device_memory.h"
 #include "core/error.h"
 #include "model/model_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <ttm/compute.h>
 
 /* With fewer rows the product that gives dwte would be bound by reading and writing dwte. */
 #define LEAST_LOGIT_ROWS 512
 
-/* Places in a flat tensor, handed out from its start. Without a base they are only counted. The
- * base has elements of the wide type, and what is taken of it begins at multiples of the model's
+/* Tensors of a layer that is trained, and those besides, at most. */
+#define LAYER_TENSORS 10
+#define OUTER_TENSORS 12
+
+/* The next free element of an arena. What is behind it is free again when it is set back. */
+typedef struct arena_place {
+    size_t block;
+    int64_t used;
+} arena_place;
+
+/* Places in an arena, handed out from its start. While it is being measured they are only counted.
+ * Blocks have elements of the wide type, and what is taken begins at multiples of the model's
  * alignment. */
 typedef struct place_cursor {
     const ttm_model *model;
-    ttm_tensor base;
-    int64_t used; /* elements of the base */
-    int64_t peak;
-    bool overflow;
+    bool measures;
+    int64_t capacity; /* of a block, in elements */
+    arena_place at;
+    ttm_status status; /* the first failure, with its message */
 } place_cursor;
 
-static ttm_tensor take(place_cursor *arena, ttm_dtype dtype, int32_t rank, const int64_t *shape)
+static place_cursor start_placing(const ttm_model *model, bool measures)
 {
-    const int64_t base_bytes = (int64_t)ttm_dtype_bytes(arena->model->master_dtype);
-    ttm_tensor tensor = ttm_tensor_describe(dtype, rank, shape);
-    if (!ttm_tensor_present(&tensor) || ttm_tensor_count(&tensor) > INT64_MAX / 16 - arena->used) {
-        arena->overflow = true;
+    const uint64_t limit = ttm_device_allocation_limit(model->device) / ttm_model_wide_bytes(model);
+    const int64_t largest = INT64_MAX / 16;
+    return (place_cursor){.model = model,
+                          .measures = measures,
+                          .capacity = limit < (uint64_t)largest ? (int64_t)limit : largest};
+}
+
+/* Finds room for `count` elements: behind what is taken, or in the next block. */
+static ttm_tensor take_elements(place_cursor *arena, int64_t count)
+{
+    if (arena->at.used > 0 && count > arena->capacity - arena->at.used) {
+        arena->at = (arena_place){.block = arena->at.block + 1};
+    }
+    const int64_t start = arena->at.used;
+    const int64_t end = ttm_model_align(arena->model, start + count);
+    const ttm_arena *blocks = &arena->model->arena;
+    arena->at.used = end < arena->capacity ? end : arena->capacity;
+    if (arena->measures) {
+        int64_t *needed = &blocks->needed[arena->at.block];
+        *needed = arena->at.used > *needed ? arena->at.used : *needed;
+        return (ttm_tensor){0};
+    }
+    return ttm_tensor_at1(&blocks->blocks[arena->at.block], start, count);
+}
+
+static ttm_status refuse(const place_cursor *arena, const ttm_tensor *tensor, const char *name)
+{
+    char text[160];
+    char what[256];
+    if (!ttm_tensor_present(tensor)) {
+        return ttm_fail(TTM_ERROR_SHAPE, "the activations '%s' can't be addressed", name);
+    }
+    const uint64_t bytes =
+        (uint64_t)ttm_tensor_count(tensor) * (uint64_t)ttm_dtype_bytes(tensor->dtype);
+    snprintf(what, sizeof what, "the activations '%s', %s,", name,
+             ttm_tensor_print(text, sizeof text, tensor));
+    TTM_TRY(ttm_device_allocation_check(arena->model->device, bytes, what,
+                                        "use a smaller batch or a shorter sequence"));
+    return ttm_fail(TTM_ERROR_SHAPE, "%s can't be addressed", what);
+}
+
+static ttm_tensor take(place_cursor *arena, const char *name, ttm_dtype dtype, int32_t rank,
+                       const int64_t *shape)
+{
+    const int64_t base_bytes = (int64_t)ttm_model_wide_bytes(arena->model);
+    const ttm_tensor tensor = ttm_tensor_describe(dtype, rank, shape);
+    const int64_t bytes = ttm_tensor_count(&tensor) * (int64_t)ttm_dtype_bytes(dtype);
+    const int64_t elements = bytes / base_bytes + (bytes % base_bytes != 0);
+    if (arena->status != TTM_OK) {
         return tensor;
     }
-    if (ttm_tensor_present(&arena->base)) {
-        tensor = ttm_tensor_view(&arena->base, arena->used, dtype, rank, shape);
+    if (!ttm_tensor_present(&tensor) || elements > arena->capacity) {
+        arena->status = refuse(arena, &tensor, name);
+        return tensor;
     }
-    const int64_t bytes = ttm_tensor_count(&tensor) * (int64_t)ttm_dtype_bytes(dtype);
-    arena->used += ttm_model_align(arena->model, (bytes + base_bytes - 1) / base_bytes);
-    arena->peak = arena->used > arena->peak ? arena->used : arena->peak;
-    return tensor;
+    const ttm_tensor room = take_elements(arena, elements);
+    return arena->measures ? tensor : ttm_tensor_view(&room, 0, dtype, rank, shape);
 }
 
 /* Statistics and losses [count]: of the wide type. */
-static ttm_tensor take1(place_cursor *arena, int64_t count)
+static ttm_tensor take1(place_cursor *arena, const char *name, int64_t count)
 {
-    return take(arena, arena->model->master_dtype, 1, &count);
+    return take(arena, name, arena->model->master_dtype, 1, &count);
 }
 
 /* Activations [rows, cols]: of the model's type. */
-static ttm_tensor take2(place_cursor *arena, int64_t rows, int64_t cols)
+static ttm_tensor take2(place_cursor *arena, const char *name, int64_t rows, int64_t cols)
 {
     const int64_t shape[2] = {rows, cols};
-    return take(arena, arena->model->options.dtype, 2, shape);
+    return take(arena, name, arena->model->options.dtype, 2, shape);
 }
 
 /* Logits [rows, vocab] that nothing but a loss or a sampler reads: of the wide type. */
 static ttm_tensor take_final_logits(place_cursor *arena, int64_t rows, int64_t vocab)
 {
     const int64_t shape[2] = {rows, vocab};
-    return take(arena, arena->model->master_dtype, 2, shape);
+    return take(arena, "logits", arena->model->master_dtype, 2, shape);
 }
 
 static void place_training_layers(ttm_pass *pass, place_cursor *arena)
@@ -64,26 +123,26 @@ static void place_training_layers(ttm_pass *pass, place_cursor *arena)
     const int64_t rows = pass->rows;
     const int64_t width = config->width;
     const int64_t lse_shape[3] = {pass->batch, config->heads, pass->seq};
-    ttm_tensor input = take2(arena, rows, width);
+    ttm_tensor input = take2(arena, "input", rows, width);
     pass->first_input = input;
     for (int64_t layer = 0; layer < config->layers; layer++) {
         ttm_layer_activations *kept = &pass->layers[layer];
         kept->input = input;
-        kept->mean_1 = take1(arena, rows);
-        kept->rstd_1 = take1(arena, rows);
-        kept->qkv = take2(arena, rows, 3 * width);
-        kept->attention = take2(arena, rows, width);
-        kept->lse = take(arena, pass->model->master_dtype, 3, lse_shape);
-        kept->middle = take2(arena, rows, width);
-        kept->mean_2 = take1(arena, rows);
-        kept->rstd_2 = take1(arena, rows);
-        kept->pre = take2(arena, rows, config->inner_width);
-        kept->output = take2(arena, rows, width);
+        kept->mean_1 = take1(arena, "mean_1", rows);
+        kept->rstd_1 = take1(arena, "rstd_1", rows);
+        kept->qkv = take2(arena, "qkv", rows, 3 * width);
+        kept->attention = take2(arena, "attention", rows, width);
+        kept->lse = take(arena, "lse", pass->model->master_dtype, 3, lse_shape);
+        kept->middle = take2(arena, "middle", rows, width);
+        kept->mean_2 = take1(arena, "mean_2", rows);
+        kept->rstd_2 = take1(arena, "rstd_2", rows);
+        kept->pre = take2(arena, "pre", rows, config->inner_width);
+        kept->output = take2(arena, "output", rows, width);
         input = kept->output;
     }
     pass->final_input = input;
-    pass->final_mean = take1(arena, rows);
-    pass->final_rstd = take1(arena, rows);
+    pass->final_mean = take1(arena, "final_mean", rows);
+    pass->final_rstd = take1(arena, "final_rstd", rows);
 }
 
 static void place_training(ttm_pass *pass, place_cursor *arena)
@@ -92,20 +151,20 @@ static void place_training(ttm_pass *pass, place_cursor *arena)
     const int64_t rows = pass->rows;
     const int64_t width = config->width;
     place_training_layers(pass, arena);
-    pass->normed = take2(arena, rows, width);
-    pass->scratch = take2(arena, rows, width);
-    pass->residual_gradient = take2(arena, rows, width);
-    pass->losses = take1(arena, rows);
+    pass->normed = take2(arena, "normed", rows, width);
+    pass->scratch = take2(arena, "scratch", rows, width);
+    pass->residual_gradient = take2(arena, "residual_gradient", rows, width);
+    pass->losses = take1(arena, "losses", rows);
     /* The head runs between the layers' forward and backward passes, when their buffers are idle.
      */
-    const int64_t shared = arena->used;
-    pass->logits = take2(arena, pass->logit_rows, config->vocab_size);
-    arena->used = shared;
-    pass->attention_gradient = take2(arena, rows, width);
-    pass->qkv_gradient = take2(arena, rows, 3 * width);
-    arena->used = shared;
+    const arena_place shared = arena->at;
+    pass->logits = take2(arena, "logits", pass->logit_rows, config->vocab_size);
+    arena->at = shared;
+    pass->attention_gradient = take2(arena, "attention_gradient", rows, width);
+    pass->qkv_gradient = take2(arena, "qkv_gradient", rows, 3 * width);
+    arena->at = shared;
     /* The output of GELU is last read before the gradient of its input is written. */
-    pass->expanded = take2(arena, rows, config->inner_width);
+    pass->expanded = take2(arena, "expanded", rows, config->inner_width);
     pass->pre_gradient = pass->expanded;
 }
 
@@ -115,20 +174,20 @@ static void place_inference(ttm_pass *pass, place_cursor *arena)
     const int64_t rows = pass->rows;
     const int64_t width = config->width;
     ttm_layer_activations shared = {0};
-    const ttm_tensor residual = take2(arena, rows, width);
-    pass->normed = take2(arena, rows, width);
-    pass->losses = take1(arena, rows);
-    const int64_t layers = arena->used;
-    pass->scratch = take2(arena, rows, width);
+    const ttm_tensor residual = take2(arena, "residual", rows, width);
+    pass->normed = take2(arena, "normed", rows, width);
+    pass->losses = take1(arena, "losses", rows);
+    const arena_place layers = arena->at;
+    pass->scratch = take2(arena, "scratch", rows, width);
     shared.input = residual;
     shared.middle = residual;
     shared.output = residual;
-    const int64_t branch = arena->used;
-    shared.qkv = take2(arena, rows, 3 * width);
-    shared.attention = take2(arena, rows, width);
-    arena->used = branch;
-    pass->expanded = take2(arena, rows, config->inner_width);
-    arena->used = layers;
+    const arena_place branch = arena->at;
+    shared.qkv = take2(arena, "qkv", rows, 3 * width);
+    shared.attention = take2(arena, "attention", rows, width);
+    arena->at = branch;
+    pass->expanded = take2(arena, "expanded", rows, config->inner_width);
+    arena->at = layers;
     pass->logits = take_final_logits(arena, pass->logit_rows, config->vocab_size);
     pass->first_input = residual;
     pass->final_input = residual;
@@ -146,18 +205,55 @@ static void place(ttm_pass *pass, place_cursor *arena)
     }
 }
 
-/* Makes the model's arena at least `count` elements large. */
-static ttm_status reserve(ttm_model *model, ttm_stream *stream, int64_t count)
+/* Makes the blocks of the model's arena as large as was measured. */
+static ttm_status reserve(ttm_model *model, ttm_stream *stream)
 {
-    if (ttm_tensor_present(&model->arena) && ttm_tensor_count(&model->arena) >= count) {
-        return TTM_OK;
+    const ttm_arena *arena = &model->arena;
+    bool waited = false;
+    for (size_t block = 0; block < arena->most && arena->needed[block] > 0; block++) {
+        ttm_tensor *memory = &arena->blocks[block];
+        if (ttm_tensor_present(memory)) {
+            if (ttm_tensor_count(memory) >= arena->needed[block]) {
+                continue;
+            }
+            if (!waited) {
+                TTM_TRY(ttm_stream_synchronize(stream));
+                waited = true;
+            }
+            ttm_tensor_free(memory, model->device);
+        }
+        TTM_TRY(ttm_model_allocate(memory, model, "activations", model->master_dtype,
+                                   arena->needed[block]));
     }
-    if (ttm_tensor_present(&model->arena)) {
-        TTM_TRY(ttm_stream_synchronize(stream));
-        ttm_tensor_free(&model->arena, model->device);
+    return TTM_OK;
+}
+
+ttm_status ttm_arena_init(ttm_arena *arena, int64_t layers)
+{
+    const size_t most = (size_t)layers * LAYER_TENSORS + OUTER_TENSORS;
+    TTM_TRY(ttm_array_new(&arena->blocks, most, sizeof *arena->blocks, "an arena"));
+    TTM_TRY(ttm_array_new(&arena->needed, most, sizeof *arena->needed, "an arena"));
+    arena->most = most;
+    return TTM_OK;
+}
+
+void ttm_arena_free(ttm_arena *arena, ttm_device *device)
+{
+    for (size_t block = 0; block < arena->most; block++) {
+        ttm_tensor_free(&arena->blocks[block], device);
     }
-    const ttm_status status = ttm_model_allocate(&model->arena, model, model->master_dtype, count);
-    return status == TTM_OK ? TTM_OK : ttm_fail_context(status, "activations");
+    free(arena->blocks);
+    free(arena->needed);
+    *arena = (ttm_arena){0};
+}
+
+int64_t ttm_arena_count(const ttm_arena *arena)
+{
+    int64_t count = 0;
+    for (size_t block = 0; block < arena->most; block++) {
+        count += ttm_tensor_count(&arena->blocks[block]);
+    }
+    return count;
 }
 
 /* As many rows as the buffers that the logits share memory with have room for, but enough to keep
@@ -168,6 +264,9 @@ static int64_t choose_logit_rows(const ttm_pass *pass)
     const double room = (double)pass->rows * (double)config->inner_width;
     int64_t rows = (int64_t)(room / (double)config->vocab_size);
     rows = rows > LEAST_LOGIT_ROWS ? rows : LEAST_LOGIT_ROWS;
+    const uint64_t row_bytes = (uint64_t)config->vocab_size * ttm_model_wide_bytes(pass->model);
+    const uint64_t fit = ttm_device_allocation_limit(pass->model->device) / row_bytes;
+    rows = fit > 0 && fit < (uint64_t)rows ? (int64_t)fit : rows;
     return rows < pass->rows ? rows : pass->rows;
 }
 
@@ -195,16 +294,14 @@ ttm_status ttm_pass_begin(ttm_pass *pass, ttm_model *model, ttm_stream *stream, 
         pass->logit_rows = choose_logit_rows(pass);
     }
     pass->logit_rows = pass->logit_rows < pass->rows ? pass->logit_rows : pass->rows;
-    place_cursor measure = {.model = model};
+    memset(model->arena.needed, 0, model->arena.most * sizeof *model->arena.needed);
+    place_cursor measure = start_placing(model, true);
     place(pass, &measure);
-    if (measure.overflow) {
-        return ttm_fail(TTM_ERROR_SHAPE, "activations of %" PRId64 " tokens can't be addressed",
-                        pass->rows);
-    }
-    TTM_TRY(reserve(model, stream, measure.peak));
-    place_cursor real = {.model = model, .base = model->arena};
+    TTM_TRY(measure.status);
+    TTM_TRY(reserve(model, stream));
+    place_cursor real = start_placing(model, false);
     place(pass, &real);
-    return TTM_OK;
+    return real.status;
 }
 
 ttm_status ttm_check_tokens(const ttm_model *model, const ttm_tensor *tokens, const char *name)

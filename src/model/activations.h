@@ -1,7 +1,9 @@
 /* The tensors of a pass through the model, as places in one arena.
  *
  * A pass lays the arena out twice with the same code: first to measure it, then, when it is known
- * to be large enough, to place the tensors. So the plan can't differ from what is used. */
+ * to be large enough, to place the tensors. So the plan can't differ from what is used. The arena
+ * is one allocation, or where a device doesn't allow one so large several, each filled before the
+ * next; where a tensor lies doesn't change what is computed. */
 #ifndef TTM_MODEL_ACTIVATIONS_H
 #define TTM_MODEL_ACTIVATIONS_H
 
@@ -23,6 +25,23 @@ typedef struct ttm_layer_activations {
     ttm_tensor pre;       /* [rows, inner]: what GELU is applied to */
     ttm_tensor output;    /* [rows, width]: the next layer's input */
 } ttm_layer_activations;
+
+/** Where the tensors of passes lie. */
+typedef struct ttm_arena {
+    ttm_tensor *blocks; /* [most]; those behind the last one used are absent */
+    int64_t *needed;    /* [most]: elements of each block that the pass now being laid out wants */
+    size_t most;
+} ttm_arena;
+
+/** *arena = an arena without memory for a model of `layers` layers. The caller frees it with
+ * ttm_arena_free, also after failure. */
+TTM_CHECKED ttm_status ttm_arena_init(ttm_arena *arena, int64_t layers);
+
+/** Frees an arena; one of zeros is allowed. */
+void ttm_arena_free(ttm_arena *arena, ttm_device *device);
+
+/** Returns the elements of all blocks. */
+int64_t ttm_arena_count(const ttm_arena *arena);
 
 /** A pass in progress. Buffers named for one use at a time are shared by all layers. */
 typedef struct ttm_pass {

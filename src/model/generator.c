@@ -1,11 +1,12 @@
 /* Generation with a key-value cache.
  *
- * The cache is one tensor [layers, 2, batch, heads, window, head_size]. Products run over all
- * sequences at once; what depends on a sequence's length (positions, attention) runs over spans of
- * neighbouring sequences of equal length. */
+ * The cache is a tensor [batch, heads, window, head_size] for the keys of each layer and one for
+ * its values. Products run over all sequences at once; what depends on a sequence's length
+ * (positions, attention) runs over spans of neighbouring sequences of equal length. */
 #include "model/generator.h"
 
 #include "core/array.h"
+#include "core/device_memory.h"
 #include "core/error.h"
 #include "model/forward.h"
 
@@ -21,15 +22,29 @@ typedef struct span {
     int64_t length;
 } span;
 
+static ttm_status allocate_cache(ttm_generator *generator, ttm_dtype dtype, const int64_t shape[4])
+{
+    ttm_device *device = generator->model->device;
+    const size_t count = 2 * (size_t)generator->model->config.layers;
+    const ttm_tensor described = ttm_tensor_describe(dtype, 4, shape);
+    TTM_TRY(ttm_device_allocation_check(
+        device, (uint64_t)ttm_tensor_count(&described) * ttm_dtype_bytes(dtype),
+        "the keys of a layer", "use fewer sequences or a shorter window"));
+    TTM_TRY(ttm_array_new(&generator->cache, count, sizeof *generator->cache, "a generator"));
+    for (size_t index = 0; index < count; index++) {
+        TTM_TRY(ttm_tensor_alloc(&generator->cache[index], device, dtype, 4, shape));
+    }
+    return TTM_OK;
+}
+
 static ttm_status allocate(ttm_generator *generator)
 {
     const ttm_gpt2_config *config = &generator->model->config;
     const size_t batch = (size_t)generator->batch;
     const size_t vocab = (size_t)config->vocab_size;
     const ttm_dtype dtype = generator->model->options.dtype;
-    const int64_t shape[6] = {config->layers,    2,
-                              generator->batch,  config->heads,
-                              generator->window, config->width / config->heads};
+    const int64_t shape[4] = {generator->batch, config->heads, generator->window,
+                              config->width / config->heads};
     int64_t token_count = 0;
     if (__builtin_mul_overflow(generator->batch, generator->window, &token_count) ||
         token_count > INT32_MAX) {
@@ -37,7 +52,7 @@ static ttm_status allocate(ttm_generator *generator)
                         "%" PRId64 " sequences with a window of %" PRId64 " tokens are too many",
                         generator->batch, generator->window);
     }
-    TTM_TRY(ttm_tensor_alloc(&generator->cache, generator->model->device, dtype, 6, shape));
+    TTM_TRY(allocate_cache(generator, dtype, shape));
     TTM_TRY(
         ttm_tensor_alloc(&generator->tokens, generator->model->device, TTM_I32, 1, &token_count));
     TTM_TRY(ttm_array_new(&generator->lengths, batch, sizeof(int64_t), "a generator"));
@@ -84,7 +99,11 @@ void ttm_generator_destroy(ttm_generator *generator)
     if (generator == NULL) {
         return;
     }
-    ttm_tensor_free(&generator->cache, generator->model->device);
+    const size_t cached = 2 * (size_t)generator->model->config.layers;
+    for (size_t index = 0; generator->cache != NULL && index < cached; index++) {
+        ttm_tensor_free(&generator->cache[index], generator->model->device);
+    }
+    free(generator->cache);
     ttm_tensor_free(&generator->tokens, generator->model->device);
     free(generator->lengths);
     free(generator->history);
@@ -99,12 +118,8 @@ void ttm_generator_destroy(ttm_generator *generator)
 static ttm_tensor cached(const ttm_generator *generator, int64_t layer, int part, span which,
                          int64_t start, int64_t count)
 {
-    const ttm_tensor *cache = &generator->cache;
-    const int64_t *shape = cache->shape;
-    const int64_t plane = shape[2] * shape[3] * shape[4] * shape[5];
-    ttm_tensor view =
-        ttm_tensor_at4(cache, (2 * layer + part) * plane, shape[2], shape[3], shape[4], shape[5]);
-    view = ttm_tensor_slice(&view, 0, which.first, which.count);
+    const ttm_tensor *cache = &generator->cache[2 * layer + part];
+    const ttm_tensor view = ttm_tensor_slice(cache, 0, which.first, which.count);
     return ttm_tensor_slice(&view, 2, start, count);
 }
 

@@ -41,7 +41,7 @@ static bool contracts(const ttm_pass *pass, ttm_tt_group *group)
     if (model->options.execution == TTM_TT_CONTRACT) {
         return true;
     }
-    if (ttm_tensor_present(&model->working)) {
+    if (model->has_working) {
         return false; /* partial products would be rounded to bf16, or computed on the host */
     }
     if (group->priced_rows != pass->rows) {
@@ -73,7 +73,7 @@ static ttm_status contract(const ttm_pass *pass, const ttm_model_matrix *matrix,
     ttm_tensor cores[TTM_TT_MAX_CORES];
     for (int32_t core = 0; core < group->shape->core_count; core++) {
         const ttm_tensor master = ttm_tensor_slice(&group->cores[core], 0, matrix->place, 1);
-        cores[core] = ttm_model_working_view(pass->model, &master);
+        cores[core] = ttm_model_working_view(pass->model, group->span, &master);
     }
     const ttm_tensor *y = epilogue->residual != NULL ? epilogue->scratch : out;
     TTM_TRY(ttm_tt_linear(pass->stream, y, x, ttm_optional(&matrix->bias), group->shape->core_count,

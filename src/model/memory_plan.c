@@ -41,12 +41,13 @@ ttm_status ttm_model_memory_plan(ttm_memory_plan *plan, ttm_stream *stream,
     TTM_TRY_OUT(ttm_model_create_for(&model, ttm_stream_device(stream), config, options, true));
     TTM_TRY_OUT(run_passes(model, stream));
     const uint64_t element_bytes = ttm_dtype_bytes(model->master_dtype);
-    plan->parameter_bytes = (uint64_t)ttm_tensor_count(&model->parameters) * element_bytes;
-    plan->gradient_bytes = (uint64_t)ttm_tensor_count(&model->gradients) * element_bytes;
-    plan->activation_bytes = (uint64_t)ttm_tensor_count(&model->arena) * element_bytes;
+    const uint64_t parameters = (uint64_t)model->table.buffer_count;
+    plan->parameter_bytes = parameters * element_bytes;
+    plan->gradient_bytes = options->training ? parameters * element_bytes : 0;
+    plan->activation_bytes = (uint64_t)ttm_arena_count(&model->arena) * element_bytes;
     plan->matrix_bytes = model->matrix_bytes;
     plan->working_bytes =
-        (uint64_t)ttm_tensor_count(&model->working) * ttm_dtype_bytes(model->options.dtype);
+        model->has_working ? parameters * ttm_dtype_bytes(model->options.dtype) : 0;
     plan->workspace_bytes = ttm_stream_workspace_bytes(stream);
     plan->total_bytes = plan->parameter_bytes + plan->working_bytes + plan->gradient_bytes +
                         plan->activation_bytes + plan->matrix_bytes + plan->workspace_bytes;

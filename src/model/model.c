@@ -2,16 +2,15 @@
 #include "model/model_internal.h"
 
 #include "core/array.h"
+#include "core/device_memory.h"
 #include "core/error.h"
 #include "model/tt_groups.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ttm/compute.h>
-
-/* Elements that tensors begin at multiples of, even where a device doesn't ask for it. */
-#define LEAST_ALIGNMENT 64
 
 static ttm_status check_options(const ttm_model_options *options, const ttm_gpt2_config *config)
 {
@@ -52,36 +51,45 @@ int64_t ttm_model_align(const ttm_model *model, int64_t count)
     return (count + model->alignment - 1) & ~(model->alignment - 1);
 }
 
-ttm_status ttm_model_allocate(ttm_tensor *tensor, ttm_model *model, ttm_dtype dtype, int64_t count)
+ttm_status ttm_model_allocate(ttm_tensor *tensor, ttm_model *model, const char *what,
+                              ttm_dtype dtype, int64_t count)
 {
+    TTM_TRY(ttm_device_allocation_check(
+        model->device, (uint64_t)count * ttm_dtype_bytes(dtype), what,
+        "use a smaller model or vocabulary, or a device that allows larger allocations"));
     if (model->planning) {
         *tensor = ttm_tensor_describe(dtype, 1, &count);
         return TTM_OK;
     }
-    return ttm_tensor_alloc(tensor, model->device, dtype, 1, &count);
+    const ttm_status status = ttm_tensor_alloc(tensor, model->device, dtype, 1, &count);
+    return status == TTM_OK ? TTM_OK : ttm_fail_context(status, "%s", what);
 }
 
-ttm_tensor ttm_model_working_view(const ttm_model *model, const ttm_tensor *view)
+ttm_tensor ttm_model_working_view(const ttm_model *model, int32_t span, const ttm_tensor *view)
 {
     ttm_tensor working = *view;
-    if (!ttm_tensor_present(&model->working)) {
+    if (!model->has_working) {
         return working;
     }
-    const size_t element = (view->offset - model->parameters.offset) / ttm_dtype_bytes(view->dtype);
-    working.dtype = model->working.dtype;
-    working.memory = model->working.memory;
-    working.memory_bytes = model->working.memory_bytes;
-    working.offset = model->working.offset + element * ttm_dtype_bytes(working.dtype);
+    const ttm_tensor *base = &model->working[span];
+    const size_t element =
+        (view->offset - model->parameters[span].offset) / ttm_model_wide_bytes(model);
+    working.dtype = base->dtype;
+    working.memory = base->memory;
+    working.memory_bytes = base->memory_bytes;
+    working.offset = base->offset + element * ttm_dtype_bytes(working.dtype);
     return working;
 }
 
 ttm_status ttm_model_refresh_working(ttm_model *model, ttm_stream *stream)
 {
-    if (!ttm_tensor_present(&model->working) || model->working_is_current) {
+    if (!model->has_working || model->working_is_current) {
         return TTM_OK;
     }
     ttm_stream_set_label(stream, "working parameters");
-    TTM_TRY(ttm_copy(stream, &model->working, &model->parameters));
+    for (size_t span = 0; span < model->table.span_count; span++) {
+        TTM_TRY(ttm_copy(stream, &model->working[span], &model->parameters[span]));
+    }
     model->working_is_current = true;
     return TTM_OK;
 }
@@ -93,27 +101,50 @@ static ttm_status clear_buffers(ttm_model *model)
     if (model->planning) {
         return TTM_OK;
     }
+    ttm_status status = TTM_OK;
     TTM_TRY(ttm_stream_create(&stream, model->device));
-    ttm_status status = ttm_tensor_zero(stream, &model->parameters);
-    if (status == TTM_OK && model->options.training) {
-        status = ttm_tensor_zero(stream, &model->gradients);
+    for (size_t span = 0; span < model->table.span_count; span++) {
+        TTM_TRY_OUT(ttm_tensor_zero(stream, &model->parameters[span]));
+        if (model->options.training) {
+            TTM_TRY_OUT(ttm_tensor_zero(stream, &model->gradients[span]));
+        }
     }
-    if (status == TTM_OK) {
-        status = ttm_stream_synchronize(stream);
-    }
+    status = ttm_stream_synchronize(stream);
+out:
     ttm_stream_destroy(stream);
     return status;
 }
 
+/* Allocates `buffers` for all spans. A span that is too large for an allocation is a single tensor,
+ * but for its padding: the message names it. */
+static ttm_status allocate_spans(ttm_tensor **buffers, ttm_model *model, const char *kind,
+                                 ttm_dtype dtype)
+{
+    const ttm_parameter_table *table = &model->table;
+    TTM_TRY(ttm_array_new(buffers, table->span_count, sizeof **buffers, kind));
+    for (size_t span = 0, item = 0; span < table->span_count; span++) {
+        const ttm_parameter *largest = &table->items[item];
+        for (; item < table->count && table->items[item].span == (int32_t)span; item++) {
+            largest = table->items[item].count > largest->count ? &table->items[item] : largest;
+        }
+        char what[160];
+        snprintf(what, sizeof what, "the %s of '%s'%s", kind, largest->name,
+                 largest->count < table->spans[span].count ? " and what lies beside it" : "");
+        TTM_TRY(
+            ttm_model_allocate(&(*buffers)[span], model, what, dtype, table->spans[span].count));
+    }
+    return TTM_OK;
+}
+
 static ttm_status allocate_buffers(ttm_model *model)
 {
-    const int64_t count = model->table.buffer_count;
-    TTM_TRY(ttm_model_allocate(&model->parameters, model, model->master_dtype, count));
-    if (model->options.dtype != model->master_dtype) {
-        TTM_TRY(ttm_model_allocate(&model->working, model, model->options.dtype, count));
+    model->has_working = model->options.dtype != model->master_dtype;
+    TTM_TRY(allocate_spans(&model->parameters, model, "parameters", model->master_dtype));
+    if (model->has_working) {
+        TTM_TRY(allocate_spans(&model->working, model, "working parameters", model->options.dtype));
     }
     if (model->options.training) {
-        TTM_TRY(ttm_model_allocate(&model->gradients, model, model->master_dtype, count));
+        TTM_TRY(allocate_spans(&model->gradients, model, "gradients", model->master_dtype));
     }
     TTM_TRY(clear_buffers(model));
     TTM_TRY(ttm_model_bind_parameters(model));
@@ -139,24 +170,21 @@ static ttm_status allocate_arena(ttm_model *model)
 
 static ttm_status prepare(ttm_model *model, const ttm_gpt2_config *config)
 {
-    const uint64_t device_alignment = ttm_device_get_info(model->device)->alignment_bytes;
     model->master_dtype = model->options.dtype == TTM_F64 ? TTM_F64 : TTM_F32;
-    /* The narrowest type decides: offsets in elements are the same in all flat buffers. */
-    model->alignment = (int64_t)device_alignment / (int64_t)ttm_dtype_bytes(model->options.dtype);
-    if (model->alignment < LEAST_ALIGNMENT) {
-        model->alignment = LEAST_ALIGNMENT;
-    }
+    model->alignment = ttm_model_alignment(model->device, model->options.dtype);
     model->reduce_per_step =
         model->options.reduction == TTM_TT_REDUCE_PER_STEP ||
         (model->options.reduction == TTM_TT_REDUCE_AUTO && model->options.accumulation > 1);
     const size_t layers = (size_t)config->layers;
     TTM_TRY(ttm_gpt2_config_copy(&model->config, config));
-    TTM_TRY(ttm_parameter_table_new(&model->table, config, model->alignment));
+    TTM_TRY(
+        ttm_parameter_table_for_device(&model->table, config, model->device, model->options.dtype));
     TTM_TRY(ttm_array_new(&model->layers, layers, sizeof *model->layers, "a model's layers"));
     TTM_TRY(ttm_array_new(&model->groups, layers * TTM_GPT2_MATRIX_COUNT, sizeof *model->groups,
                           "a model's TT-matrices"));
     TTM_TRY(ttm_array_new(&model->activations, layers, sizeof *model->activations,
                           "a model's activations"));
+    TTM_TRY(ttm_arena_init(&model->arena, config->layers));
     TTM_TRY(allocate_buffers(model));
     return allocate_arena(model);
 }
@@ -189,6 +217,14 @@ ttm_status ttm_model_create(ttm_model **model, ttm_device *device, const ttm_gpt
     return ttm_model_create_for(model, device, config, options, false);
 }
 
+static void free_spans(ttm_model *model, ttm_tensor *buffers)
+{
+    for (size_t span = 0; buffers != NULL && span < model->table.span_count; span++) {
+        ttm_tensor_free(&buffers[span], model->device);
+    }
+    free(buffers);
+}
+
 void ttm_model_destroy(ttm_model *model)
 {
     if (model == NULL) {
@@ -196,12 +232,13 @@ void ttm_model_destroy(ttm_model *model)
     }
     for (size_t index = 0; index < model->group_count; index++) {
         ttm_tensor_free(&model->groups[index].w_storage, model->device);
+        ttm_tensor_free(&model->groups[index].w_gradient_storage, model->device);
     }
     ttm_tensor_free(&model->matrix_gradients, model->device);
-    ttm_tensor_free(&model->arena, model->device);
-    ttm_tensor_free(&model->gradients, model->device);
-    ttm_tensor_free(&model->working, model->device);
-    ttm_tensor_free(&model->parameters, model->device);
+    ttm_arena_free(&model->arena, model->device);
+    free_spans(model, model->gradients);
+    free_spans(model, model->working);
+    free_spans(model, model->parameters);
     free(model->activations);
     free(model->groups);
     free(model->layers);
@@ -225,31 +262,42 @@ ttm_device *ttm_model_device(const ttm_model *model)
     return model->device;
 }
 
-ttm_tensor ttm_model_parameters(const ttm_model *model)
+static ttm_tensor buffer_of(const ttm_tensor *buffers, size_t span)
 {
-    return model->parameters;
+    return buffers != NULL ? buffers[span] : (ttm_tensor){0};
 }
 
-ttm_tensor ttm_model_working_parameters(const ttm_model *model)
+ttm_tensor ttm_model_parameters(const ttm_model *model, size_t span)
 {
-    return model->working;
+    return buffer_of(model->parameters, span);
 }
 
-ttm_tensor ttm_model_gradients(const ttm_model *model)
+ttm_tensor ttm_model_working_parameters(const ttm_model *model, size_t span)
 {
-    return model->gradients;
+    return buffer_of(model->working, span);
+}
+
+ttm_tensor ttm_model_gradients(const ttm_model *model, size_t span)
+{
+    return buffer_of(model->gradients, span);
+}
+
+static ttm_tensor view_in(const ttm_model *model, const ttm_tensor *buffers,
+                          const ttm_parameter *parameter)
+{
+    const ttm_tensor buffer = buffer_of(buffers, (size_t)parameter->span);
+    return ttm_tensor_view(&buffer, parameter->offset - model->table.spans[parameter->span].offset,
+                           model->master_dtype, parameter->rank, parameter->shape);
 }
 
 ttm_tensor ttm_model_parameter(const ttm_model *model, const ttm_parameter *parameter)
 {
-    return ttm_tensor_view(&model->parameters, parameter->offset, model->master_dtype,
-                           parameter->rank, parameter->shape);
+    return view_in(model, model->parameters, parameter);
 }
 
 ttm_tensor ttm_model_gradient(const ttm_model *model, const ttm_parameter *parameter)
 {
-    return ttm_tensor_view(&model->gradients, parameter->offset, model->master_dtype,
-                           parameter->rank, parameter->shape);
+    return view_in(model, model->gradients, parameter);
 }
 
 void ttm_model_parameters_changed(ttm_model *model)

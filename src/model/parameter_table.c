@@ -1,12 +1,17 @@
-/* Where each parameter lies in the flat buffer.
+/* Where each parameter lies in the flat buffers.
  *
  * The order is: wte, wpe, the layers one behind the other, the final layer norm. Within a layer the
  * four tensors of the two layer norms come first, so that their gradients are cleared in one go.
  * Two layers with the same matrices have the same size: then a tensor of layer l + 1 lies at a
- * constant distance behind that of layer l, and the cores of many layers are one strided tensor. */
-#include <ttm/model.h>
+ * constant distance behind that of layer l, and the cores of many layers are one strided tensor.
+ *
+ * Spans follow from the configuration alone, unless a device's largest allocation is smaller than
+ * one: so the order of sums over parameters, and with it every bit, is the same whatever a device
+ * allows. */
+#include "model/model_internal.h"
 
 #include "core/array.h"
+#include "core/device_memory.h"
 #include "core/error.h"
 
 #include <inttypes.h>
@@ -143,8 +148,40 @@ static size_t most_tensors(const ttm_gpt2_config *config)
     return count;
 }
 
+/* Whether a span may begin with this parameter: the gradients of a layer's norms are cleared in one
+ * call, and the cores of a matrix lie together with those of other layers. */
+static bool may_begin_span(const ttm_parameter *parameter, const ttm_parameter *previous)
+{
+    return parameter->kind != previous->kind || parameter->layer != previous->layer ||
+           parameter->matrix != previous->matrix ||
+           (parameter->kind != TTM_PARAMETER_NORM && parameter->kind != TTM_PARAMETER_CORE);
+}
+
+/* Fills spans greedily with whole parameters. */
+static void divide(ttm_parameter_table *table, int64_t span_elements)
+{
+    ttm_parameter_span *span = table->spans;
+    size_t begin = 0;
+    for (size_t next = 1; next <= table->count; next++) {
+        if (next < table->count && !may_begin_span(&table->items[next], &table->items[next - 1])) {
+            continue;
+        }
+        const int64_t start = table->items[begin].offset;
+        const int64_t end = next < table->count ? table->items[next].offset : table->buffer_count;
+        if (end - span->offset > span_elements && start > span->offset) {
+            span++;
+            span->offset = start;
+        }
+        span->count = end - span->offset;
+        for (; begin < next; begin++) {
+            table->items[begin].span = (int32_t)(span - table->spans);
+        }
+    }
+    table->span_count = (size_t)(span - table->spans) + 1;
+}
+
 ttm_status ttm_parameter_table_new(ttm_parameter_table *table, const ttm_gpt2_config *config,
-                                   int64_t alignment)
+                                   int64_t alignment, int64_t span_elements)
 {
     memset(table, 0, sizeof *table);
     if (alignment < 0 || (alignment & (alignment - 1)) != 0) {
@@ -160,9 +197,14 @@ ttm_status ttm_parameter_table_new(ttm_parameter_table *table, const ttm_gpt2_co
         status = ttm_array_new(&table->names, count, NAME_BYTES, "the parameters' names");
     }
     if (status == TTM_OK) {
+        status = ttm_array_new(&table->spans, count, sizeof *table->spans, "the parameters' spans");
+    }
+    if (status == TTM_OK) {
         add_all(&builder);
         if (builder.overflow || table->buffer_count > INT64_MAX / 8) {
             status = ttm_fail(TTM_ERROR_SHAPE, "the model's parameters can't be addressed");
+        } else {
+            divide(table, span_elements > 0 ? span_elements : TTM_SPAN_ELEMENTS);
         }
     }
     if (status != TTM_OK) {
@@ -171,8 +213,34 @@ ttm_status ttm_parameter_table_new(ttm_parameter_table *table, const ttm_gpt2_co
     return status;
 }
 
+int64_t ttm_model_span_elements(const ttm_device *device, ttm_dtype dtype)
+{
+    const uint64_t widest = dtype == TTM_F64 ? sizeof(double) : sizeof(float);
+    const uint64_t most = ttm_device_allocation_limit(device) / widest;
+    if (most > (uint64_t)TTM_SPAN_ELEMENTS) {
+        return TTM_SPAN_ELEMENTS;
+    }
+    return most > 0 ? (int64_t)most : 1;
+}
+
+int64_t ttm_model_alignment(const ttm_device *device, ttm_dtype dtype)
+{
+    const int64_t bytes = (int64_t)ttm_device_get_info(device)->alignment_bytes;
+    const int64_t narrowest = dtype == TTM_BF16 ? 2 : 4;
+    const int64_t alignment = bytes / (dtype == TTM_F64 ? 8 : narrowest);
+    return alignment > DEFAULT_ALIGNMENT ? alignment : DEFAULT_ALIGNMENT;
+}
+
+ttm_status ttm_parameter_table_for_device(ttm_parameter_table *table, const ttm_gpt2_config *config,
+                                          const ttm_device *device, ttm_dtype dtype)
+{
+    return ttm_parameter_table_new(table, config, ttm_model_alignment(device, dtype),
+                                   ttm_model_span_elements(device, dtype));
+}
+
 void ttm_parameter_table_free(ttm_parameter_table *table)
 {
+    free(table->spans);
     free(table->items);
     free(table->names);
     memset(table, 0, sizeof *table);

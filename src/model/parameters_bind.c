@@ -2,6 +2,7 @@
 #include "model/model_internal.h"
 
 #include "core/error.h"
+#include "model/tt_groups.h"
 
 /* The table is walked from front to back; its order is that of parameter_table.c. */
 typedef struct table_cursor {
@@ -18,7 +19,7 @@ static void bind(ttm_tensor *value, ttm_tensor *gradient, table_cursor *cursor)
 {
     const ttm_parameter *parameter = next_parameter(cursor);
     const ttm_tensor master = ttm_model_parameter(cursor->model, parameter);
-    *value = ttm_model_working_view(cursor->model, &master);
+    *value = ttm_model_working_view(cursor->model, parameter->span, &master);
     *gradient = ttm_model_gradient(cursor->model, parameter);
 }
 
@@ -28,26 +29,32 @@ static void bind_norm(ttm_model_norm *norm, table_cursor *cursor)
     bind(&norm->bias, &norm->bias_gradient, cursor);
 }
 
-/* Returns the gradients from table entry `first` to `last`, padding between them included, as one
- * flat tensor. */
+/* Returns the gradients from table entry `first` to `last` of one span, padding between them
+ * included, as one flat tensor. */
 static ttm_tensor gradient_range(const ttm_model *model, size_t first, size_t last)
 {
     const ttm_parameter *begin = &model->table.items[first];
     const ttm_parameter *end = &model->table.items[last];
-    return ttm_tensor_at1(&model->gradients, begin->offset,
+    const ttm_tensor gradients = ttm_model_gradients(model, (size_t)begin->span);
+    return ttm_tensor_at1(&gradients, begin->offset - model->table.spans[begin->span].offset,
                           end->offset + end->count - begin->offset);
 }
 
 /* Cores are bound to the parameters themselves, not to the working copy: the matrix that is built
  * from them is rounded once. Puts a layer's cores into a group: into that of the layer before where
- * the distance between the two layers' cores is that of the group's, else into a new one. */
+ * the distance between the two layers' cores is that of the group's, all cores lie in one span and
+ * all matrices find room in one allocation, else into a new one. */
 static void bind_cores(ttm_model *model, ttm_model_matrix *matrix, const ttm_model_matrix *previous,
                        const ttm_tt_shape *shape, table_cursor *cursor)
 {
     ttm_tensor cores[TTM_TT_MAX_CORES];
     ttm_tensor gradients[TTM_TT_MAX_CORES];
     ttm_tt_group *group = previous != NULL ? previous->group : NULL;
-    bool joins = group != NULL && ttm_tt_shape_equal(group->shape, shape);
+    const int32_t span = cursor->model->table.items[cursor->next].span;
+    bool joins =
+        group != NULL && ttm_tt_shape_equal(group->shape, shape) && group->span == span &&
+        ttm_tt_matrix_elements(model, shape) <=
+            ttm_model_span_elements(model->device, model->options.dtype) / (group->layers + 1);
     const int64_t element_bytes = (int64_t)ttm_dtype_bytes(model->master_dtype);
     int64_t distance = 0;
     for (int32_t core = 0; core < shape->core_count; core++) {
@@ -67,6 +74,8 @@ static void bind_cores(ttm_model *model, ttm_model_matrix *matrix, const ttm_mod
     if (!joins) {
         group = &model->groups[model->group_count++];
         group->shape = shape;
+        group->label = matrix->label;
+        group->span = span;
     }
     for (int32_t core = 0; core < shape->core_count; core++) {
         if (!joins) {

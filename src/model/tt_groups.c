@@ -4,21 +4,39 @@
 
 #include "core/error.h"
 
-/* Returns matrices [layers, in, out] in `storage` from element `start` on, each matrix at a
- * multiple of the alignment. */
-static ttm_tensor place_matrices(const ttm_model *model, const ttm_tensor *storage, int64_t start,
+#include <stdio.h>
+
+/* Returns matrices [layers, in, out] in `storage`, each at a multiple of the alignment. */
+static ttm_tensor place_matrices(const ttm_model *model, const ttm_tensor *storage,
                                  const ttm_tt_shape *shape, int64_t layers)
 {
     const int64_t in = ttm_tt_shape_in(shape);
     const int64_t out = ttm_tt_shape_out(shape);
-    ttm_tensor view = ttm_tensor_at2(storage, start, layers, ttm_model_align(model, in * out));
+    ttm_tensor view = ttm_tensor_at2(storage, 0, layers, ttm_model_align(model, in * out));
     view = ttm_tensor_slice(&view, 1, 0, in * out);
     return ttm_tensor_split(&view, 1, in, out);
 }
 
-static int64_t matrix_elements(const ttm_model *model, const ttm_tt_group *group)
+int64_t ttm_tt_matrix_elements(const ttm_model *model, const ttm_tt_shape *shape)
 {
-    return ttm_model_align(model, ttm_tt_shape_in(group->shape) * ttm_tt_shape_out(group->shape));
+    return ttm_model_align(model, ttm_tt_shape_in(shape) * ttm_tt_shape_out(shape));
+}
+
+/* Allocates `layers` matrices of a group, and counts them. */
+static ttm_status allocate_matrices(ttm_tensor *storage, ttm_model *model,
+                                    const ttm_tt_group *group, ttm_dtype dtype, int64_t layers,
+                                    const char *kind)
+{
+    int64_t count = 0;
+    char what[96];
+    if (__builtin_mul_overflow(ttm_tt_matrix_elements(model, group->shape), layers, &count) ||
+        count > INT64_MAX / 8) {
+        return ttm_fail(TTM_ERROR_SHAPE, "the matrices of TT layers can't be addressed");
+    }
+    snprintf(what, sizeof what, "%s built from the TT cores of %s", kind, group->label);
+    TTM_TRY(ttm_model_allocate(storage, model, what, dtype, count));
+    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(dtype);
+    return TTM_OK;
 }
 
 ttm_status ttm_tt_group_allocate(ttm_model *model, ttm_tt_group *group)
@@ -26,51 +44,46 @@ ttm_status ttm_tt_group_allocate(ttm_model *model, ttm_tt_group *group)
     if (ttm_tensor_present(&group->w)) {
         return TTM_OK;
     }
-    int64_t count = 0;
-    if (__builtin_mul_overflow(matrix_elements(model, group), group->layers, &count)) {
-        return ttm_fail(TTM_ERROR_SHAPE, "the matrices of TT layers can't be addressed");
+    TTM_TRY(allocate_matrices(&group->w_storage, model, group, model->options.dtype, group->layers,
+                              "matrices"));
+    group->w = place_matrices(model, &group->w_storage, group->shape, group->layers);
+    return TTM_OK;
+}
+
+/* One dW for all groups, each of which uses the start of it. */
+static ttm_status allocate_shared_gradient(ttm_model *model)
+{
+    const ttm_tt_group *largest = &model->groups[0];
+    for (size_t index = 1; index < model->group_count; index++) {
+        const ttm_tt_group *group = &model->groups[index];
+        if (ttm_tt_matrix_elements(model, group->shape) >
+            ttm_tt_matrix_elements(model, largest->shape)) {
+            largest = group;
+        }
     }
-    const ttm_dtype dtype = model->options.dtype;
-    const ttm_status status = ttm_model_allocate(&group->w_storage, model, dtype, count);
-    if (status != TTM_OK) {
-        return ttm_fail_context(status, "matrices built from TT cores");
+    TTM_TRY(allocate_matrices(&model->matrix_gradients, model, largest, model->master_dtype, 1,
+                              "the gradient of a matrix"));
+    for (size_t index = 0; index < model->group_count; index++) {
+        ttm_tt_group *group = &model->groups[index];
+        group->w_gradient = place_matrices(model, &model->matrix_gradients, group->shape, 1);
     }
-    group->w = place_matrices(model, &group->w_storage, 0, group->shape, group->layers);
-    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(dtype);
     return TTM_OK;
 }
 
 ttm_status ttm_tt_groups_allocate_gradients(ttm_model *model)
 {
-    int64_t sum = 0;
-    int64_t largest = 0;
-    for (size_t index = 0; index < model->group_count; index++) {
-        const ttm_tt_group *group = &model->groups[index];
-        const int64_t elements = matrix_elements(model, group);
-        int64_t all = 0;
-        if (__builtin_mul_overflow(elements, group->layers, &all) ||
-            __builtin_add_overflow(sum, all, &sum)) {
-            return ttm_fail(TTM_ERROR_SHAPE, "the gradients of TT layers can't be addressed");
-        }
-        largest = elements > largest ? elements : largest;
-    }
-    const int64_t count = model->reduce_per_step ? sum : largest;
-    if (count == 0) {
+    if (model->group_count == 0) {
         return TTM_OK;
     }
-    const ttm_dtype dtype = model->master_dtype;
-    const ttm_status status = ttm_model_allocate(&model->matrix_gradients, model, dtype, count);
-    if (status != TTM_OK) {
-        return ttm_fail_context(status, "gradients of matrices built from TT cores");
+    if (!model->reduce_per_step) {
+        return allocate_shared_gradient(model);
     }
-    model->matrix_bytes += (uint64_t)count * ttm_dtype_bytes(dtype);
-    int64_t start = 0;
     for (size_t index = 0; index < model->group_count; index++) {
         ttm_tt_group *group = &model->groups[index];
-        const int64_t layers = model->reduce_per_step ? group->layers : 1;
+        TTM_TRY(allocate_matrices(&group->w_gradient_storage, model, group, model->master_dtype,
+                                  group->layers, "gradients of matrices"));
         group->w_gradient =
-            place_matrices(model, &model->matrix_gradients, start, group->shape, layers);
-        start += model->reduce_per_step ? matrix_elements(model, group) * layers : 0;
+            place_matrices(model, &group->w_gradient_storage, group->shape, group->layers);
     }
     return TTM_OK;
 }

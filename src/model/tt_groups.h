@@ -5,6 +5,9 @@
 #include "model/model_internal.h"
 #include <ttm/compute.h>
 
+/** Returns the elements between two matrices of this shape that lie in one allocation. */
+int64_t ttm_tt_matrix_elements(const ttm_model *model, const ttm_tt_shape *shape);
+
 /** Allocates W of a group if it has none yet. */
 TTM_CHECKED ttm_status ttm_tt_group_allocate(ttm_model *model, ttm_tt_group *group);
 

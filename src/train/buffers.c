@@ -10,15 +10,31 @@
 
 enum { SCALARS = 2 };
 
-static ttm_status allocate_device(ttm_train_buffers *buffers, ttm_dtype moment_dtype,
-                                  int64_t buffer_count, int64_t batch, int64_t seq)
+static ttm_status allocate_moments(ttm_train_buffers *buffers, ttm_stream *stream, ttm_dtype dtype,
+                                   const ttm_parameter_table *table)
+{
+    ttm_tensor **const moments[2] = {&buffers->first_moment, &buffers->second_moment};
+    buffers->span_count = table->span_count;
+    for (int which = 0; which < 2; which++) {
+        TTM_TRY(ttm_array_new(moments[which], table->span_count, sizeof **moments[which],
+                              "moments of the optimiser"));
+    }
+    for (size_t span = 0; span < table->span_count; span++) {
+        for (int which = 0; which < 2; which++) {
+            ttm_tensor *moment = &(*moments[which])[span];
+            TTM_TRY(ttm_tensor_alloc(moment, buffers->device, dtype, 1, &table->spans[span].count));
+            TTM_TRY(ttm_tensor_zero(stream, moment));
+        }
+    }
+    return TTM_OK;
+}
+
+static ttm_status allocate_batch(ttm_train_buffers *buffers, int64_t batch, int64_t seq)
 {
     ttm_device *device = buffers->device;
     const int64_t tokens[2] = {batch, seq};
     const int64_t rows = batch * seq;
     const int64_t scalars = SCALARS;
-    TTM_TRY(ttm_tensor_alloc(&buffers->first_moment, device, moment_dtype, 1, &buffer_count));
-    TTM_TRY(ttm_tensor_alloc(&buffers->second_moment, device, moment_dtype, 1, &buffer_count));
     TTM_TRY(ttm_tensor_alloc(&buffers->tokens, device, TTM_I32, 2, tokens));
     TTM_TRY(ttm_tensor_alloc(&buffers->targets, device, TTM_I32, 2, tokens));
     TTM_TRY(ttm_tensor_alloc(&buffers->losses, device, TTM_F32, 1, &rows));
@@ -29,25 +45,32 @@ static ttm_status allocate_device(ttm_train_buffers *buffers, ttm_dtype moment_d
 }
 
 ttm_status ttm_train_buffers_new(ttm_train_buffers *buffers, ttm_stream *stream,
-                                 ttm_dtype moment_dtype, int64_t buffer_count, int64_t batch,
-                                 int64_t seq)
+                                 ttm_dtype moment_dtype, const ttm_parameter_table *table,
+                                 int64_t batch, int64_t seq)
 {
     memset(buffers, 0, sizeof *buffers);
     buffers->device = ttm_stream_device(stream);
     const size_t rows = (size_t)batch * (size_t)seq;
-    TTM_TRY(allocate_device(buffers, moment_dtype, buffer_count, batch, seq));
+    TTM_TRY(allocate_moments(buffers, stream, moment_dtype, table));
+    TTM_TRY(allocate_batch(buffers, batch, seq));
     TTM_TRY(ttm_array_new(&buffers->host_tokens, rows, sizeof(int32_t), "tokens of a batch"));
     TTM_TRY(ttm_array_new(&buffers->host_targets, rows, sizeof(int32_t), "targets of a batch"));
-    TTM_TRY(ttm_array_new(&buffers->host_losses, rows, sizeof(float), "losses of a batch"));
-    TTM_TRY(ttm_tensor_zero(stream, &buffers->first_moment));
-    return ttm_tensor_zero(stream, &buffers->second_moment);
+    return ttm_array_new(&buffers->host_losses, rows, sizeof(float), "losses of a batch");
+}
+
+static void free_moments(const ttm_train_buffers *buffers, ttm_tensor *moments)
+{
+    for (size_t span = 0; moments != NULL && span < buffers->span_count; span++) {
+        ttm_tensor_free(&moments[span], buffers->device);
+    }
+    free(moments);
 }
 
 void ttm_train_buffers_free(ttm_train_buffers *buffers)
 {
     if (buffers->device != NULL) {
-        ttm_tensor_free(&buffers->first_moment, buffers->device);
-        ttm_tensor_free(&buffers->second_moment, buffers->device);
+        free_moments(buffers, buffers->first_moment);
+        free_moments(buffers, buffers->second_moment);
         ttm_tensor_free(&buffers->tokens, buffers->device);
         ttm_tensor_free(&buffers->targets, buffers->device);
         ttm_tensor_free(&buffers->losses, buffers->device);

@@ -15,10 +15,14 @@
  * could replace good ones. */
 static ttm_status check_weights(ttm_trainer *trainer)
 {
-    const ttm_tensor parameters = ttm_model_parameters(trainer->model);
+    const ttm_train_buffers *buffers = &trainer->buffers;
     float scalars[2];
-    TTM_TRY(ttm_sum_of_squares(trainer->stream, &trainer->buffers.norm_squared, 0.0, &parameters));
-    TTM_TRY(ttm_tensor_read(trainer->stream, scalars, &trainer->buffers.scalars));
+    for (size_t span = 0; span < buffers->span_count; span++) {
+        const ttm_tensor parameters = ttm_model_parameters(trainer->model, span);
+        TTM_TRY(ttm_sum_of_squares(trainer->stream, &buffers->norm_squared, span > 0 ? 1.0 : 0.0,
+                                   &parameters));
+    }
+    TTM_TRY(ttm_tensor_read(trainer->stream, scalars, &buffers->scalars));
     if (!isfinite(scalars[1])) {
         return ttm_fail(TTM_ERROR_NUMERIC,
                         "the weights aren't finite any more after step %" PRId64

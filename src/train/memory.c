@@ -17,34 +17,35 @@
 
 /* Runs the optimiser on a planning stream, which then knows the scratch that it needs. */
 static ttm_status plan_optimiser(ttm_stream *stream, const ttm_gpt2_config *config,
-                                 const ttm_trainer_options *options, int64_t buffer_count)
+                                 const ttm_trainer_options *options)
 {
     ttm_status status = TTM_OK;
     ttm_parameter_table table = {0};
-    ttm_adamw_segment *segments = NULL;
-    size_t segment_count = 0;
+    ttm_segments segments = {0};
     const int64_t one = 1;
-    const ttm_tensor flat = ttm_tensor_describe(TTM_F32, 1, &buffer_count);
-    const ttm_tensor moment =
-        ttm_tensor_describe(ttm_trainer_moment_dtype(options), 1, &buffer_count);
-    const ttm_tensor working = ttm_tensor_describe(TTM_BF16, 1, &buffer_count);
     const ttm_tensor scalar = ttm_tensor_describe(TTM_F32, 1, &one);
-    TTM_TRY_OUT(ttm_parameter_table_new(&table, config, 0));
-    TTM_TRY_OUT(ttm_segments_new(&segments, &segment_count, &table, config, options));
+    const ttm_dtype dtype = ttm_trainer_model_options(options).dtype;
+    TTM_TRY_OUT(ttm_parameter_table_for_device(&table, config, ttm_stream_device(stream), dtype));
+    TTM_TRY_OUT(ttm_segments_new(&segments, &table, config, options));
     const ttm_adamw_params params = {.learning_rate = options->learning_rate,
                                      .beta1 = options->beta1,
                                      .beta2 = options->beta2,
                                      .epsilon = options->epsilon,
                                      .max_norm = options->clip_norm,
                                      .gradient_scale = 1.0,
-                                     .step = 1,
-                                     .segments = segments,
-                                     .segment_count = (int64_t)segment_count};
-    TTM_TRY_OUT(ttm_sum_of_squares(stream, &scalar, 0.0, &flat));
-    status = ttm_adamw(stream, &flat, &flat, &moment, &moment, &scalar,
-                       options->dtype == TTM_PRECISION_BF16 ? &working : NULL, &params);
+                                     .step = 1};
+    for (size_t span = 0; span < table.span_count; span++) {
+        const int64_t count = table.spans[span].count;
+        const ttm_tensor flat = ttm_tensor_describe(TTM_F32, 1, &count);
+        const ttm_tensor moment = ttm_tensor_describe(ttm_trainer_moment_dtype(options), 1, &count);
+        const ttm_tensor working = ttm_tensor_describe(TTM_BF16, 1, &count);
+        const ttm_adamw_params span_params = ttm_segments_params(&segments, span, &params);
+        TTM_TRY_OUT(ttm_sum_of_squares(stream, &scalar, span > 0 ? 1.0 : 0.0, &flat));
+        TTM_TRY_OUT(ttm_adamw(stream, &flat, &flat, &moment, &moment, &scalar,
+                              dtype == TTM_BF16 ? &working : NULL, &span_params));
+    }
 out:
-    free(segments);
+    ttm_segments_free(&segments);
     ttm_parameter_table_free(&table);
     return status;
 }
@@ -95,8 +96,7 @@ ttm_status ttm_trainer_plan_memory(ttm_trainer_memory *memory, ttm_device *devic
     model->struct_size = sizeof *model;
     TTM_TRY_OUT(ttm_stream_create_planning(&stream, device));
     TTM_TRY_OUT(ttm_model_memory_plan(model, stream, config, &model_options));
-    TTM_TRY_OUT(plan_optimiser(stream, config, &resolved,
-                               (int64_t)(model->parameter_bytes / sizeof(float))));
+    TTM_TRY_OUT(plan_optimiser(stream, config, &resolved));
     /* The model's total counts its own scratch; the optimiser may have needed more. Streams take
      * whole units of the device's alignment. */
     const uint64_t unit = ttm_device_get_info(device)->alignment_bytes;

@@ -19,7 +19,8 @@ static const char *const suffixes[MOMENTS] = {"first_moment", "second_moment"};
 /* One moment of one parameter. */
 typedef struct moment {
     ttm_stream *stream;
-    const ttm_tensor *flat;
+    const ttm_tensor *flat; /* of the parameter's span */
+    int64_t start;          /* the parameter's first element there */
     const ttm_parameter *parameter;
     char name[NAME_BYTES];
     size_t shape[4];
@@ -30,11 +31,16 @@ static ttm_safetensors_dtype stored_dtype(const moment *described)
     return described->flat->dtype == TTM_BF16 ? TTM_SAFETENSORS_BF16 : TTM_SAFETENSORS_F32;
 }
 
-static ttm_status describe_moment(moment *out, const ttm_parameter *parameter, int which,
+/* Moment number `number` of a table: two for each parameter. */
+static ttm_status describe_moment(moment *out, const ttm_parameter_table *table, size_t number,
                                   const ttm_train_buffers *buffers, ttm_stream *stream)
 {
+    const ttm_parameter *parameter = &table->items[number / MOMENTS];
+    const size_t which = number % MOMENTS;
     out->stream = stream;
-    out->flat = which == 0 ? &buffers->first_moment : &buffers->second_moment;
+    out->flat = which == 0 ? &buffers->first_moment[parameter->span]
+                           : &buffers->second_moment[parameter->span];
+    out->start = parameter->offset - table->spans[parameter->span].offset;
     out->parameter = parameter;
     for (int32_t i = 0; i < parameter->rank; i++) {
         out->shape[i] = (size_t)parameter->shape[i];
@@ -50,9 +56,9 @@ static ttm_status describe_moment(moment *out, const ttm_parameter *parameter, i
 static ttm_status supply_moment(void *user, void *out, size_t offset, size_t bytes)
 {
     const moment *source = user;
-    const size_t element_bytes = ttm_dtype_bytes(source->flat->dtype);
+    const size_t element_bytes = source->flat->dtype == TTM_BF16 ? 2 : sizeof(float);
     const ttm_tensor piece =
-        ttm_tensor_at1(source->flat, source->parameter->offset + (int64_t)(offset / element_bytes),
+        ttm_tensor_at1(source->flat, source->start + (int64_t)(offset / element_bytes),
                        (int64_t)(bytes / element_bytes));
     return ttm_tensor_read(source->stream, out, &piece);
 }
@@ -69,8 +75,8 @@ ttm_status ttm_optimizer_file_write(const char *folder, const ttm_parameter_tabl
     TTM_TRY_OUT(ttm_array_new(&moments, count, sizeof *moments, "optimiser tensors"));
     TTM_TRY_OUT(ttm_array_new(&entries, count, sizeof *entries, "optimiser tensors"));
     for (size_t i = 0; i < count; i++) {
-        const ttm_parameter *parameter = &table->items[i / MOMENTS];
-        TTM_TRY_OUT(describe_moment(&moments[i], parameter, (int)(i % MOMENTS), buffers, stream));
+        TTM_TRY_OUT(describe_moment(&moments[i], table, i, buffers, stream));
+        const ttm_parameter *parameter = moments[i].parameter;
         entries[i] = (ttm_safetensors_entry){.name = moments[i].name,
                                              .dtype = stored_dtype(&moments[i]),
                                              .rank = (size_t)parameter->rank,
@@ -109,8 +115,8 @@ static ttm_status read_moment(const ttm_safetensors *file, const moment *target,
     for (size_t first = 0; first < tensor->count; first += CHUNK_ELEMENTS) {
         const size_t left = tensor->count - first;
         const size_t count = left < CHUNK_ELEMENTS ? left : CHUNK_ELEMENTS;
-        const ttm_tensor piece = ttm_tensor_at1(
-            target->flat, target->parameter->offset + (int64_t)first, (int64_t)count);
+        const ttm_tensor piece =
+            ttm_tensor_at1(target->flat, target->start + (int64_t)first, (int64_t)count);
         TTM_TRY(ttm_safetensors_read(chunk, file, tensor, first * element_bytes,
                                      count * element_bytes));
         TTM_TRY(ttm_tensor_write(target->stream, &piece, chunk));
@@ -130,8 +136,7 @@ ttm_status ttm_optimizer_file_read(const char *folder, const ttm_parameter_table
     TTM_TRY_OUT(ttm_safetensors_open(&file, path));
     for (size_t i = 0; i < table->count * MOMENTS; i++) {
         moment target;
-        TTM_TRY_OUT(describe_moment(&target, &table->items[i / MOMENTS], (int)(i % MOMENTS),
-                                    buffers, stream));
+        TTM_TRY_OUT(describe_moment(&target, table, i, buffers, stream));
         TTM_TRY_OUT(read_moment(file, &target, chunk));
     }
 out:

@@ -5,6 +5,7 @@
 #include "train/buffers.h"
 #include "train/metrics.h"
 #include "train/run_folder.h"
+#include "train/segments.h"
 #include "train/state.h"
 #include "train/validation.h"
 
@@ -19,8 +20,7 @@ struct ttm_trainer {
     ttm_model *model;
     ttm_sampler *sampler;
     ttm_train_buffers buffers;
-    ttm_adamw_segment *segments;
-    size_t segment_count;
+    ttm_segments segments;
     ttm_validation_set validation;
     ttm_metrics metrics;
     ttm_train_state state;

@@ -31,14 +31,11 @@ static ttm_status run_micro_batch(ttm_trainer *trainer, uint64_t batch_index, bo
     return ttm_model_forward_backward(trainer->model, trainer->stream, &micro_batch);
 }
 
-/* Squared norm of all gradients, then AdamW over all parameters: one op each. */
+/* Squared norm of all gradients, then AdamW over all parameters: one op each for every span. */
 static ttm_status update_parameters(ttm_trainer *trainer, const ttm_trainer_step *step)
 {
     const ttm_trainer_options *options = &trainer->options;
     const ttm_train_buffers *buffers = &trainer->buffers;
-    const ttm_tensor parameters = ttm_model_parameters(trainer->model);
-    const ttm_tensor gradients = ttm_model_gradients(trainer->model);
-    const ttm_tensor working = ttm_model_working_parameters(trainer->model);
     const ttm_adamw_params params = {
         .learning_rate = step->learning_rate,
         .beta1 = options->beta1,
@@ -47,13 +44,21 @@ static ttm_status update_parameters(ttm_trainer *trainer, const ttm_trainer_step
         .max_norm = options->clip_norm,
         .gradient_scale = 1.0,
         .step = step->step,
-        .segments = trainer->segments,
-        .segment_count = (int64_t)trainer->segment_count,
     };
-    TTM_TRY(ttm_sum_of_squares(trainer->stream, &buffers->norm_squared, 0.0, &gradients));
-    TTM_TRY(ttm_adamw(trainer->stream, &parameters, &gradients, &buffers->first_moment,
-                      &buffers->second_moment, &buffers->norm_squared,
-                      ttm_tensor_present(&working) ? &working : NULL, &params));
+    for (size_t span = 0; span < buffers->span_count; span++) {
+        const ttm_tensor gradients = ttm_model_gradients(trainer->model, span);
+        TTM_TRY(ttm_sum_of_squares(trainer->stream, &buffers->norm_squared, span > 0 ? 1.0 : 0.0,
+                                   &gradients));
+    }
+    for (size_t span = 0; span < buffers->span_count; span++) {
+        const ttm_tensor parameters = ttm_model_parameters(trainer->model, span);
+        const ttm_tensor gradients = ttm_model_gradients(trainer->model, span);
+        const ttm_tensor working = ttm_model_working_parameters(trainer->model, span);
+        const ttm_adamw_params span_params = ttm_segments_params(&trainer->segments, span, &params);
+        TTM_TRY(ttm_adamw(trainer->stream, &parameters, &gradients, &buffers->first_moment[span],
+                          &buffers->second_moment[span], &buffers->norm_squared,
+                          ttm_tensor_present(&working) ? &working : NULL, &span_params));
+    }
     ttm_model_parameters_stepped(trainer->model);
     return TTM_OK;
 }

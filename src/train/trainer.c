@@ -82,10 +82,10 @@ static ttm_status open_model(ttm_trainer *trainer, const ttm_gpt2_config *config
     TTM_TRY(ttm_model_create(&trainer->model, device, config, &model_options));
     const ttm_parameter_table *table = ttm_model_parameter_table(trainer->model);
     TTM_TRY(ttm_train_buffers_new(&trainer->buffers, trainer->stream,
-                                  ttm_trainer_moment_dtype(options), table->buffer_count,
-                                  options->batch, options->seq));
+                                  ttm_trainer_moment_dtype(options), table, options->batch,
+                                  options->seq));
     TTM_TRY(ttm_stream_reserve_workspace(trainer->stream, memory.model.workspace_bytes));
-    return ttm_segments_new(&trainer->segments, &trainer->segment_count, table, config, options);
+    return ttm_segments_new(&trainer->segments, table, config, options);
 }
 
 static ttm_status open_data(ttm_trainer *trainer)
@@ -387,7 +387,7 @@ void ttm_trainer_close(ttm_trainer *trainer)
         finish_work(trainer->stream);
     }
     ttm_metrics_close(&trainer->metrics);
-    free(trainer->segments);
+    ttm_segments_free(&trainer->segments);
     ttm_sampler_close(trainer->sampler);
     ttm_train_buffers_free(&trainer->buffers);
     ttm_model_destroy(trainer->model);

@@ -1,8 +1,10 @@
-/* A plugin for tests of measuring: another plugin with one op made slower, or with ops missing.
+/* A plugin for tests of measuring and of memory: another plugin with one op made slower, with ops
+ * missing, or with small allocations only.
  *
  *     TTM_TEST_WRAPPED   file of the plugin that does the work
  *     TTM_TEST_SLOW_OP   opcode (a number) that takes TTM_TEST_SLOW_FACTOR times as long; none: −1
  *     TTM_TEST_LACKS     opcodes that it says it lacks, such as "6 12"
+ *     TTM_TEST_ALLOCATION   bytes that a single allocation may have
  *     TTM_TEST_STEADY    1: ops compute nothing but take a time that depends on their size only, so
  *                        that a busy machine measures the same twice */
 #include <dlfcn.h>
@@ -22,7 +24,10 @@ static ttm_status (*wrapped_run)(ttm_backend_stream *stream, const ttm_op *op);
 static int slow_opcode = -1;
 static double slow_factor = 1.0;
 static int steady;
-static uint64_t lacking; /* Bit (1 << opcode). */
+static uint64_t lacking;            /* Bit (1 << opcode). */
+static uint64_t largest_allocation; /* 0: whatever the plugin allows. */
+static ttm_status (*wrapped_info)(int32_t index, ttm_device_info *info);
+static ttm_status (*wrapped_alloc)(ttm_memory **memory, ttm_backend_device *device, size_t bytes);
 static int (*wrapped_supported)(ttm_backend_device *device, const ttm_op *op);
 
 static double now_ns(void)
@@ -71,6 +76,22 @@ static int supported(ttm_backend_device *device, const ttm_op *op)
     return lacks ? 0 : wrapped_supported(device, op);
 }
 
+static ttm_status describe(int32_t index, ttm_device_info *info)
+{
+    const ttm_status status = wrapped_info(index, info);
+    if (status == TTM_OK && largest_allocation > 0) {
+        info->max_allocation_bytes = largest_allocation;
+    }
+    return status;
+}
+
+static ttm_status allocate(ttm_memory **memory, ttm_backend_device *device, size_t bytes)
+{
+    return largest_allocation > 0 && bytes > largest_allocation
+               ? TTM_ERROR_OUT_OF_MEMORY
+               : wrapped_alloc(memory, device, bytes);
+}
+
 static uint64_t read_opcodes(const char *text)
 {
     uint64_t bits = 0;
@@ -89,6 +110,7 @@ const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
     const char *path = getenv("TTM_TEST_WRAPPED");
     const char *op = getenv("TTM_TEST_SLOW_OP");
     const char *factor = getenv("TTM_TEST_SLOW_FACTOR");
+    const char *allocation = getenv("TTM_TEST_ALLOCATION");
     void *library = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     ttm_backend_entry_function entry = NULL;
     if (library != NULL) {
@@ -108,6 +130,11 @@ const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
     table.op_run = run;
     wrapped_supported = wrapped->op_supported;
     table.op_supported = supported;
+    wrapped_info = wrapped->device_info;
+    table.device_info = describe;
+    wrapped_alloc = wrapped->memory_alloc;
+    table.memory_alloc = allocate;
+    largest_allocation = allocation != NULL ? strtoull(allocation, NULL, 10) : 0;
     lacking = read_opcodes(getenv("TTM_TEST_LACKS"));
     slow_opcode = op != NULL ? atoi(op) : -1;
     slow_factor = factor != NULL ? atof(factor) : 1.0;

@@ -214,9 +214,9 @@ static void check_gradients(oracle_run *run)
 
 static void step(oracle_run *run, int64_t number)
 {
-    const ttm_parameter_table *table = ttm_model_parameter_table(run->model);
-    const ttm_tensor parameters = ttm_model_parameters(run->model);
-    const ttm_tensor gradients = ttm_model_gradients(run->model);
+    const ttm_parameter_table *table = ttm_model_parameter_table(run->model); /* of one span */
+    const ttm_tensor parameters = ttm_model_parameters(run->model, 0);
+    const ttm_tensor gradients = ttm_model_gradients(run->model, 0);
     for (size_t i = 0; i < table->count; i++) {
         run->segments[i] = (ttm_adamw_segment){table->items[i].offset, table->items[i].count, 1.0,
                                                table->items[i].weight_decay ? 0.1 : 0.0};

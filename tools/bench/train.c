@@ -15,32 +15,55 @@ typedef struct train_work {
     ttm_model *model;
     ttm_tensor tokens;
     ttm_tensor targets;
-    ttm_tensor moments[2];
-    ttm_tensor scalars; /* [2]: loss, squared norm. */
+    ttm_tensor *moments[2]; /* One for each span of the model's parameters. */
+    ttm_tensor scalars;     /* [2]: loss, squared norm. */
     int32_t *host_tokens;
-    ttm_adamw_segment segment;
     int64_t batch;
     int64_t seq;
     int64_t step;
     bench_steps steps;
 } train_work;
 
+static ttm_status open_moments(ttm_tensor **moments, train_work *work)
+{
+    const ttm_parameter_table *table = ttm_model_parameter_table(work->model);
+    ttm_status status = TTM_OK;
+    *moments = calloc(table->span_count, sizeof **moments);
+    if (*moments == NULL) {
+        work->session->result.out_of_memory = true;
+        return status;
+    }
+    for (size_t span = 0; span < table->span_count && status == TTM_OK; span++) {
+        ttm_tensor *moment = &(*moments)[span];
+        status =
+            ttm_tensor_alloc(moment, work->session->device, TTM_F32, 1, &table->spans[span].count);
+        if (status == TTM_OK) {
+            status = ttm_tensor_zero(work->session->stream, moment);
+        }
+    }
+    return status;
+}
+
+static void close_moments(ttm_tensor *moments, const train_work *work)
+{
+    const size_t count = moments != NULL ? ttm_model_parameter_table(work->model)->span_count : 0;
+    for (size_t span = 0; span < count; span++) {
+        ttm_tensor_free(&moments[span], work->session->device);
+    }
+    free(moments);
+}
+
 static ttm_status open_buffers(train_work *work)
 {
     ttm_device *device = work->session->device;
     const int64_t tokens[] = {work->batch, work->seq};
     const int64_t two = 2;
-    const int64_t flat = ttm_model_parameter_table(work->model)->buffer_count;
-    work->segment = (ttm_adamw_segment){0, flat, 1.0, 0.1};
     ttm_status status = ttm_tensor_alloc(&work->tokens, device, TTM_I32, 2, tokens);
     if (status == TTM_OK) {
         status = ttm_tensor_alloc(&work->targets, device, TTM_I32, 2, tokens);
     }
     for (int k = 0; k < 2 && status == TTM_OK; k++) {
-        status = ttm_tensor_alloc(&work->moments[k], device, TTM_F32, 1, &flat);
-        if (status == TTM_OK) {
-            status = ttm_tensor_zero(work->session->stream, &work->moments[k]);
-        }
+        status = open_moments(&work->moments[k], work);
     }
     if (status == TTM_OK) {
         status = ttm_tensor_alloc(&work->scalars, device, TTM_F32, 1, &two);
@@ -61,23 +84,30 @@ static ttm_status open_buffers(train_work *work)
 static ttm_status update(train_work *work)
 {
     ttm_stream *stream = work->session->stream;
+    const ttm_parameter_table *table = ttm_model_parameter_table(work->model);
     const int64_t one = 1;
-    const ttm_tensor parameters = ttm_model_parameters(work->model);
-    const ttm_tensor gradients = ttm_model_gradients(work->model);
     const ttm_tensor norm = ttm_tensor_view(&work->scalars, 1, TTM_F32, 1, &one);
-    const ttm_adamw_params params = {.learning_rate = 1e-4,
-                                     .beta1 = 0.9,
-                                     .beta2 = 0.95,
-                                     .epsilon = 1e-8,
-                                     .max_norm = 1.0,
-                                     .gradient_scale = 1.0,
-                                     .step = ++work->step,
-                                     .segments = &work->segment,
-                                     .segment_count = 1};
-    ttm_status status = ttm_sum_of_squares(stream, &norm, 0.0, &gradients);
-    if (status == TTM_OK) {
-        status = ttm_adamw(stream, &parameters, &gradients, &work->moments[0], &work->moments[1],
-                           &norm, NULL, &params);
+    ttm_status status = TTM_OK;
+    work->step++;
+    for (size_t span = 0; span < table->span_count && status == TTM_OK; span++) {
+        const ttm_tensor gradients = ttm_model_gradients(work->model, span);
+        status = ttm_sum_of_squares(stream, &norm, span > 0 ? 1.0 : 0.0, &gradients);
+    }
+    for (size_t span = 0; span < table->span_count && status == TTM_OK; span++) {
+        const ttm_tensor parameters = ttm_model_parameters(work->model, span);
+        const ttm_tensor gradients = ttm_model_gradients(work->model, span);
+        const ttm_adamw_segment segment = {0, table->spans[span].count, 1.0, 0.1};
+        const ttm_adamw_params params = {.learning_rate = 1e-4,
+                                         .beta1 = 0.9,
+                                         .beta2 = 0.95,
+                                         .epsilon = 1e-8,
+                                         .max_norm = 1.0,
+                                         .gradient_scale = 1.0,
+                                         .step = work->step,
+                                         .segments = &segment,
+                                         .segment_count = 1};
+        status = ttm_adamw(stream, &parameters, &gradients, &work->moments[0][span],
+                           &work->moments[1][span], &norm, NULL, &params);
     }
     ttm_model_parameters_changed(work->model);
     return status;
@@ -146,8 +176,8 @@ static void close_work(train_work *work)
     bench_steps_close(&work->steps);
     ttm_tensor_free(&work->tokens, device);
     ttm_tensor_free(&work->targets, device);
-    ttm_tensor_free(&work->moments[0], device);
-    ttm_tensor_free(&work->moments[1], device);
+    close_moments(work->moments[0], work);
+    close_moments(work->moments[1], work);
     ttm_tensor_free(&work->scalars, device);
     ttm_model_destroy(work->model);
     ttm_gpt2_config_free(&work->config);

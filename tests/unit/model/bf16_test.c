@@ -98,8 +98,8 @@ static void compare_step(const char *backend, const char *tt, ttm_tt_reduction r
     const float exact = run_step(&wide);
     const float rounded = run_step(&narrow);
     assert_at_most(fabs((double)rounded - (double)exact), ROUNDINGS * rounding * (double)exact);
-    const ttm_tensor wide_flat = ttm_model_gradients(wide.model);
-    const ttm_tensor narrow_flat = ttm_model_gradients(narrow.model);
+    const ttm_tensor wide_flat = ttm_model_gradients(wide.model, 0);
+    const ttm_tensor narrow_flat = ttm_model_gradients(narrow.model, 0);
     assert_int_equal(narrow_flat.dtype, TTM_F32);
     float *a = read_tensor(&wide.on, &wide_flat);
     float *b = read_tensor(&narrow.on, &narrow_flat);
@@ -143,8 +143,8 @@ static void working_parameters_follow_the_parameters(void **state)
     (void)state;
     bench made;
     open_bench(&made, "reference", "none", TTM_BF16, TTM_TT_REDUCE_AUTO);
-    const ttm_tensor parameters = ttm_model_parameters(made.model);
-    const ttm_tensor working = ttm_model_working_parameters(made.model);
+    const ttm_tensor parameters = ttm_model_parameters(made.model, 0);
+    const ttm_tensor working = ttm_model_working_parameters(made.model, 0);
     assert_int_equal(parameters.dtype, TTM_F32);
     assert_int_equal(working.dtype, TTM_BF16);
     const float before = run_step(&made);
@@ -174,7 +174,7 @@ static void a_model_without_working_parameters_has_none(void **state)
     (void)state;
     bench made;
     open_bench(&made, "reference", "none", TTM_F32, TTM_TT_REDUCE_AUTO);
-    const ttm_tensor working = ttm_model_working_parameters(made.model);
+    const ttm_tensor working = ttm_model_working_parameters(made.model, 0);
     assert_false(ttm_tensor_present(&working));
     close_bench(&made);
 }

@@ -2,6 +2,8 @@
  * say. */
 #include "model_testing.h"
 
+#include "core/device_internal.h"
+
 #include <ttm/generate.h>
 
 static ttm_model *new_model(model_testing *testing, ttm_dtype dtype, ttm_tt_execution execution)
@@ -186,6 +188,28 @@ static void what_does_not_fit_is_refused(void **state)
     ttm_model_destroy(model);
 }
 
+/* Keys and values of all layers may take more than one allocation can hold, those of a layer not.
+ */
+static void a_cache_may_exceed_the_largest_allocation_by_layer_only(void **state)
+{
+    model_testing *testing = *state;
+    ttm_model *model = new_model(testing, TTM_F32, TTM_TT_AUTO);
+    const ttm_device_info info = testing->device->info;
+    ttm_generator_options options = TTM_GENERATOR_OPTIONS_INIT;
+    ttm_generator *generator = NULL;
+    options.batch = 100; /* 100·12·16 floats are the keys of a layer */
+    testing->device->info.max_allocation_bytes = 76799;
+    assert_refused(ttm_generator_create(&generator, model, testing->stream, &options),
+                   TTM_ERROR_OUT_OF_MEMORY,
+                   "the keys of a layer take 76800 bytes, but a single allocation may have 76799");
+    assert_null(generator);
+    testing->device->info.max_allocation_bytes = 76800;
+    assert_ok(ttm_generator_create(&generator, model, testing->stream, &options));
+    ttm_generator_destroy(generator);
+    testing->device->info = info;
+    ttm_model_destroy(model);
+}
+
 static int32_t draw(const float *logits, int64_t vocab, const ttm_sampling *sampling,
                     uint64_t index)
 {
@@ -283,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_full_window_slides_to_its_last_half),
         cmocka_unit_test(generation_repeats_with_its_seed),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(a_cache_may_exceed_the_largest_allocation_by_layer_only),
         cmocka_unit_test(temperature_zero_takes_the_first_of_the_best),
         cmocka_unit_test(draws_have_the_probabilities_of_the_logits),
         cmocka_unit_test(top_k_and_top_p_keep_the_most_probable_tokens),

@@ -29,7 +29,7 @@ static double run_step(gradient_problem *problem, const double *parameters)
 {
     ttm_model *model = problem->model;
     ttm_stream *stream = problem->testing->stream;
-    const ttm_tensor flat = ttm_model_parameters(model);
+    const ttm_tensor flat = ttm_model_parameters(model, 0);
     assert_ok(ttm_tensor_write(stream, &flat, parameters));
     ttm_model_parameters_changed(model);
     assert_ok(ttm_model_begin_step(model, stream));
@@ -130,7 +130,7 @@ static void check_variant(void **state, const gradient_variant *variant)
     gradient_problem problem;
     open_problem(&problem, *state, variant);
     const ttm_parameter_table *table = ttm_model_parameter_table(problem.model);
-    const ttm_tensor gradients = ttm_model_gradients(problem.model);
+    const ttm_tensor gradients = ttm_model_gradients(problem.model, 0);
     run_step(&problem, problem.parameters);
     double *gradient = read_tensor(problem.testing, &gradients);
     for (size_t index = 0; index < table->count; index++) {
@@ -209,7 +209,7 @@ static void two_micro_batches_give_loss_and_gradient_of_one_batch(void **state)
                                           reductions[index],     true, 0};
         gradient_problem problem;
         open_problem(&problem, *state, &variant);
-        const ttm_tensor flat = ttm_model_gradients(problem.model);
+        const ttm_tensor flat = ttm_model_gradients(problem.model, 0);
         const ttm_tensor tokens = problem.tokens[0];
         const ttm_tensor targets = problem.targets[0];
         const double whole_loss = run_step(&problem, problem.parameters);
@@ -242,7 +242,7 @@ static void a_step_forgets_the_gradients_of_the_step_before(void **state)
     const gradient_variant variant = {"0/mlp=2x4,2x4,4x4:3", 0.0, 1, TTM_TT_REDUCE_AUTO, true, 0};
     gradient_problem problem;
     open_problem(&problem, *state, &variant);
-    const ttm_tensor flat = ttm_model_gradients(problem.model);
+    const ttm_tensor flat = ttm_model_gradients(problem.model, 0);
     run_step(&problem, problem.parameters);
     double *first = read_tensor(problem.testing, &flat);
     run_step(&problem, problem.parameters);
@@ -259,7 +259,7 @@ static void padding_of_the_gradient_stays_zero(void **state)
     gradient_problem problem;
     open_problem(&problem, *state, &variant);
     const ttm_parameter_table *table = ttm_model_parameter_table(problem.model);
-    const ttm_tensor flat = ttm_model_gradients(problem.model);
+    const ttm_tensor flat = ttm_model_gradients(problem.model, 0);
     run_step(&problem, problem.parameters);
     /* free_problem frees the parameters; the analyser loses sight of them here.
      * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */

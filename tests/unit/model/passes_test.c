@@ -16,7 +16,7 @@ static ttm_model *new_model(model_testing *testing, const char *tt, bool trainin
     options.logit_rows = 5;
     assert_ok(ttm_model_create(&model, testing->device, &config, &options));
     if (parameters != NULL) {
-        const ttm_tensor flat = ttm_model_parameters(model);
+        const ttm_tensor flat = ttm_model_parameters(model, 0);
         assert_ok(ttm_tensor_write(testing->stream, &flat, parameters));
         ttm_model_parameters_changed(model);
     }
@@ -27,7 +27,7 @@ static ttm_model *new_model(model_testing *testing, const char *tt, bool trainin
 static void give_parameters(model_testing *testing, ttm_model *model)
 {
     double *parameters = random_parameters(testing, model);
-    const ttm_tensor flat = ttm_model_parameters(model);
+    const ttm_tensor flat = ttm_model_parameters(model, 0);
     assert_ok(ttm_tensor_write(testing->stream, &flat, parameters));
     ttm_model_parameters_changed(model);
     free(parameters);
@@ -135,7 +135,7 @@ static void contraction_and_cached_matrices_agree(void **state)
     const char *const tt = "all=none; mlp=2x4,2x4,4x4:3; attn.c_proj=4x4,4x4:2";
     ttm_model *cached = new_model(testing, tt, false, TTM_TT_CACHED, NULL);
     double *parameters = random_parameters(testing, cached);
-    const ttm_tensor flat = ttm_model_parameters(cached);
+    const ttm_tensor flat = ttm_model_parameters(cached, 0);
     assert_ok(ttm_tensor_write(testing->stream, &flat, parameters));
     ttm_model *contracting = new_model(testing, tt, false, TTM_TT_CONTRACT, parameters);
     ttm_tensor tokens = random_tokens(testing, 2, 8, 19);

@@ -35,7 +35,7 @@ static void the_parameter_table_counts_what_the_formula_counts(void **state)
         ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
         ttm_parameter_table table;
         assert_ok(ttm_gpt2_config_from_preset(&config, presets[index].name, NULL));
-        assert_ok(ttm_parameter_table_new(&table, &config, 0));
+        assert_ok(ttm_parameter_table_new(&table, &config, 0, 0));
         assert_int_equal(table.parameter_count, ttm_gpt2_parameter_count(&config));
         ttm_parameter_table_free(&table);
         ttm_gpt2_config_free(&config);
@@ -164,7 +164,7 @@ static void tensors_are_aligned_and_layers_are_equidistant(void **state)
     ttm_parameter_table table;
     (void)state;
     assert_ok(ttm_gpt2_config_from_preset(&config, "gpt2-small-ttm64", NULL));
-    assert_ok(ttm_parameter_table_new(&table, &config, 128));
+    assert_ok(ttm_parameter_table_new(&table, &config, 128, 0));
     int64_t end = 0;
     for (size_t index = 0; index < table.count; index++) {
         assert_int_equal(table.items[index].offset % 128, 0);
@@ -188,8 +188,51 @@ static void tensors_are_aligned_and_layers_are_equidistant(void **state)
     assert_null(ttm_parameter_table_find(&table, "transformer.h.12.ln_1.weight"));
     assert_false(ttm_parameter_table_find(&table, "transformer.ln_f.weight")->weight_decay);
     ttm_parameter_table_free(&table);
-    assert_refused(ttm_parameter_table_new(&table, &config, 48), TTM_ERROR_ARGUMENT, "48");
+    assert_refused(ttm_parameter_table_new(&table, &config, 48, 0), TTM_ERROR_ARGUMENT, "48");
     ttm_gpt2_config_free(&config);
+}
+
+/* Spans lie one behind the other, hold whole parameters and no more than they may, and only what
+ * belongs together lies in a larger one. */
+static void spans_hold_whole_parameters(void **state)
+{
+    static const struct {
+        const char *preset;
+        int64_t most;
+        size_t count; /* 0: any */
+    } cases[] = {{"gpt2-small", 0, 4},     {"gpt2-small-ttm64", 0, 0}, {"gpt2-mini", 0, 1},
+                 {"gpt2-mini", 1, 0},      {"gpt2-mini", 300000, 0},   {"gpt2-mini-ttm32", 5000, 0},
+                 {"gpt2-mini-ttm32", 1, 0}};
+    (void)state;
+    for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
+        const int64_t most = cases[index].most > 0 ? cases[index].most : TTM_SPAN_ELEMENTS;
+        ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
+        ttm_parameter_table table;
+        assert_ok(ttm_gpt2_config_from_preset(&config, cases[index].preset, NULL));
+        assert_ok(ttm_parameter_table_new(&table, &config, 0, cases[index].most));
+        int64_t end = 0;
+        size_t item = 0;
+        for (size_t span = 0; span < table.span_count; span++) {
+            const size_t first = item;
+            assert_int_equal(table.spans[span].offset, end);
+            end += table.spans[span].count;
+            for (; item < table.count && table.items[item].span == (int32_t)span; item++) {
+                assert_true(table.items[item].offset >= table.spans[span].offset);
+                assert_true(table.items[item].offset + table.items[item].count <= end);
+            }
+            assert_true(item > first);
+            const ttm_parameter_kind kind = table.items[first].kind;
+            assert_true(table.spans[span].count <= most || item == first + 1 ||
+                        kind == TTM_PARAMETER_NORM || kind == TTM_PARAMETER_CORE);
+        }
+        assert_int_equal(item, table.count);
+        assert_int_equal(end, table.buffer_count);
+        if (cases[index].count > 0) {
+            assert_int_equal(table.span_count, cases[index].count);
+        }
+        ttm_parameter_table_free(&table);
+        ttm_gpt2_config_free(&config);
+    }
 }
 
 int main(void)
@@ -204,6 +247,7 @@ int main(void)
         cmocka_unit_test(bad_settings_are_refused),
         cmocka_unit_test(bad_tt_specifications_are_refused_and_change_nothing),
         cmocka_unit_test(tensors_are_aligned_and_layers_are_equidistant),
+        cmocka_unit_test(spans_hold_whole_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

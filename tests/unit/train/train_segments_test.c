@@ -13,25 +13,34 @@
 typedef struct made {
     ttm_gpt2_config config;
     ttm_parameter_table table;
-    ttm_adamw_segment *segments;
-    size_t count;
+    ttm_segments segments;
+    size_t count; /* of the one span */
 } made;
 
-static made make(const ttm_trainer_options *options, const char *tt)
+/* With spans of at most `span_elements` (0: one span for all). */
+static made make_in_spans(const ttm_trainer_options *options, const char *tt, int64_t span_elements)
 {
     made result = {.config = TTM_GPT2_CONFIG_EMPTY};
     assert_int_equal(ttm_gpt2_config_init(&result.config, 257, 32, 2, 2, 64), TTM_OK);
     assert_int_equal(ttm_gpt2_config_apply_tt_spec(&result.config, tt), TTM_OK);
-    assert_int_equal(ttm_parameter_table_new(&result.table, &result.config, 0), TTM_OK);
-    assert_int_equal(
-        ttm_segments_new(&result.segments, &result.count, &result.table, &result.config, options),
-        TTM_OK);
+    assert_int_equal(ttm_parameter_table_new(&result.table, &result.config, 0, span_elements),
+                     TTM_OK);
+    assert_int_equal(ttm_segments_new(&result.segments, &result.table, &result.config, options),
+                     TTM_OK);
+    result.count = result.segments.first[result.table.span_count];
+    return result;
+}
+
+static made make(const ttm_trainer_options *options, const char *tt)
+{
+    made result = make_in_spans(options, tt, 0);
+    assert_int_equal(result.table.span_count, 1);
     return result;
 }
 
 static void destroy(made *result)
 {
-    free(result->segments);
+    ttm_segments_free(&result->segments);
     ttm_parameter_table_free(&result->table);
     ttm_gpt2_config_free(&result->config);
 }
@@ -41,7 +50,7 @@ static const ttm_adamw_segment *segment_of(const made *result, int64_t element)
 {
     const ttm_adamw_segment *found = NULL;
     for (size_t i = 0; i < result->count; i++) {
-        const ttm_adamw_segment *segment = &result->segments[i];
+        const ttm_adamw_segment *segment = &result->segments.items[i];
         if (element >= segment->start && element < segment->start + segment->count) {
             assert_null(found);
             found = segment;
@@ -75,8 +84,8 @@ static void segments_ascend_and_no_two_neighbours_are_alike(void **state)
     const ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
     made result = make(&options, "mlp=4x4,4x4,4x16:8");
     for (size_t i = 1; i < result.count; i++) {
-        const ttm_adamw_segment *before = &result.segments[i - 1];
-        const ttm_adamw_segment *after = &result.segments[i];
+        const ttm_adamw_segment *before = &result.segments.items[i - 1];
+        const ttm_adamw_segment *after = &result.segments.items[i];
         assert_true(before->start + before->count <= after->start);
         assert_true(before->weight_decay != after->weight_decay ||
                     before->learning_rate_scale != after->learning_rate_scale);
@@ -92,8 +101,8 @@ static void without_decay_the_whole_buffer_is_one_segment(void **state)
     made result = make(&options, "none");
     assert_int_equal(result.count, 1);
     const ttm_parameter *last = &result.table.items[result.table.count - 1];
-    assert_int_equal(result.segments[0].start, 0);
-    assert_int_equal(result.segments[0].count, last->offset + last->count);
+    assert_int_equal(result.segments.items[0].start, 0);
+    assert_int_equal(result.segments.items[0].count, last->offset + last->count);
     destroy(&result);
 }
 
@@ -120,6 +129,44 @@ static void core_rates_follow_the_fan_in_rule(void **state)
     destroy(&result);
 }
 
+/* Each span has its own segments, counted from its start, that treat every parameter as those of
+ * one span do. */
+static void segments_of_spans_treat_every_parameter_alike(void **state)
+{
+    (void)state;
+    ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
+    options.weight_decay = 0.125;
+    options.core_learning_rate = true;
+    made whole = make(&options, "mlp=4x4,4x4,4x16:8");
+    made parts = make_in_spans(&options, "mlp=4x4,4x4,4x16:8", 16500);
+    assert_true(parts.table.span_count > 3);
+    assert_int_equal(parts.table.buffer_count, whole.table.buffer_count);
+    for (size_t i = 0; i < parts.table.count; i++) {
+        const ttm_parameter *parameter = &parts.table.items[i];
+        const size_t span = (size_t)parameter->span;
+        const ttm_adamw_params params =
+            ttm_segments_params(&parts.segments, span, &(ttm_adamw_params){.beta1 = 0.5});
+        const int64_t start = parameter->offset - parts.table.spans[span].offset;
+        const ttm_adamw_segment *alike = segment_of(&whole, parameter->offset);
+        int found = 0;
+        assert_true(params.beta1 == 0.5);
+        assert_true(start >= 0 && start + parameter->count <= parts.table.spans[span].count);
+        for (int64_t k = 0; k < params.segment_count; k++) {
+            const ttm_adamw_segment *segment = &params.segments[k];
+            assert_true(segment->start + segment->count <= parts.table.spans[span].count);
+            if (start >= segment->start && start < segment->start + segment->count) {
+                assert_true(start + parameter->count <= segment->start + segment->count);
+                assert_true(segment->weight_decay == alike->weight_decay &&
+                            segment->learning_rate_scale == alike->learning_rate_scale);
+                found++;
+            }
+        }
+        assert_int_equal(found, 1);
+    }
+    destroy(&parts);
+    destroy(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +174,7 @@ int main(void)
         cmocka_unit_test(segments_ascend_and_no_two_neighbours_are_alike),
         cmocka_unit_test(without_decay_the_whole_buffer_is_one_segment),
         cmocka_unit_test(core_rates_follow_the_fan_in_rule),
+        cmocka_unit_test(segments_of_spans_treat_every_parameter_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
