@@ -77,6 +77,16 @@ INLINE void emulated_load_matrices(uint *registers, uint address, int transposed
     }
 }
 
+/* shfl.sync.bfly: the value of the lane whose number differs in the bits of `mask`. */
+INLINE float emulated_swap(float value, int mask, __local uint *exchange)
+{
+    const int item = get_local_id(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    exchange[item] = as_uint(value);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return as_float(exchange[item ^ mask]);
+}
+
 /* One step of a unit's adder, as bad as it is known to be: nine numbers aligned to the largest, what lies below its
  * last bit cut off, the sum cut off to f32. */
 INLINE float add_eight_products(float sum, const float *products)

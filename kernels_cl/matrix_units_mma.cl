@@ -3,25 +3,6 @@
 
 #define UNIT_PREPARE()
 
-#if EMULATED
-#define LOAD_MATRICES(r, address) emulated_load_matrices(r, address, 0, memory, exchange)
-#define LOAD_MATRICES_TRANSPOSED(r, address) emulated_load_matrices(r, address, 1, memory, exchange)
-#define MULTIPLY(d, a, b) emulated_multiply(d, a, b, exchange)
-#else
-#define LOAD_MATRICES_AS(form, r, address)                                                      \
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4" form ".shared.b16 {%0, %1, %2, %3}, [%4];"    \
-                 : "=r"((r)[0]), "=r"((r)[1]), "=r"((r)[2]), "=r"((r)[3])                       \
-                 : "r"(address)                                                                 \
-                 : "memory")
-#define LOAD_MATRICES(r, address) LOAD_MATRICES_AS("", r, address)
-#define LOAD_MATRICES_TRANSPOSED(r, address) LOAD_MATRICES_AS(".trans", r, address)
-#define MULTIPLY(d, a, b)                                                                             \
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, " \
-                 "{%8, %9}, {%0, %1, %2, %3};"                                                        \
-                 : "+f"((d)[0]), "+f"((d)[1]), "+f"((d)[2]), "+f"((d)[3])                             \
-                 : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"((b)[0]), "r"((b)[1]))
-#endif
-
 /* The 16 x 16 fragment of a from row `row` of the slice at `tile` on, 16·step deep. */
 #if A_RUNS == 0
 #define LOAD_A(r, tile, row, step, lane) \

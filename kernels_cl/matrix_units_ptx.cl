@@ -1,4 +1,4 @@
-/* Copies and conversions of NVIDIA's PTX, or their emulation.
+/* Instructions of NVIDIA's PTX, or their emulation: copies, fragments of matrices, and what lanes of a warp say to each other.
  *
  * UNIT_COPIES: what a work-item must declare. COPY_CHUNK brings 16 bytes to local memory, `bytes` of which are read and the
  * others set to 0; END_COPIES closes a set of copies, WAIT_COPIES(n) waits until all but the last n sets are there.
@@ -40,4 +40,35 @@
                      : "memory");                                                                       \
     }
 #define WARP_BARRIER() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
+#endif
+
+/* Four matrices of 8 x 8 bf16 from local memory, and a product of fragments of 16 x 16 and 16 x 8: d += a·b. */
+#if EMULATED
+#define LOAD_MATRICES(r, address) emulated_load_matrices(r, address, 0, memory, exchange)
+#define LOAD_MATRICES_TRANSPOSED(r, address) emulated_load_matrices(r, address, 1, memory, exchange)
+#define MULTIPLY(d, a, b) emulated_multiply(d, a, b, exchange)
+#else
+#define LOAD_MATRICES_AS(form, r, address)                                                      \
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4" form ".shared.b16 {%0, %1, %2, %3}, [%4];"    \
+                 : "=r"((r)[0]), "=r"((r)[1]), "=r"((r)[2]), "=r"((r)[3])                       \
+                 : "r"(address)                                                                 \
+                 : "memory")
+#define LOAD_MATRICES(r, address) LOAD_MATRICES_AS("", r, address)
+#define LOAD_MATRICES_TRANSPOSED(r, address) LOAD_MATRICES_AS(".trans", r, address)
+#define MULTIPLY(d, a, b)                                                                             \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, " \
+                 "{%8, %9}, {%0, %1, %2, %3};"                                                        \
+                 : "+f"((d)[0]), "+f"((d)[1]), "+f"((d)[2]), "+f"((d)[3])                             \
+                 : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"((b)[0]), "r"((b)[1]))
+#endif
+
+/* PACK_PAIR: `pair` = two f32 rounded to bf16, `low` in the lower half. SWAP_LANES: `other` = `value` (both float) of the lane whose
+ * number differs in the bits of `mask`. */
+#if EMULATED
+#define PACK_PAIR(pair, low, high) pair = float_to_bf16(low) | (uint)float_to_bf16(high) << 16
+#define SWAP_LANES(other, value, mask) other = emulated_swap(value, mask, exchange)
+#else
+#define PACK_PAIR(pair, low, high) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low))
+#define SWAP_LANES(other, value, mask) \
+    asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=f"(other) : "f"(value), "n"(mask))
 #endif

@@ -1,6 +1,7 @@
 /* Opening devices, choosing the shape of kernels, and device memory. */
 #include "opencl/device.h"
 
+#include "opencl/attention_units.h"
 #include "opencl/matrix_units.h"
 #include "opencl/product_settings.h"
 
@@ -183,6 +184,9 @@ ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
         goto fail;
     }
     status = opencl_units_open(&made->units, made, index);
+    if (status == TTM_OK) {
+        status = opencl_attention_units_open(&made->attention_units, made, index);
+    }
     if (status != TTM_OK) {
         goto fail;
     }
@@ -206,6 +210,7 @@ void opencl_device_close(ttm_backend_device *device)
     if (device == NULL) {
         return;
     }
+    opencl_attention_units_close(device->attention_units);
     opencl_units_close(device->units);
     opencl_programs_free(device->programs);
     if (device->queue != NULL) {

@@ -28,6 +28,9 @@ typedef struct opencl_tuning {
 /** A device's matrix units; see matrix_units.h. */
 typedef struct opencl_units opencl_units;
 
+/** What of them attention uses; see attention_units.h. */
+typedef struct opencl_attention_units opencl_attention_units;
+
 struct ttm_backend_device {
     const opencl_description *description;
     cl_context context;
@@ -35,6 +38,7 @@ struct ttm_backend_device {
     opencl_tuning tuning;
     opencl_programs *programs;
     opencl_units *units;
+    opencl_attention_units *attention_units;
     atomic_size_t allocated_bytes;
 };
 

@@ -282,6 +282,19 @@ static void remember(opencl_units *units, const char *options)
     }
 }
 
+/* What a child is asked about a product: the arguments of ttm-opencl-probe. */
+static opencl_probe_request make_request(const opencl_product *product, operand_way a,
+                                         operand_way b)
+{
+    const int numbers[OPENCL_PROBE_WORDS] = {
+        (int)product->a.dtype, (int)product->out.dtype, a.runs, b.runs, a.access, b.access};
+    opencl_probe_request request = {.word_count = OPENCL_PROBE_WORDS};
+    for (int i = 0; i < OPENCL_PROBE_WORDS; i++) {
+        snprintf(request.words[i], sizeof request.words[i], "%d", numbers[i]);
+    }
+    return request;
+}
+
 /* Whether the kernel may be used; finds that out where nobody knows. The lock is held. */
 static int is_proven(opencl_units *units, const ttm_backend_device *device, opencl_family family,
                      const char *options, opencl_probe_request *request, int variant)
@@ -300,7 +313,8 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
         return 0;
     }
     if (verdict != OPENCL_VERDICT_PASSED) {
-        snprintf(request->unit, sizeof request->unit, "%s:%d", name, variant);
+        snprintf(request->variable, sizeof request->variable, "TTM_OPENCL_MATRIX_UNITS=%s:%d", name,
+                 variant);
         request->device_index = units->device_index;
         opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s", options);
         verdict = opencl_probe_run(reason, sizeof reason, request);
@@ -360,12 +374,7 @@ ttm_status opencl_product_by_matrix_units(int *done, ttm_backend_stream *stream,
         const int copies = units->unit == OPENCL_UNIT_MMA || units->unit == OPENCL_UNIT_WGMMA;
         const operand_way a = way_of(&product->a, 1, copies);
         const operand_way b = way_of(&product->b, 0, copies);
-        opencl_probe_request request = {.data = product->a.dtype,
-                                        .result = product->out.dtype,
-                                        .a_runs = a.runs,
-                                        .b_runs = b.runs,
-                                        .a_access = a.access,
-                                        .b_access = b.access};
+        opencl_probe_request request = make_request(product, a, b);
         family = family_of(units->unit);
         write_options(options, units, &variants[number], product, a, b);
         if (is_proven(units, device, family, options, &request, number)) {

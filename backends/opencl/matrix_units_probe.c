@@ -14,9 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, MOST_ARGUMENTS = 10, NUMBER_BYTES = 16, DEFAULT_SECONDS = 60 };
-
-extern char **environ;
+enum { PATH_BYTES = 4096, NUMBER_BYTES = 16, DEFAULT_SECONDS = 60 };
 
 /* *plugin = this plugin's file, *program = the child's program beside it. */
 static int find_files(char *plugin, char *program)
@@ -36,7 +34,7 @@ static int find_files(char *plugin, char *program)
 
 /* A copy of the environment with the child's variables in it; NULL without memory. The caller frees
  * the array, not the texts but the first one. */
-static char **child_environment(char *unit_variable)
+static char **child_environment(char *kernel_variable)
 {
     static char probe_variable[] = "TTM_OPENCL_MATRIX_UNITS_PROBE=1";
     size_t count = 0;
@@ -48,10 +46,11 @@ static char **child_environment(char *unit_variable)
         return NULL;
     }
     size_t used = 0;
-    copy[used++] = unit_variable;
+    copy[used++] = kernel_variable;
     copy[used++] = probe_variable;
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(environ[i], "TTM_OPENCL_MATRIX_UNITS", 23) != 0) {
+        if (strncmp(environ[i], "TTM_OPENCL_MATRIX_UNITS", 23) != 0 &&
+            strncmp(environ[i], "TTM_OPENCL_ATTENTION=", 21) != 0) {
             copy[used++] = environ[i];
         }
     }
@@ -62,22 +61,18 @@ static int start_child(pid_t *child, int *output, const opencl_probe_request *re
 {
     char plugin[PATH_BYTES];
     char program[PATH_BYTES];
-    char unit_variable[80];
-    char numbers[7][NUMBER_BYTES];
-    const int values[7] = {request->device_index, (int)request->data, (int)request->result,
-                           request->a_runs,       request->b_runs,    request->a_access,
-                           request->b_access};
-    char *arguments[MOST_ARGUMENTS] = {program, plugin};
+    char device[NUMBER_BYTES];
+    opencl_probe_request copy = *request; /* what is passed on isn't const */
+    char *arguments[OPENCL_PROBE_WORDS + 4] = {program, plugin, device};
     int ends[2];
     if (!find_files(plugin, program)) {
         return 0;
     }
-    for (int i = 0; i < 7; i++) {
-        snprintf(numbers[i], sizeof numbers[i], "%d", values[i]);
-        arguments[2 + i] = numbers[i];
+    snprintf(device, sizeof device, "%d", request->device_index);
+    for (int i = 0; i < request->word_count; i++) {
+        arguments[3 + i] = copy.words[i];
     }
-    snprintf(unit_variable, sizeof unit_variable, "TTM_OPENCL_MATRIX_UNITS=%s", request->unit);
-    char **environment = child_environment(unit_variable);
+    char **environment = child_environment(copy.variable);
     if (environment == NULL || pipe2(ends, O_CLOEXEC) != 0) {
         free(environment);
         return 0;

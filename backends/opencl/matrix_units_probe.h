@@ -10,18 +10,16 @@
 #include "opencl/program_cache.h"
 
 #include <stdint.h>
-#include <ttm/types.h>
 
-/** What a child is asked to try: macros of kernels_cl/matrix_units.cl. */
+enum { OPENCL_PROBE_WORDS = 6 };
+
+/** What a child is asked to try. */
 typedef struct opencl_probe_request {
     int32_t device_index;
-    char unit[48]; /**< The value of TTM_OPENCL_MATRIX_UNITS for the child: "mma:0". */
-    ttm_dtype data;
-    ttm_dtype result;
-    int a_runs;
-    int b_runs;
-    int a_access;
-    int b_access;
+    char variable[80];                  /**< Names the kernel in the child's environment:
+                                           "TTM_OPENCL_MATRIX_UNITS=mma:0". */
+    char words[OPENCL_PROBE_WORDS][16]; /**< The child's arguments behind plugin and device. */
+    int word_count;
 } opencl_probe_request;
 
 /** How it went. */

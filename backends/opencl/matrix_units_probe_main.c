@@ -1,42 +1,20 @@
 /* ttm-opencl-probe: tries one kernel on matrix units and says "passed", or what is wrong. Started
  * by the opencl plugin, which names itself, the device, types, and how the operands lie;
- * TTM_OPENCL_MATRIX_UNITS names the kernel.
+ * TTM_OPENCL_MATRIX_UNITS or TTM_OPENCL_ATTENTION names the kernel.
  *
  *     ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS
+ *     ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD
  *
  * Each product is computed by the plugin and by the reference backend beside it: sizes with and
  * without edges, every epilogue, two matrices a batch. The bound is MATMUL's. */
-#include <dlfcn.h>
+#include "opencl/matrix_units_probe_runner.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ttm/backend.h>
 
 enum { SLOTS = TTM_MATMUL_TENSORS, PAD = 8 };
-
-static char last_message[300] = "no reason given";
-
-static void keep_message(const char *message)
-{
-    snprintf(last_message, sizeof last_message, "%s", message);
-}
-
-static void ignore_log(ttm_log_level level, const char *line)
-{
-    (void)level;
-    (void)line;
-}
-
-static const ttm_backend_host host = {
-    .struct_size = sizeof host, .log = ignore_log, .error = keep_message};
-
-/* A backend with one device and one stream open. */
-typedef struct runner {
-    const ttm_backend *table;
-    ttm_backend_device *device;
-    ttm_backend_stream *stream;
-} runner;
 
 /* One product; tensors' `memory` is NULL, and `bytes` what each slot's memory holds. */
 typedef struct trial {
@@ -47,38 +25,7 @@ typedef struct trial {
     uint64_t random;
 } trial;
 
-static int say(const char *what, const char *more)
-{
-    printf("%s%s%s\n", what, more[0] != '\0' ? ": " : "", more);
-    return 1;
-}
-
-static int open_runner(runner *made, const char *file, int32_t index)
-{
-    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    void *symbol = library != NULL ? dlsym(library, TTM_BACKEND_ENTRY_NAME) : NULL;
-    ttm_backend_entry_function entry = NULL;
-    if (symbol == NULL) {
-        return say("can't load a backend", file);
-    }
-    memcpy(&entry, &symbol, sizeof entry);
-    made->table = entry(&host);
-    int32_t count = 0;
-    if (made->table == NULL || made->table->device_count(&count) != TTM_OK || index >= count ||
-        made->table->device_open(&made->device, index) != TTM_OK ||
-        made->table->stream_create(&made->stream, made->device) != TTM_OK) {
-        return say("can't open a device", last_message);
-    }
-    return 0;
-}
-
 /* ---- Elements ---- */
-
-static double uniform(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int32_t)(*state >> 32) / 2147483648.0;
-}
 
 static float read_element(const trial *t, int slot, int64_t index)
 {
@@ -129,7 +76,7 @@ static int make_tensor(trial *t, int slot, ttm_dtype dtype, int64_t rows, int64_
     t->sizes[slot] = (size_t)count * ttm_dtype_bytes(dtype);
     t->bytes[slot] = malloc(t->sizes[slot] > 0 ? t->sizes[slot] : 1);
     if (t->bytes[slot] == NULL) {
-        return say("no memory", "");
+        return probe_say("no memory", "");
     }
     memset(t->bytes[slot], 0xff, t->sizes[slot]);
     for (int64_t batch = 0; batch < 2; batch++) {
@@ -138,7 +85,7 @@ static int make_tensor(trial *t, int slot, ttm_dtype dtype, int64_t rows, int64_
                 write_element(t, slot,
                               batch * tensor->stride[0] + i * tensor->stride[1] +
                                   j * tensor->stride[2],
-                              (float)uniform(&t->random));
+                              (float)probe_uniform(&t->random));
             }
         }
     }
@@ -154,7 +101,7 @@ static void free_trial(trial *t)
 
 /* ---- Running ---- */
 
-static int run_product(const runner *with, trial *t)
+static int run_product(const probe_runner *with, trial *t)
 {
     ttm_tensor tensors[SLOTS];
     ttm_status status = TTM_OK;
@@ -189,7 +136,7 @@ static int run_product(const runner *with, trial *t)
             with->table->memory_free(with->device, tensors[slot].memory);
         }
     }
-    return status == TTM_OK ? 0 : say("a product can't be run", last_message);
+    return status == TTM_OK ? 0 : probe_say("a product can't be run", probe_last_message());
 }
 
 /* *copy = t with memory of its own; absolute values where asked for, and then no activation. */
@@ -204,7 +151,7 @@ static int copy_trial(trial *copy, const trial *t, int absolute)
         }
         copy->bytes[slot] = malloc(t->sizes[slot]);
         if (copy->bytes[slot] == NULL) {
-            return say("no memory", "");
+            return probe_say("no memory", "");
         }
         memcpy(copy->bytes[slot], t->bytes[slot], t->sizes[slot]);
         const size_t width = ttm_dtype_bytes(t->tensors[slot].dtype);
@@ -243,8 +190,8 @@ static int compare(const trial *got, const trial *exact, const trial *absolute, 
                     char text[160];
                     snprintf(text, sizeof text, "[%d, %d] is %g instead of %g (bound %.2g)", (int)i,
                              (int)j, (double)read_element(got, slot, at), right, bound);
-                    return say(slot == TTM_MATMUL_OUT ? "wrong numbers: out" : "wrong numbers: pre",
-                               text);
+                    return probe_say(
+                        slot == TTM_MATMUL_OUT ? "wrong numbers: out" : "wrong numbers: pre", text);
                 }
             }
         }
@@ -252,7 +199,7 @@ static int compare(const trial *got, const trial *exact, const trial *absolute, 
     return 0;
 }
 
-static int run_trial(const runner *probed, const runner *reference, trial *t)
+static int run_trial(const probe_runner *probed, const probe_runner *reference, trial *t)
 {
     trial exact;
     trial absolute = {.random = 0};
@@ -276,8 +223,8 @@ typedef struct probe_arguments {
 
 /* One size with one epilogue: 0 none, 1 bias and GELU with pre, 2 GELU backward, 3 bias and
  * residual, 4 accumulation. */
-static int try_product(const runner *probed, const runner *reference, const probe_arguments *asked,
-                       const int64_t size[3], int epilogue)
+static int try_product(const probe_runner *probed, const probe_runner *reference,
+                       const probe_arguments *asked, const int64_t size[3], int epilogue)
 {
     trial t = {.params = {.alpha = epilogue == 0 ? -0.5 : 1.0, .beta = epilogue == 4 ? 1.0 : 0.0},
                .random = (uint64_t)(size[0] * 1000003 + size[1] * 1009 + epilogue)};
@@ -314,7 +261,8 @@ static int try_product(const runner *probed, const runner *reference, const prob
     return failed;
 }
 
-static int try_all(const runner *probed, const runner *reference, const probe_arguments *asked)
+static int try_all(const probe_runner *probed, const probe_runner *reference,
+                   const probe_arguments *asked)
 {
     /* Rows, columns, depth: whole tiles of 128, 64 and 192; several bands of tiles; edges
      * everywhere; less than a tile. */
@@ -331,27 +279,41 @@ static int try_all(const runner *probed, const runner *reference, const probe_ar
     return 0;
 }
 
+/* The command line without the program, the plugin and the device. */
+static int try_what_is_asked(const probe_runner *probed, probe_arguments *asked, int count,
+                             char **words)
+{
+    probe_runner reference = {0};
+    char reference_file[4096];
+    if (count == 4 && strcmp(words[0], "attention") == 0) {
+        int numbers[3];
+        for (int i = 0; i < 3; i++) {
+            numbers[i] = (int)strtol(words[1 + i], NULL, 10);
+        }
+        return probe_attention(probed, numbers);
+    }
+    for (int i = 0; i < count; i++) {
+        asked->numbers[1 + i] = (int)strtol(words[i], NULL, 10);
+    }
+    const char *slash = strrchr(asked->plugin, '/');
+    snprintf(reference_file, sizeof reference_file, "%.*s/libttm-backend-reference.so",
+             slash != NULL ? (int)(slash - asked->plugin) : 1, slash != NULL ? asked->plugin : ".");
+    return probe_runner_open(&reference, reference_file, 0) || try_all(probed, &reference, asked);
+}
+
 int main(int argc, char **argv)
 {
     probe_arguments asked = {.plugin = argv[1]};
-    runner probed = {0};
-    runner reference = {0};
-    char reference_file[4096];
-    if (argc != 9) {
+    probe_runner probed = {0};
+    if (argc != 9 && (argc != 7 || strcmp(argv[3], "attention") != 0)) {
         fprintf(
             stderr,
-            "usage: ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS\n");
+            "usage: ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS\n"
+            "       ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD\n");
         return 2;
     }
-    for (int i = 0; i < 7; i++) {
-        asked.numbers[i] = (int)strtol(argv[2 + i], NULL, 10);
-    }
-    const char *slash = strrchr(asked.plugin, '/');
-    snprintf(reference_file, sizeof reference_file, "%.*s/libttm-backend-reference.so",
-             slash != NULL ? (int)(slash - asked.plugin) : 1, slash != NULL ? asked.plugin : ".");
-    if (open_runner(&reference, reference_file, 0) ||
-        open_runner(&probed, asked.plugin, asked.numbers[0]) ||
-        try_all(&probed, &reference, &asked)) {
+    if (probe_runner_open(&probed, asked.plugin, (int32_t)strtol(argv[2], NULL, 10)) ||
+        try_what_is_asked(&probed, &asked, argc - 3, argv + 3)) {
         return 1;
     }
     puts("passed");

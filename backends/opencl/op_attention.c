@@ -1,5 +1,5 @@
 /* ATTENTION and ATTENTION_BACKWARD: the shape of the tiles, and their launches. */
-#include "opencl/op.h"
+#include "opencl/attention_units.h"
 
 #include <stdio.h>
 
@@ -122,6 +122,11 @@ static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
     if (opencl_count(q) == 0) {
         return TTM_OK;
     }
+    int done = 0;
+    const ttm_status status = opencl_attention_by_matrix_units(&done, stream, op);
+    if (status != TTM_OK || done) {
+        return status;
+    }
     choose_shape(&shape, stream->device, q->shape[3], 0);
     write_options(options, &shape, q, params);
     opencl_call call = opencl_call_start(stream, OPENCL_ATTENTION, "attention", "%s", options);
@@ -147,9 +152,10 @@ static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
 
 static size_t attention_backward_workspace(const ttm_backend_device *device, const ttm_op *op)
 {
-    (void)device;
     const ttm_tensor *q = &op->tensors[TTM_ATTENTION_BACKWARD_Q];
-    return (size_t)(q->shape[0] * q->shape[1] * q->shape[2]) * sizeof(float);
+    const size_t deltas = (size_t)(q->shape[0] * q->shape[1] * q->shape[2]) * sizeof(float);
+    const size_t statistics = opencl_attention_units_workspace(device, op);
+    return statistics > deltas ? statistics : deltas;
 }
 
 static ttm_status compute_delta(ttm_backend_stream *stream, const ttm_op *op, const char *options)
@@ -215,7 +221,11 @@ static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_o
     const int64_t dq_strides[8] = {dq->stride[0], dq->stride[1], dq->stride[2]};
     const int64_t dkdv_strides[8] = {dk->stride[0], dk->stride[1], dk->stride[2],
                                      dv->stride[0], dv->stride[1], dv->stride[2]};
-    ttm_status status = TTM_OK;
+    int done = 0;
+    ttm_status status = opencl_attention_by_matrix_units(&done, stream, op);
+    if (status != TTM_OK || done) {
+        return status;
+    }
     choose_shape(&shape, stream->device, q->shape[3], 1);
     write_options(options, &shape, q, op->params);
     if (opencl_count(q) > 0) {

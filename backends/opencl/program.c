@@ -32,6 +32,15 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_ATTENTION] = PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention.cl"),
     [OPENCL_ATTENTION_BACKWARD] =
         PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention_backward.cl"),
+    [OPENCL_ATTENTION_UNITS] =
+        PARTS("matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
+              "attention_units.cl", "attention_matrix_units.cl"),
+    [OPENCL_ATTENTION_UNITS_DQ] =
+        PARTS("matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
+              "attention_units.cl", "attention_backward_units.cl", "attention_dq_matrix_units.cl"),
+    [OPENCL_ATTENTION_UNITS_DKDV] = PARTS(
+        "matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
+        "attention_units.cl", "attention_backward_units.cl", "attention_dkdv_matrix_units.cl"),
     [OPENCL_CROSS_ENTROPY] = PARTS("types.cl", "group_reduce.cl", "cross_entropy.cl"),
     [OPENCL_EMBEDDING] = PARTS("types.cl", "embedding.cl"),
     [OPENCL_ADAMW] = PARTS("types.cl", "philox.cl", "adamw.cl"),

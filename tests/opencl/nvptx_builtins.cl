@@ -32,6 +32,26 @@ void __attribute__((overloadable, always_inline, convergent)) barrier(cl_mem_fen
 DEFINE_UNARY(exp, DEFINE_EXP)
 DEFINE_UNARY(fabs, __nvvm_fabs_f)
 
+float OVERLOADED native_exp2(float x)
+{
+    return __nvvm_ex2_approx_ftz_f(x);
+}
+
+float OVERLOADED log(float x)
+{
+    return __nvvm_lg2_approx_f(x) * 0.69314718f;
+}
+
+float OVERLOADED fmax(float x, float y)
+{
+    return __nvvm_fmax_f(x, y);
+}
+
+float OVERLOADED mad(float x, float y, float z)
+{
+    return __nvvm_fma_rn_f(x, y, z);
+}
+
 #define DEFINE_PICK(type, compare)                                             \
     type OVERLOADED min(type a, type b)                                        \
     {                                                                          \
@@ -112,3 +132,25 @@ DEFINE_STORE(float, float4, __private)
     }
 DEFINE_LOAD_EIGHT(float, float8)
 DEFINE_LOAD_EIGHT(ushort, ushort8)
+ushort8 OVERLOADED vload8(size_t i, const __global ushort *p)
+{
+    return (ushort8)(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
+}
+
+void OVERLOADED vstore8(ushort8 x, size_t i, __global ushort *p)
+{
+    p[0] = x.s0;
+    p[1] = x.s1;
+    p[2] = x.s2;
+    p[3] = x.s3;
+    p[4] = x.s4;
+    p[5] = x.s5;
+    p[6] = x.s6;
+    p[7] = x.s7;
+}
+
+void OVERLOADED vstore2(float2 x, size_t i, __global float *p)
+{
+    p[2 * i] = x.x;
+    p[2 * i + 1] = x.y;
+}

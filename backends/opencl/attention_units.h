@@ -1,0 +1,70 @@
+/* Attention on a GPU's matrix units (bf16, mma.sync): the shapes of the kernels, whether a device's
+ * may be used, and their launch.
+ *
+ * Kernels are used only after they have been proven on this device and driver
+ * (matrix_units_probe.h). A failure ends attention on matrix units, not products. */
+#ifndef TTM_OPENCL_ATTENTION_UNITS_H
+#define TTM_OPENCL_ATTENTION_UNITS_H
+
+#include "opencl/op.h"
+
+/** The kernels. */
+typedef enum opencl_attention_kernel {
+    OPENCL_ATTENTION_FORWARD, /**< Owns queries, walks over keys. */
+    OPENCL_ATTENTION_DQ,      /**< Likewise. */
+    OPENCL_ATTENTION_DKDV     /**< Owns keys, walks over queries. */
+} opencl_attention_kernel;
+
+/** A shape of a kernel: the macros of kernels_cl/attention_units.cl. */
+typedef struct opencl_attention_shape {
+    opencl_attention_kernel kernel;
+    int head_size;
+    int tile_rows;
+    int warp_rows;
+    int tile_cols;
+    int slice;
+    int stages;
+    int kept;
+} opencl_attention_shape;
+
+enum { OPENCL_ATTENTION_CHOICES = 2, OPENCL_ATTENTION_OPTIONS_BYTES = 256 };
+
+/** All shapes; *count says how many. */
+const opencl_attention_shape *opencl_attention_shapes(int *count);
+
+/** Returns the shape of a kernel: choice 0 is for many groups, 1 for few. NULL: there is none for
+ * this head size. */
+const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int head_size,
+                                                    int choice);
+
+/** Returns whether the kernel works in this shape: divisors, work-items, 48 KiB of local memory. */
+int opencl_attention_shape_is_valid(const opencl_attention_shape *shape);
+
+/** Returns the work-items of a group. */
+int opencl_attention_shape_items(const opencl_attention_shape *shape);
+
+/** Returns the bytes of local memory of a group. */
+int opencl_attention_shape_bytes(const opencl_attention_shape *shape);
+
+/** Writes the shape's build options. */
+void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES],
+                                    const opencl_attention_shape *shape);
+
+/** Decides what a device that is being opened may use, from its compute capability and
+ * TTM_OPENCL_ATTENTION. TTM_ERROR_ARGUMENT for a value that isn't one. */
+ttm_status opencl_attention_units_open(opencl_attention_units **units,
+                                       const ttm_backend_device *device, int32_t device_index);
+
+/** Frees it; NULL is allowed. */
+void opencl_attention_units_close(opencl_attention_units *units);
+
+/** Returns the bytes of scratch that ATTENTION_BACKWARD wants here; 0 where matrix units don't take
+ * it. */
+size_t opencl_attention_units_workspace(const ttm_backend_device *device, const ttm_op *op);
+
+/** Queues ATTENTION or ATTENTION_BACKWARD on matrix units where the device has any that take it and
+ * are proven; *done says whether. */
+ttm_status opencl_attention_by_matrix_units(int *done, ttm_backend_stream *stream,
+                                            const ttm_op *op);
+
+#endif

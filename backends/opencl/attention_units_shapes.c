@@ -1,0 +1,95 @@
+/* The table of shapes, and what a shape must fulfil. */
+#include "opencl/attention_units.h"
+
+#include <stdio.h>
+
+enum { LANES = 32, MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 256 };
+
+/* Kernel, head size, rows of a group and of a warp, columns of a tile and of a slice, stages, kept.
+ * Of a kernel and head size first the shape for many groups, then that for few, where it is another
+ * one. All are held below 255 registers without spills by what ptxas says of them; where owned rows
+ * and sums leave no room for it, owned rows aren't kept. */
+static const opencl_attention_shape shapes[] = {
+    {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 64, 2, 0},
+    {OPENCL_ATTENTION_FORWARD, 64, 64, 16, 64, 64, 2, 1},
+    {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 32, 32, 2, 1},
+    {OPENCL_ATTENTION_FORWARD, 128, 64, 16, 32, 32, 2, 1},
+    {OPENCL_ATTENTION_DQ, 64, 128, 32, 32, 32, 2, 0},
+    {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 2, 1},
+    {OPENCL_ATTENTION_DQ, 128, 64, 16, 32, 16, 2, 1},
+    {OPENCL_ATTENTION_DKDV, 64, 128, 16, 32, 32, 2, 1},
+    {OPENCL_ATTENTION_DKDV, 64, 64, 16, 32, 16, 2, 1},
+    {OPENCL_ATTENTION_DKDV, 128, 64, 16, 16, 16, 2, 0},
+};
+
+const opencl_attention_shape *opencl_attention_shapes(int *count)
+{
+    *count = (int)(sizeof shapes / sizeof shapes[0]);
+    return shapes;
+}
+
+const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int head_size,
+                                                    int choice)
+{
+    const opencl_attention_shape *found = NULL;
+    int left = choice;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        if (shapes[i].kernel == kernel && shapes[i].head_size == head_size && left-- >= 0) {
+            found = &shapes[i];
+        }
+    }
+    return found;
+}
+
+int opencl_attention_shape_items(const opencl_attention_shape *shape)
+{
+    return shape->tile_rows / shape->warp_rows * LANES;
+}
+
+int opencl_attention_shape_bytes(const opencl_attention_shape *shape)
+{
+    const int row_bytes = 2 * shape->head_size;
+    const int owned = (shape->kernel == OPENCL_ATTENTION_FORWARD ? 1 : 2) * shape->tile_rows;
+    const int pair = 2 * shape->tile_cols;
+    const int walked = shape->stages * pair;
+    const int with_owned = (shape->kept ? pair : walked) + owned;
+    return (walked > with_owned ? walked : with_owned) * row_bytes;
+}
+
+static int divides(int part, int whole)
+{
+    return part > 0 && whole > 0 && whole % part == 0;
+}
+
+int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
+{
+    const int is_forward = shape->kernel == OPENCL_ATTENTION_FORWARD;
+    if ((shape->head_size != 64 && shape->head_size != 128) ||
+        (shape->warp_rows != 16 && shape->warp_rows != 32) ||
+        (shape->tile_cols != 16 && shape->tile_cols != 32 && shape->tile_cols != 64) ||
+        !divides(64, shape->tile_rows) || !divides(shape->slice, shape->tile_cols) ||
+        !divides(16, shape->slice)) {
+        return 0;
+    }
+    /* A running maximum is one of whole tiles, and only the forward pass has another order for one
+     * stage. */
+    const int is_in_order =
+        is_forward ? shape->slice == shape->tile_cols && (shape->stages == 1 || shape->stages == 2)
+                   : shape->stages == 2;
+    const int items = opencl_attention_shape_items(shape);
+    const int fetched_at_once = items / (shape->head_size / 8);
+    return is_in_order && items <= MOST_ITEMS && divides(8, fetched_at_once) &&
+           divides(fetched_at_once, shape->tile_cols) &&
+           divides(fetched_at_once, shape->tile_rows) &&
+           opencl_attention_shape_bytes(shape) <= MOST_LOCAL_BYTES;
+}
+
+void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES],
+                                    const opencl_attention_shape *shape)
+{
+    snprintf(options, OPENCL_ATTENTION_OPTIONS_BYTES,
+             "-DDATA=2 -DHEAD_SIZE=%d -DTILE_ROWS=%d -DWARP_ROWS=%d -DTILE_COLS=%d -DSLICE=%d "
+             "-DSTAGES=%d -DKEPT=%d",
+             shape->head_size, shape->tile_rows, shape->warp_rows, shape->tile_cols, shape->slice,
+             shape->stages, shape->kept);
+}

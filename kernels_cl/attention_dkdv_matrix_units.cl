@@ -1,0 +1,120 @@
+/* dk and dv of ATTENTION_BACKWARD on matrix units: owned rows are keys, and the last tile of queries ends within `padded`.
+ *
+ * Launch, macros, local memory: attention_dq_matrix_units.cl; the first blocks are seen by the most queries. Bound by the units:
+ * 8·HEAD_SIZE operations a score. */
+
+/* result_strides = (dk batch, head, row, dv batch, head, row, 0, 0) */
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort *dv, long dv_start, BACKWARD_INPUTS)
+{
+#if EMULATED
+    __local uint exchange[ITEMS * EXCHANGE_WORDS];
+#endif
+    DECLARE_ITEM
+    GO_TO_HEAD(keys, 0)
+    const int warp_first = first_row + warp_row;
+    dk += dk_start + batch * result_strides.s0 + head * result_strides.s1 + warp_first * result_strides.s2;
+    dv += dv_start + batch * result_strides.s3 + head * result_strides.s4 + warp_first * result_strides.s5;
+    /* The first tile with a query that sees a key of the block. */
+    const int begin = causal != 0 ? max(first_row - before, 0) / TILE_COLS * TILE_COLS : 0;
+
+    const uint base = LOCAL_ADDRESS(memory);
+    const uint owned_k = base + OWNED_PLACE;
+    const uint owned_v = owned_k + OWNED_BYTES;
+    UNIT_COPIES
+    __global const ushort *next_q = ITEMS_ROW(q + begin * strides.s2, strides.s2);
+    __global const ushort *next_dout = ITEMS_ROW(dout + begin * more.s5, more.s5);
+    FETCH_ROWS(owned_k, TILE_ROWS, ITEMS_ROW(k + first_row * strides.s5, strides.s5), strides.s5, keys - first_row)
+    FETCH_ROWS(owned_v, TILE_ROWS, ITEMS_ROW(v + first_row * more.s2, more.s2), more.s2, keys - first_row)
+    FETCH_ROWS(base, TILE_COLS, next_q, strides.s2, queries - begin)
+    FETCH_ROWS(base + WALKED_BYTES, TILE_COLS, next_dout, more.s5, queries - begin)
+    END_COPIES();
+    uint k_kept[FRAGMENTS_DOWN][STEPS][4];
+    uint v_kept[FRAGMENTS_DOWN][STEPS][4];
+#if KEPT
+    WAIT_COPIES(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    keep_rows(k_kept, owned_k, warp_row, lane UNIT_ARGUMENTS);
+    keep_rows(v_kept, owned_v, warp_row, lane UNIT_ARGUMENTS);
+#endif
+    float dk_sums[FRAGMENTS_DOWN][HEAD_SIZE / 8][4];
+    float dv_sums[FRAGMENTS_DOWN][HEAD_SIZE / 8][4];
+    clear_sums(dk_sums);
+    clear_sums(dv_sums);
+    uint q_tile = base;
+    for (int start = begin; start < queries; start += TILE_COLS) {
+        const uint dout_tile = q_tile + WALKED_BYTES;
+        const uint next_tile = base + PAIR_BYTES - (q_tile - base);
+        const int next = start + TILE_COLS;
+        WAIT_COPIES(0);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (next < queries) {
+            next_q += TILE_COLS * strides.s2;
+            next_dout += TILE_COLS * more.s5;
+            FETCH_ROWS(next_tile, TILE_COLS, next_q, strides.s2, queries - next)
+            FETCH_ROWS(next_tile + WALKED_BYTES, TILE_COLS, next_dout, more.s5, queries - next)
+        }
+        END_COPIES();
+        UNROLL
+        for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
+            float p[FRAGMENTS_DOWN][SLICE / 8][4];
+            float ds[FRAGMENTS_DOWN][SLICE / 8][4];
+            float4 two_queries[SLICE / 8]; /* statistics */
+            UNROLL
+            for (int j = 0; j < SLICE / 8; j++) {
+                two_queries[j] = *(__global const float4 *)(statistics + 2 * (start + slice + COLUMN_OF(j)));
+            }
+            multiply_rows(p, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
+            /* Query 0 of the slice sees key i of the warp where i < visible. A query behind the last one has rows of 0 and
+             * statistics of 0, and adds nothing. */
+            const int visible = start + slice + before + 1 - warp_first;
+            const int masked = causal != 0 && visible < WARP_ROWS;
+            UNROLL
+            for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+                UNROLL
+                for (int lower = 0; lower < 2; lower++) {
+                    UNROLL
+                    for (int j = 0; j < SLICE / 8; j++) {
+                        UNROLL
+                        for (int e = 0; e < 2; e++) {
+                            const float row_lse = e == 0 ? two_queries[j].s0 : two_queries[j].s2;
+                            const float weight =
+                                native_exp2(MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -row_lse));
+                            SCORE(p, i, j, lower, e) =
+                                masked && ROW_OF(i, lower) >= visible + COLUMN_OF(j) + e ? 0.0f : weight;
+                        }
+                    }
+                }
+            }
+            add_weighted_rows(dv_sums, p, dout_tile, slice, lane UNIT_ARGUMENTS);
+            multiply_rows(ds, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
+            UNROLL
+            for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+                UNROLL
+                for (int lower = 0; lower < 2; lower++) {
+                    UNROLL
+                    for (int j = 0; j < SLICE / 8; j++) {
+                        SCORE(ds, i, j, lower, 0) =
+                            SCORE(p, i, j, lower, 0) * (SCORE(ds, i, j, lower, 0) - two_queries[j].s1);
+                        SCORE(ds, i, j, lower, 1) =
+                            SCORE(p, i, j, lower, 1) * (SCORE(ds, i, j, lower, 1) - two_queries[j].s3);
+                    }
+                }
+            }
+            add_weighted_rows(dk_sums, ds, q_tile, slice, lane UNIT_ARGUMENTS);
+        }
+        q_tile = next_tile;
+    }
+    WAIT_COPIES(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    float scales[FRAGMENTS_DOWN][2];
+    float ones[FRAGMENTS_DOWN][2];
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        scales[i][0] = scales[i][1] = scale;
+        ones[i][0] = ones[i][1] = 1.0f;
+    }
+    __local uchar *scratch = memory + warp_row * ROW_BYTES;
+    store_sums(dk, result_strides.s2, keys - warp_first, dk_sums, scales, scratch, lane);
+    store_sums(dv, result_strides.s5, keys - warp_first, dv_sums, ones, scratch, lane);
+}

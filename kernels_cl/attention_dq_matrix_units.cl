@@ -1,0 +1,141 @@
+/* dq of ATTENTION_BACKWARD on matrix units: owned rows are queries.
+ *
+ * Launch: groups of ITEMS, global (blocks·B·H·ITEMS); those blocks of a head that see the most keys first.
+ * Macros: attention_units.cl, STAGES 2. Local memory: ATTENTION_BYTES(2). Bound by the units: 6·HEAD_SIZE operations a score. */
+
+/* delta of the rows of a lane: Σ dout·out, of which each lane of four adds up every fourth chunk. */
+INLINE void sum_deltas(float (*deltas)[2], __global const ushort *dout, long dout_stride, __global const ushort *out,
+                       long out_stride, int left, int lane UNIT_PARAMETERS)
+{
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int lower = 0; lower < 2; lower++) {
+            const int row = min(ROW_OF(i, lower), left - 1);
+            float sum = 0.0f;
+            UNROLL
+            for (int j = 0; j < CHUNKS / 4; j++) {
+                const int chunk = 4 * j + lane % 4;
+                const ushort8 a = READ_CHUNK(dout + row * dout_stride + chunk * 8);
+                const ushort8 b = READ_CHUNK(out + row * out_stride + chunk * 8);
+                const ushort factors[16] = {a.s0, a.s1, a.s2, a.s3, a.s4, a.s5, a.s6, a.s7,
+                                            b.s0, b.s1, b.s2, b.s3, b.s4, b.s5, b.s6, b.s7};
+                UNROLL
+                for (int e = 0; e < 8; e++) {
+                    sum = MULTIPLY_ADD(bf16_to_float(factors[e]), bf16_to_float(factors[8 + e]), sum);
+                }
+            }
+            ADD_ROW_LANES(sum)
+            deltas[i][lower] = sum;
+        }
+    }
+}
+
+/* lse_strides = (lse batch, head, row, out batch, head, row, 0, 0); result_strides = (dq batch, head, row, 0…) */
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const float *lse, long lse_start,
+                          __global const ushort *out, long out_start, long8 lse_strides, BACKWARD_INPUTS)
+{
+#if EMULATED
+    __local uint exchange[ITEMS * EXCHANGE_WORDS];
+#endif
+    DECLARE_ITEM
+    GO_TO_HEAD(queries, causal != 0)
+    const int warp_first = first_row + warp_row;
+    lse += lse_start + batch * lse_strides.s0 + head * lse_strides.s1;
+    out += out_start + batch * lse_strides.s3 + head * lse_strides.s4;
+    dq += dq_start + batch * result_strides.s0 + head * result_strides.s1 + warp_first * result_strides.s2;
+    const int end = causal != 0 ? min(first_row + TILE_ROWS, queries) + before : keys;
+
+    const uint base = LOCAL_ADDRESS(memory);
+    const uint q_tile = base + OWNED_PLACE;
+    const uint dout_tile = q_tile + OWNED_BYTES;
+    UNIT_COPIES
+    __global const ushort *next_k = ITEMS_ROW(k, strides.s5);
+    __global const ushort *next_v = ITEMS_ROW(v, more.s2);
+    FETCH_ROWS(q_tile, TILE_ROWS, ITEMS_ROW(q + first_row * strides.s2, strides.s2), strides.s2, queries - first_row)
+    FETCH_ROWS(dout_tile, TILE_ROWS, ITEMS_ROW(dout + first_row * more.s5, more.s5), more.s5, queries - first_row)
+    FETCH_ROWS(base, TILE_COLS, next_k, strides.s5, keys)
+    FETCH_ROWS(base + WALKED_BYTES, TILE_COLS, next_v, more.s2, keys)
+    END_COPIES();
+    float lses[FRAGMENTS_DOWN][2];
+    float deltas[FRAGMENTS_DOWN][2];
+    /* A warp behind the last query repeats it, as far as it reads. */
+    const int known = min(warp_first, queries - 1);
+    sum_deltas(deltas, dout + known * more.s5, more.s5, out + known * lse_strides.s5, lse_strides.s5, queries - known,
+               lane UNIT_ARGUMENTS);
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int lower = 0; lower < 2; lower++) {
+            const int row = warp_first + ROW_OF(i, lower);
+            lses[i][lower] = row < queries ? lse[row * lse_strides.s2] * LOG2_E : 0.0f;
+            if (row < padded && lane % 4 == 0) {
+                vstore2((float2)(lses[i][lower], row < queries ? deltas[i][lower] : 0.0f), row, statistics);
+            }
+        }
+    }
+    uint q_kept[FRAGMENTS_DOWN][STEPS][4];
+    uint dout_kept[FRAGMENTS_DOWN][STEPS][4];
+#if KEPT
+    WAIT_COPIES(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    keep_rows(q_kept, q_tile, warp_row, lane UNIT_ARGUMENTS);
+    keep_rows(dout_kept, dout_tile, warp_row, lane UNIT_ARGUMENTS);
+#endif
+    float sums[FRAGMENTS_DOWN][HEAD_SIZE / 8][4];
+    clear_sums(sums);
+    uint k_tile = base;
+    for (int start = 0; start < end; start += TILE_COLS) {
+        const uint v_tile = k_tile + WALKED_BYTES;
+        const uint next_tile = base + PAIR_BYTES - (k_tile - base);
+        const int next = start + TILE_COLS;
+        WAIT_COPIES(0);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (next < end) {
+            next_k += TILE_COLS * strides.s5;
+            next_v += TILE_COLS * more.s2;
+            FETCH_ROWS(next_tile, TILE_COLS, next_k, strides.s5, keys - next)
+            FETCH_ROWS(next_tile + WALKED_BYTES, TILE_COLS, next_v, more.s2, keys - next)
+        }
+        END_COPIES();
+        UNROLL
+        for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
+            float p[FRAGMENTS_DOWN][SLICE / 8][4];
+            float ds[FRAGMENTS_DOWN][SLICE / 8][4];
+            multiply_rows(p, q_kept, q_tile, warp_row, k_tile, slice, lane UNIT_ARGUMENTS);
+            multiply_rows(ds, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
+            const int most = keys - start - slice;
+            const int visible = causal != 0 ? warp_first + before + 1 - start - slice : most;
+            const int masked = min(most, visible) < SLICE;
+            UNROLL
+            for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+                UNROLL
+                for (int lower = 0; lower < 2; lower++) {
+                    const int row_end = causal != 0 ? min(visible + ROW_OF(i, lower), most) : most;
+                    UNROLL
+                    for (int j = 0; j < SLICE / 8; j++) {
+                        UNROLL
+                        for (int e = 0; e < 2; e++) {
+                            const float weight = native_exp2(
+                                MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -lses[i][lower]));
+                            const float gradient = weight * (SCORE(ds, i, j, lower, e) - deltas[i][lower]);
+                            SCORE(ds, i, j, lower, e) =
+                                masked && COLUMN_OF(j) + e >= row_end ? 0.0f : gradient;
+                        }
+                    }
+                }
+            }
+            add_weighted_rows(sums, ds, k_tile, slice, lane UNIT_ARGUMENTS);
+        }
+        k_tile = next_tile;
+    }
+    WAIT_COPIES(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    float factor[FRAGMENTS_DOWN][2];
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        factor[i][0] = factor[i][1] = scale;
+    }
+    store_sums(dq, result_strides.s2, queries - warp_first, sums, factor, memory + warp_row * ROW_BYTES, lane);
+}

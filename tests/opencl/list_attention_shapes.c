@@ -1,0 +1,66 @@
+/* Prints the shapes of the attention kernels on matrix units, one a line: the kernel's file, and
+ * build options. A shape that isn't valid is a failure; so is a rule that lets a wrong one pass. */
+#include "opencl/attention_units.h"
+
+#include <stdio.h>
+
+static int check_rules(void)
+{
+    /* What each one lacks: local memory; rows of a fragment; a slice of whole tiles under a running
+     * maximum; chunks for all work-items; a second stage; a head size; fewer work-items. */
+    static const opencl_attention_shape wrong[] = {
+        {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 64, 64, 2, 0},
+        {OPENCL_ATTENTION_FORWARD, 64, 128, 8, 64, 64, 2, 1},
+        {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 32, 2, 1},
+        {OPENCL_ATTENTION_DQ, 64, 128, 16, 16, 16, 2, 1},
+        {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 1, 1},
+        {OPENCL_ATTENTION_DKDV, 96, 64, 16, 32, 32, 2, 1},
+        {OPENCL_ATTENTION_FORWARD, 64, 192, 16, 64, 64, 2, 1},
+    };
+    int failures = 0;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        if (opencl_attention_shape_is_valid(&wrong[i])) {
+            fprintf(stderr, "FAILED: wrong shape %zu passes\n", i);
+            failures++;
+        }
+    }
+    return failures;
+}
+
+/* Every kernel has a shape for both head sizes in every choice. */
+static int check_choices(void)
+{
+    int failures = 0;
+    for (int kernel = OPENCL_ATTENTION_FORWARD; kernel <= OPENCL_ATTENTION_DKDV; kernel++) {
+        for (int choice = 0; choice < 2 * OPENCL_ATTENTION_CHOICES; choice++) {
+            const int head_size = choice % 2 == 0 ? 64 : 128;
+            const opencl_attention_shape *found =
+                opencl_attention_find((opencl_attention_kernel)kernel, head_size, choice / 2);
+            if (found == NULL || (int)found->kernel != kernel || found->head_size != head_size) {
+                fprintf(stderr, "FAILED: kernel %d has no shape for %d\n", kernel, head_size);
+                failures++;
+            }
+        }
+    }
+    return failures;
+}
+
+int main(void)
+{
+    static const char *const files[] = {"attention_matrix_units", "attention_dq_matrix_units",
+                                        "attention_dkdv_matrix_units"};
+    char options[OPENCL_ATTENTION_OPTIONS_BYTES];
+    int count = 0;
+    int failures = check_rules() + check_choices();
+    const opencl_attention_shape *shapes = opencl_attention_shapes(&count);
+    for (int i = 0; i < count; i++) {
+        if (!opencl_attention_shape_is_valid(&shapes[i])) {
+            fprintf(stderr, "FAILED: shape %d isn't valid\n", i);
+            failures++;
+        }
+        opencl_attention_shape_options(options, &shapes[i]);
+        printf("%s %s %d\n", files[shapes[i].kernel], options,
+               opencl_attention_shape_bytes(&shapes[i]));
+    }
+    return failures == 0 ? 0 : 1;
+}
