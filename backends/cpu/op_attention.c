@@ -14,17 +14,17 @@ typedef struct attention_job {
     size_t scratch;       /**< Floats per thread. */
 } attention_job;
 
-/* What attention.c, attention_backward.c and attention_decode.c lay out. */
+/* At least what attention.c, attention_backward.c and attention_decode.c lay out. */
 static size_t forward_scratch(int64_t size)
 {
-    return (size_t)((2 * TTM_CPU_ATTENTION_QUERIES + 2 * TTM_CPU_ATTENTION_KEYS) * size +
+    return (size_t)((2 * TTM_CPU_ATTENTION_QUERIES + 2 * TTM_CPU_ATTENTION_KEYS) * (size + 1) +
                     TTM_CPU_ATTENTION_QUERIES * (TTM_CPU_ATTENTION_KEYS + 1 + 16));
 }
 
 static size_t backward_scratch(int64_t queries, int64_t size)
 {
-    return (size_t)(3 * queries * size + 5 * TTM_CPU_ATTENTION_KEYS * size +
-                    2 * TTM_CPU_ATTENTION_QUERIES * TTM_CPU_ATTENTION_KEYS + queries);
+    return (size_t)(3 * (queries + 1) * (size + 1) + 5 * TTM_CPU_ATTENTION_KEYS * (size + 1) +
+                    3 * TTM_CPU_ATTENTION_QUERIES * TTM_CPU_ATTENTION_KEYS + queries);
 }
 
 /** Rounds up so that no two threads share a cache line. */

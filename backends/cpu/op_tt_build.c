@@ -1,5 +1,5 @@
-/* TT_BUILD: the joins of the train, the last straight into w. All layers go through each join
- * together. */
+/* TT_BUILD: the joins of the train, the last straight into w, which may be bf16. All layers go
+ * through each join together. */
 #include "cpu/tt_train.h"
 
 /** Returns the floats of the partial products of all layers. */
@@ -15,8 +15,9 @@ static int64_t partial_floats(const ttm_cpu_tt_train *train)
 static int tt_build_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return ttm_cpu_tt_supported(&op->tensors[TTM_TT_BUILD_W], &op->tensors[TTM_TT_BUILD_CORE],
-                                TTM_OP_MAX_CORES);
+    const ttm_tensor *w = &op->tensors[TTM_TT_BUILD_W];
+    return (w->dtype == TTM_F32 || w->dtype == TTM_BF16) && unit_last(w) &&
+           ttm_cpu_tt_cores_supported(&op->tensors[TTM_TT_BUILD_CORE], TTM_OP_MAX_CORES);
 }
 
 static size_t tt_build_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
@@ -33,9 +34,10 @@ static void copy_core(const ttm_backend_device *device, const ttm_cpu_tt_train *
 {
     const ttm_cpu_tt_node *core = &train->nodes[0];
     for (int64_t layer = 0; layer < train->layers; layer++) {
-        device->kernels->copy_rows(floats(w) + layer * w->stride[0], w->stride[1],
-                                   core->value + layer * core->value_layer, core->cols,
-                                   (size_t)core->rows, (size_t)core->cols);
+        kernels_for(device, w->dtype)
+            ->store_rows(moved(data_of(w), layer * w->stride[0], ttm_dtype_bytes(w->dtype)),
+                         w->stride[1], core->value + layer * core->value_layer, core->cols,
+                         (size_t)core->rows, (size_t)core->cols);
     }
 }
 
@@ -56,7 +58,8 @@ static void tt_build_op_run(const ttm_backend_device *device, const ttm_op *op)
             node->value = place;
             place += train.layers * node->value_layer;
         } else {
-            node->value = floats(w);
+            node->value = w->dtype == TTM_F32 ? floats(w) : NULL;
+            node->narrow = w->dtype == TTM_BF16 ? data_of(w) : NULL;
             node->value_layer = w->stride[0];
             node->row = w->stride[1];
         }

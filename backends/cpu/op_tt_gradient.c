@@ -80,8 +80,9 @@ static layout lay_out(const ttm_backend_device *device, const ttm_cpu_tt_train *
 static int tt_gradient_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
-    return ttm_cpu_tt_supported(&op->tensors[TTM_TT_GRADIENT_DW],
-                                &op->tensors[TTM_TT_GRADIENT_CORE], 2 * TTM_OP_MAX_CORES);
+    const ttm_tensor *dw = &op->tensors[TTM_TT_GRADIENT_DW];
+    return dw->dtype == TTM_F32 && unit_last(dw) &&
+           ttm_cpu_tt_cores_supported(&op->tensors[TTM_TT_GRADIENT_CORE], 2 * TTM_OP_MAX_CORES);
 }
 
 static size_t tt_gradient_workspace_bytes(const ttm_backend_device *device, const ttm_op *op)
@@ -114,10 +115,10 @@ static void run_panel(const gradient_job *job, int64_t layer, int64_t tall, int6
     const int64_t width = job->b->cols * job->b->right;
     const int64_t rank = job->a->right;
     for (int64_t i = 0; i < rows; i++) {
-        kernels->copy_rows(panel + i * wide, width,
-                           job->c->gradient + layer * job->c->gradient_layer +
-                               ttm_cpu_tt_piece(job->c, job->a, job->b, tall + i),
-                           job->c->row, (size_t)job->b->rows, (size_t)width);
+        kernels->store_rows(panel + i * wide, width,
+                            job->c->gradient + layer * job->c->gradient_layer +
+                                ttm_cpu_tt_piece(job->c, job->a, job->b, tall + i),
+                            job->c->row, (size_t)job->b->rows, (size_t)width);
     }
     const ttm_cpu_tile left = {
         .c = job->a->gradient + layer * job->a->gradient_layer + tall * rank,

@@ -81,11 +81,8 @@ int64_t ttm_cpu_tt_panel_floats(const ttm_cpu_tt_train *train)
     return (most + 15) / 16 * 16;
 }
 
-int ttm_cpu_tt_supported(const ttm_tensor *matrix, const ttm_tensor *cores, int core_slots)
+int ttm_cpu_tt_cores_supported(const ttm_tensor *cores, int core_slots)
 {
-    if (matrix->dtype != TTM_F32 || !unit_last(matrix)) {
-        return 0;
-    }
     for (int i = 0; i < core_slots; i++) {
         if (!is_f32_or_absent(&cores[i])) {
             return 0;
@@ -136,12 +133,27 @@ static void join_directly(void *context, int64_t first, int64_t last, int thread
     }
 }
 
-/** Narrow pieces: some rows at a time into a panel, and from there, still in cache, into place. */
+/** Stores what a panel holds of tall row `tall`, piece by piece. */
+static void place_row(const join_job *job, int64_t layer, int64_t tall, const float *row)
+{
+    const ttm_cpu_kernels *kernels = job->device->kernels;
+    const ttm_cpu_tt_node *c = job->c;
+    const int64_t width = job->b->cols * job->b->right;
+    const int64_t at = layer * c->value_layer + ttm_cpu_tt_piece(c, job->a, job->b, tall);
+    if (c->narrow != NULL) {
+        kernels->bf16->store_rows(c->narrow + at, c->row, row, width, (size_t)job->b->rows,
+                                  (size_t)width);
+    } else {
+        kernels->store_rows(c->value + at, c->row, row, width, (size_t)job->b->rows, (size_t)width);
+    }
+}
+
+/** Narrow pieces, or elements: some rows at a time into a panel, and from there, still in cache,
+ * into place. */
 static void join_by_panels(void *context, int64_t first, int64_t last, int thread)
 {
     const join_job *job = context;
     const int64_t wide = ttm_cpu_tt_wide(job->b);
-    const int64_t width = job->b->cols * job->b->right;
     const int64_t all_rows = ttm_cpu_tt_tall(job->a);
     float *panel = job->panels + thread * job->panel_floats;
     for (int64_t item = first; item < last; item++) {
@@ -162,10 +174,7 @@ static void join_by_panels(void *context, int64_t first, int64_t last, int threa
         };
         job->device->kernels->tile(&tile);
         for (int64_t i = 0; i < tile.rows; i++) {
-            job->device->kernels->copy_rows(job->c->value + layer * job->c->value_layer +
-                                                ttm_cpu_tt_piece(job->c, job->a, job->b, tall + i),
-                                            job->c->row, panel + i * wide, width,
-                                            (size_t)job->b->rows, (size_t)width);
+            place_row(job, layer, tall + i, panel + i * wide);
         }
     }
 }
@@ -180,7 +189,7 @@ void ttm_cpu_tt_join(const ttm_backend_device *device, const ttm_cpu_tt_train *t
                     .c = c,
                     .panels = panels,
                     .panel_floats = ttm_cpu_tt_panel_floats(train)};
-    const int direct = job.b->cols * job.b->right >= DIRECT_WIDTH;
+    const int direct = c->narrow == NULL && job.b->cols * job.b->right >= DIRECT_WIDTH;
     job.block_rows = direct ? job.a->cols : ttm_cpu_tt_panel_rows(ttm_cpu_tt_wide(job.b));
     job.blocks = (ttm_cpu_tt_tall(job.a) + job.block_rows - 1) / job.block_rows;
     const int64_t items = train->layers * job.blocks;

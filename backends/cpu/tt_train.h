@@ -24,10 +24,11 @@ typedef struct ttm_cpu_tt_node {
     int a; /**< Node of the left factor, −1 for a core. */
     int b;
     float *value;        /**< First layer. */
-    int64_t value_layer; /**< Distance between layers, in floats. */
+    uint16_t *narrow;    /**< Where a bf16 result goes, instead of value. */
+    int64_t value_layer; /**< Distance between layers, in elements, as row. */
     float *gradient;
     int64_t gradient_layer;
-    int64_t row; /**< Distance between (l, i) rows of [cols, right], in floats. */
+    int64_t row; /**< Distance between (l, i) rows of [cols, right]. */
 } ttm_cpu_tt_node;
 
 typedef struct ttm_cpu_tt_train {
@@ -64,8 +65,8 @@ int64_t ttm_cpu_tt_panel_rows(int64_t wide);
 /** Returns the floats of the largest panel of the train's joins. */
 int64_t ttm_cpu_tt_panel_floats(const ttm_cpu_tt_train *train);
 
-/** Returns whether the tensors of a TT op are f32 and laid out as the contract says. */
-int ttm_cpu_tt_supported(const ttm_tensor *matrix, const ttm_tensor *cores, int core_slots);
+/** Returns whether cores are f32, or absent. */
+int ttm_cpu_tt_cores_supported(const ttm_tensor *cores, int core_slots);
 
 /** Computes node `index`, a join, of all layers. `panels` has room for a panel per thread. */
 void ttm_cpu_tt_join(const ttm_backend_device *device, const ttm_cpu_tt_train *train, int index,

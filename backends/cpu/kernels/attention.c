@@ -2,29 +2,32 @@
  * maximum and the sum of each row carried along (Milakov and Gimelshein, arXiv 1805.02867; Dao et
  * al., arXiv 2205.14135). Nothing larger than a block of scores exists.
  *
- * Scratch: scaled queries [QUERIES, size], output [QUERIES, size], keys transposed [size, KEYS],
- * values [KEYS, size], scores [QUERIES, KEYS], and for each row its maximum and the lanes of its
- * sum. */
+ * Operands of the products are packed into words (simd.h): floats, or with TTM_CPU_PAIRS pairs of
+ * bf16 elements, to which weights are then rounded.
+ *
+ * Scratch: output [QUERIES, size], queries [QUERIES, words of size], keys transposed [words of size,
+ * KEYS], values [words of KEYS, size], scores [QUERIES, KEYS], and for each row its maximum and the
+ * lanes of its sum. */
 #include "cpu/kernels/attention_block.h"
 
 #include <math.h>
 
 typedef struct forward {
     const ttm_cpu_attention *job;
-    float *q;
     float *out;
+    float *q;
     float *k_transposed;
     float *v;
-    float *scores;
+    float *scores; /**< Becomes weights, and words of weights along the rows, in place. */
     float *largest;
     float *total; /**< [QUERIES, LANES], added up at the end. */
 } forward;
 
 static forward lay_out(const ttm_cpu_attention *job)
 {
-    forward state = {.job = job, .q = job->scratch};
-    state.out = state.q + QUERIES * job->size;
-    state.k_transposed = state.out + QUERIES * job->size;
+    forward state = {.job = job, .out = job->scratch};
+    state.q = state.out + QUERIES * job->size;
+    state.k_transposed = state.q + QUERIES * job->size;
     state.v = state.k_transposed + KEYS * job->size;
     state.scores = state.v + KEYS * job->size;
     state.largest = state.scores + QUERIES * KEYS;
@@ -38,7 +41,10 @@ static void weigh_row(const forward *state, int64_t row, int64_t seen, int64_t k
 {
     float *score = state->scores + row * KEYS;
     float *total = state->total + row * LANES;
-    const int64_t padded = (keys + LANES - 1) / LANES * LANES;
+    const int64_t padded = whole_vectors(keys);
+    for (int64_t j = 0; j < padded; j += LANES) {
+        vector_store(score + j, vector_load(score + j) * state->job->scale);
+    }
     for (int64_t j = seen; j < padded; j++) {
         score[j] = -INFINITY;
     }
@@ -82,6 +88,21 @@ static void drop_row(const forward *state, int64_t row, int64_t query, int64_t f
     }
 }
 
+/** The weights of one row become words. */
+static void pack_weights(const forward *state, int64_t row, int64_t keys)
+{
+#if defined(TTM_CPU_PAIRS)
+    float *weight = state->scores + row * KEYS;
+    for (int64_t j = 0; j < whole_vectors(keys); j += LANES) {
+        words_store_along(weight + j / WORD_ELEMENTS, vector_load(weight + j));
+    }
+#else
+    (void)state;
+    (void)row;
+    (void)keys;
+#endif
+}
+
 /** Queries [first, last) against the packed block of keys. */
 static void attend_block(const forward *state, int64_t first, int64_t last, int64_t first_key,
                          int64_t keys)
@@ -94,21 +115,22 @@ static void attend_block(const forward *state, int64_t first, int64_t last, int6
         const ttm_cpu_tile scores = {
             .c = state->scores + row * KEYS,
             .c_row = KEYS,
-            .a = state->q + row * job->size,
-            .a_row = job->size,
+            .a = state->q + row * words_of(job->size),
+            .a_row = words_of(job->size),
             .a_col = 1,
             .b = state->k_transposed,
             .b_row = KEYS,
             .rows = run.count,
             .cols = run.keys,
-            .depth = job->size,
+            .depth = words_of(job->size),
         };
-        KERNEL(tile)(&scores);
+        TILE(&scores);
         for (int64_t i = 0; i < run.count; i++) {
             weigh_row(state, row + i, seen_in_block(job, query + i, first_key, keys), run.keys);
             if (job->dropout.threshold != 0) {
                 drop_row(state, row + i, query + i, first_key, run.keys);
             }
+            pack_weights(state, row + i, run.keys);
         }
         const ttm_cpu_tile values = {
             .c = state->out + row * job->size,
@@ -120,10 +142,10 @@ static void attend_block(const forward *state, int64_t first, int64_t last, int6
             .b_row = job->size,
             .rows = run.count,
             .cols = job->size,
-            .depth = run.keys,
+            .depth = words_of(run.keys),
             .accumulate = 1,
         };
-        KERNEL(tile)(&values);
+        TILE(&values);
         query += run.count;
     }
 }
@@ -150,13 +172,13 @@ static void finish_rows(const forward *state, int64_t first, int64_t last)
     }
 }
 
-void TYPED(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query)
+void PRODUCT(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query)
 {
     const forward state = lay_out(job);
     for (int64_t first = first_query; first < last_query; first += QUERIES) {
         const int64_t last = smaller(first + QUERIES, last_query);
-        pack_rows(state.q, (const element *)job->q + first * job->q_row, job->q_row, last - first,
-                  job->size, job->scale);
+        pack_along(state.q, (const element *)job->q + first * job->q_row, job->q_row, last - first,
+                   job->size);
         memset(state.out, 0, (size_t)((last - first) * job->size) * sizeof(float));
         for (int64_t row = 0; row < last - first; row++) {
             state.largest[row] = -INFINITY;
@@ -167,8 +189,8 @@ void TYPED(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t
             const int64_t keys = smaller(KEYS, seen - key);
             pack_transposed(state.k_transposed, (const element *)job->k + key * job->k_row,
                             job->k_row, keys, job->size);
-            pack_rows(state.v, (const element *)job->v + key * job->v_row, job->v_row, keys,
-                      job->size, 1.0F);
+            pack_across(state.v, (const element *)job->v + key * job->v_row, job->v_row, keys,
+                        job->size);
             attend_block(&state, first, last, key, keys);
         }
         finish_rows(&state, first, last);

@@ -4,64 +4,95 @@
  * Blocks of keys are the outer loop, so dk and dv of a block stay in L1; dq is summed over them in
  * scratch, in ascending order.
  *
- * Scratch: q, dout, dq [queries, size] packed, keys and values transposed [size, KEYS], keys, dk
- * and dv [KEYS, size], two blocks of scores [QUERIES, KEYS], Σ dout·out [queries]. */
+ * Operands of the products are packed into words (simd.h): floats, or with TTM_CPU_PAIRS pairs of
+ * bf16 elements, to which p and ds are then rounded. Pairs are of neighbours along the depth: q and
+ * dout are needed both along their rows and across them, and so is ds. With floats that is the same.
+ *
+ * Scratch: dq [queries, size], q and dout along [queries, words of size] and across [words of
+ * queries, size], keys and values transposed [words of size, KEYS], keys across [words of KEYS,
+ * size], dk and dv [KEYS, size], p and ds [QUERIES, KEYS], ds across [words of QUERIES, KEYS],
+ * Σ dout·out [queries]. */
 #include "cpu/kernels/attention_block.h"
 
 #include <math.h>
 
 typedef struct backward {
     const ttm_cpu_attention *job;
+    float *dq;
     float *q;
     float *dout;
-    float *dq;
+    float *q_across;
+    float *dout_across;
     float *k_transposed;
     float *v_transposed;
-    float *k;
+    float *k_across;
     float *dk;
     float *dv;
-    float *weights;
-    float *slopes;
+    float *weights; /**< p, and then words of p across the rows, in place. */
+    float *slopes;  /**< ds, and then words of ds along the rows, in place. */
+    float *slopes_across;
     float *dot; /**< Σ_d dout·out of each query. */
 } backward;
 
 static backward lay_out(const ttm_cpu_attention *job)
 {
-    const int64_t all = job->queries * job->size;
-    const int64_t block = KEYS * job->size;
-    backward state = {.job = job, .q = job->scratch};
-    state.dout = state.q + all;
-    state.dq = state.dout + all;
-    state.k_transposed = state.dq + all;
-    state.v_transposed = state.k_transposed + block;
-    state.k = state.v_transposed + block;
-    state.dk = state.k + block;
-    state.dv = state.dk + block;
-    state.weights = state.dv + block;
+    const int64_t along = job->queries * words_of(job->size);
+    const int64_t across = words_of(job->queries) * job->size;
+    const int64_t transposed = words_of(job->size) * KEYS;
+    backward state = {.job = job, .dq = job->scratch};
+    state.q = state.dq + job->queries * job->size;
+    state.dout = state.q + along;
+    state.q_across = state.q;
+    state.dout_across = state.dout;
+    float *next = state.dout + along;
+    if (WORD_ELEMENTS > 1) {
+        state.q_across = next;
+        state.dout_across = next + across;
+        next += 2 * across;
+    }
+    state.k_transposed = next;
+    state.v_transposed = state.k_transposed + transposed;
+    state.k_across = state.v_transposed + transposed;
+    state.dk = state.k_across + KEYS * job->size;
+    state.dv = state.dk + KEYS * job->size;
+    state.weights = state.dv + KEYS * job->size;
     state.slopes = state.weights + QUERIES * KEYS;
+    state.slopes_across = state.slopes;
     state.dot = state.slopes + QUERIES * KEYS;
+    if (WORD_ELEMENTS > 1) {
+        state.slopes_across = state.dot;
+        state.dot += QUERIES / WORD_ELEMENTS * KEYS;
+    }
     return state;
+}
+
+static float dot_of_row(const element *a, const element *b, int64_t size)
+{
+    vector lanes = {0};
+    int64_t j = 0;
+    for (; j + LANES <= size; j += LANES) {
+        lanes += element_load(a + j) * element_load(b + j);
+    }
+    float sum = vector_sum(lanes);
+    for (; j < size; j++) {
+        sum += element_get(a + j) * element_get(b + j);
+    }
+    return sum;
 }
 
 static void pack_queries(const backward *state)
 {
     const ttm_cpu_attention *job = state->job;
-    pack_rows(state->q, job->q, job->q_row, job->queries, job->size, 1.0F);
-    pack_rows(state->dout, job->dout, job->dout_row, job->queries, job->size, 1.0F);
+    pack_along(state->q, job->q, job->q_row, job->queries, job->size);
+    pack_along(state->dout, job->dout, job->dout_row, job->queries, job->size);
+    if (WORD_ELEMENTS > 1) {
+        pack_across(state->q_across, job->q, job->q_row, job->queries, job->size);
+        pack_across(state->dout_across, job->dout, job->dout_row, job->queries, job->size);
+    }
     memset(state->dq, 0, (size_t)(job->queries * job->size) * sizeof(float));
     for (int64_t i = 0; i < job->queries; i++) {
-        const element *out = (const element *)job->out + i * job->out_row;
-        const float *dout = state->dout + i * job->size;
-        vector lanes = {0};
-        int64_t j = 0;
-        for (; j + LANES <= job->size; j += LANES) {
-            lanes += element_load(out + j) * vector_load(dout + j);
-        }
-        float sum = vector_sum(lanes);
-        for (; j < job->size; j++) {
-            sum += element_get(out + j) * dout[j];
-        }
-        state->dot[i] = sum;
+        state->dot[i] = dot_of_row((const element *)job->out + i * job->out_row,
+                                   (const element *)job->dout + i * job->dout_row, job->size);
     }
 }
 
@@ -72,7 +103,7 @@ static void slope_row(const backward *state, int64_t row, int64_t query, int64_t
     const ttm_cpu_attention *job = state->job;
     float *weight = state->weights + row * KEYS;
     float *slope = state->slopes + row * KEYS;
-    const int64_t padded = (keys + LANES - 1) / LANES * LANES;
+    const int64_t padded = whole_vectors(keys);
     const float lse = job->lse[query * job->lse_row];
     const float dot = state->dot[query];
     float keep[KEEP_COUNT];
@@ -98,33 +129,66 @@ static void slope_row(const backward *state, int64_t row, int64_t query, int64_t
     }
 }
 
-/** c (+)= a·b, a [rows, depth] with strides, everything packed. */
+/** p and ds of a run become words: p across the rows, ds both along and across them. */
+static void pack_slopes(const backward *state, query_run run)
+{
+#if defined(TTM_CPU_PAIRS)
+    for (int64_t i = 0; i < run.count; i += WORD_ELEMENTS) {
+        const int alone = i + 1 == run.count;
+        float *weight = state->weights + i * KEYS;
+        float *slope = state->slopes + i * KEYS;
+        float *weight_words = state->weights + i / WORD_ELEMENTS * KEYS;
+        float *slope_words = state->slopes_across + i / WORD_ELEMENTS * KEYS;
+        for (int64_t j = 0; j < whole_vectors(run.keys); j += LANES) {
+            const vector none = {0};
+            const vector next_weight = alone ? none : vector_load(weight + KEYS + j);
+            const vector next_slope = alone ? none : vector_load(slope + KEYS + j);
+            const vector first = vector_load(slope + j);
+            vector_store(weight_words + j, words_of_rows(vector_load(weight + j), next_weight));
+            vector_store(slope_words + j, words_of_rows(first, next_slope));
+            words_store_along(slope + j / WORD_ELEMENTS, first);
+            if (!alone) {
+                words_store_along(slope + KEYS + j / WORD_ELEMENTS, next_slope);
+            }
+        }
+    }
+#else
+    (void)state;
+    (void)run;
+#endif
+}
+
+/** c (+)= a·b, a [rows, depth] with strides, everything packed; the depth counts words. */
 static void multiply(float *c, ptrdiff_t c_row, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
                      const float *b, ptrdiff_t b_row, int64_t rows, int64_t cols, int64_t depth,
                      int accumulate)
 {
     const ttm_cpu_tile tile = {c, c_row, a, a_row, a_col, b, b_row, rows, cols, depth, accumulate};
-    KERNEL(tile)(&tile);
+    TILE(&tile);
 }
 
 static void run_queries(const backward *state, query_run run, int64_t first_key, int64_t keys)
 {
     const ttm_cpu_attention *job = state->job;
     const int64_t size = job->size;
-    const float *q = state->q + run.first * size;
-    const float *dout = state->dout + run.first * size;
-    multiply(state->weights, KEYS, q, size, 1, state->k_transposed, KEYS, run.count, run.keys, size,
-             0);
-    multiply(state->slopes, KEYS, dout, size, 1, state->v_transposed, KEYS, run.count, run.keys,
-             size, 0);
+    const int64_t words = words_of(size);
+    const int64_t rows = words_of(run.count);
+    const float *q_across = state->q_across + run.first / WORD_ELEMENTS * size;
+    const float *dout_across = state->dout_across + run.first / WORD_ELEMENTS * size;
+    multiply(state->weights, KEYS, state->q + run.first * words, words, 1, state->k_transposed,
+             KEYS, run.count, run.keys, words, 0);
+    multiply(state->slopes, KEYS, state->dout + run.first * words, words, 1, state->v_transposed,
+             KEYS, run.count, run.keys, words, 0);
     for (int64_t i = 0; i < run.count; i++) {
         const int64_t query = run.first + i;
         slope_row(state, i, query, first_key, seen_in_block(job, query, first_key, keys), run.keys);
     }
-    multiply(state->dv, size, state->weights, 1, KEYS, dout, size, run.keys, size, run.count, 1);
-    multiply(state->dk, size, state->slopes, 1, KEYS, q, size, run.keys, size, run.count, 1);
-    multiply(state->dq + run.first * size, size, state->slopes, KEYS, 1, state->k, size, run.count,
-             size, run.keys, 1);
+    pack_slopes(state, run);
+    multiply(state->dv, size, state->weights, 1, KEYS, dout_across, size, run.keys, size, rows, 1);
+    multiply(state->dk, size, state->slopes_across, 1, KEYS, q_across, size, run.keys, size, rows,
+             1);
+    multiply(state->dq + run.first * size, size, state->slopes, KEYS, 1, state->k_across, size,
+             run.count, size, words_of(run.keys), 1);
 }
 
 static void unpack_rows(element *target, ptrdiff_t target_row, const float *source, int64_t rows,
@@ -143,7 +207,7 @@ static void unpack_rows(element *target, ptrdiff_t target_row, const float *sour
     }
 }
 
-void TYPED(attention_backward)(const ttm_cpu_attention *job)
+void PRODUCT(attention_backward)(const ttm_cpu_attention *job)
 {
     const backward state = lay_out(job);
     const int64_t size = job->size;
@@ -154,10 +218,11 @@ void TYPED(attention_backward)(const ttm_cpu_attention *job)
                         keys, size);
         pack_transposed(state.v_transposed, (const element *)job->v + key * job->v_row, job->v_row,
                         keys, size);
-        pack_rows(state.k, (const element *)job->k + key * job->k_row, job->k_row, keys, size,
-                  1.0F);
+        pack_across(state.k_across, (const element *)job->k + key * job->k_row, job->k_row, keys,
+                    size);
         memset(state.dk, 0, (size_t)(2 * KEYS * size) * sizeof(float)); /* and dv behind it */
-        int64_t query = first_query_seeing(job, 0, key);
+        /* A word's rows go together, even where only the second of them sees the block. */
+        int64_t query = first_query_seeing(job, 0, key) / WORD_ELEMENTS * WORD_ELEMENTS;
         while (query < job->queries) {
             const int64_t last = smaller(query + QUERIES, job->queries);
             const query_run run = next_run(job, query, last, key, keys);

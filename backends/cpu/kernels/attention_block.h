@@ -4,6 +4,7 @@
 #define TTM_CPU_KERNELS_ATTENTION_BLOCK_H
 
 #include "cpu/kernels/level.h"
+#include "cpu/kernels/pack.h"
 #include "cpu/kernels/philox.h"
 #include "cpu/kernels/simd.h"
 #include "cpu/kernels/transpose.h"
@@ -17,6 +18,12 @@
 static inline int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+/** Returns `count` rounded up to whole vectors. */
+static inline int64_t whole_vectors(int64_t count)
+{
+    return (count + LANES - 1) / LANES * LANES;
 }
 
 /** Returns how many keys query `query` sees. */
@@ -33,24 +40,7 @@ static inline int64_t seen_in_block(const ttm_cpu_attention *job, int64_t query,
     return seen < 0 ? 0 : smaller(seen, count);
 }
 
-/** target[i, :] = factor·source[i, :], packed. */
-static inline void pack_rows(float *target, const element *source, ptrdiff_t source_row,
-                             int64_t rows, int64_t size, float factor)
-{
-    for (int64_t i = 0; i < rows; i++) {
-        const element *from = source + i * source_row;
-        float *to = target + i * size;
-        int64_t j = 0;
-        for (; j + LANES <= size; j += LANES) {
-            vector_store(to + j, element_load(from + j) * factor);
-        }
-        for (; j < size; j++) {
-            to[j] = element_get(from + j) * factor;
-        }
-    }
-}
-
-/** target[j, i] = source[i, j] for up to KEYS rows; target's rows are KEYS long. */
+/** target[w, i] = word w of row i, for up to KEYS rows; target's rows are KEYS long. */
 static inline void pack_transposed(float *target, const element *source, ptrdiff_t source_row,
                                    int64_t rows, int64_t size)
 {

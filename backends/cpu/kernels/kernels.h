@@ -241,9 +241,11 @@ typedef struct ttm_cpu_kernels {
     void (*product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col,
                          int64_t last_col);
 
-    /* move.c */
-    void (*copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
-                      size_t cols);
+    /* store_rows.c */
+    void (*store_rows)(void *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
+                       size_t cols);
+
+    /* transpose.c */
     /** out[j, i] = x[i, j], x [rows, cols]. */
     void (*transpose)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
                       size_t cols);

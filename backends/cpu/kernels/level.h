@@ -20,12 +20,13 @@
     void NAME(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row);     \
     void NAME(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,     \
                                    size_t last_row);                                             \
+    void NAME(store_rows)(void *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row,         \
+                          size_t rows, size_t cols);                                             \
     void NAME(thin_rows)(const ttm_cpu_thin_product *job);                                       \
     void NAME(thin_columns)(const ttm_cpu_thin_product *job);                                    \
-    void NAME(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query); \
-    void NAME(attention_backward)(const ttm_cpu_attention *job);                                 \
     void NAME(attention_decode)(const ttm_cpu_attention *job, int64_t query);
 
+/* Those made of products of words. */
 #define PRODUCT_KERNELS(NAME)                                                             \
     void NAME(product)(const ttm_cpu_product *job);                                       \
     void NAME(product_finish)(const ttm_cpu_product *job);                                \
@@ -33,7 +34,10 @@
     int64_t NAME(product_parts)(int64_t depth);                                           \
     int64_t NAME(product_part_floats)(int64_t depth);                                     \
     void NAME(product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col, \
-                            int64_t last_col);
+                            int64_t last_col);                                            \
+    void NAME(attention)(const ttm_cpu_attention *job, int64_t first_query,               \
+                         int64_t last_query);                                             \
+    void NAME(attention_backward)(const ttm_cpu_attention *job);
 
 #define BF16_KERNEL(name)  KERNEL(bf16_##name)
 #define PAIRS_KERNEL(name) KERNEL(pairs_##name)
@@ -54,10 +58,8 @@ void KERNEL(bf16_to_f32)(float *out, const uint16_t *x, size_t count);
 void KERNEL(f32_to_f16)(uint16_t *out, const float *x, size_t count);
 void KERNEL(f16_to_f32)(float *out, const uint16_t *x, size_t count);
 
-void KERNEL(tile)(const ttm_cpu_tile *tile);
+void TILE(const ttm_cpu_tile *tile);
 
-void KERNEL(copy_rows)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
-                       size_t cols);
 void KERNEL(transpose)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
                        size_t cols);
 

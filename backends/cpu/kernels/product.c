@@ -13,6 +13,7 @@
  * Threads that multiply the same b share one that is packed before. Scratch: packed b [words of
  * DEPTH, STRIPS·STRIP] otherwise, packed a [words of DEPTH, BLOCK_ROWS]. */
 #include "cpu/kernels/level.h"
+#include "cpu/kernels/pack.h"
 #include "cpu/kernels/product_block.h"
 #include "cpu/kernels/product_finish.h"
 #include "cpu/kernels/product_pack.h"

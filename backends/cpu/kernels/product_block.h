@@ -48,10 +48,4 @@ static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
     return a < b ? a : b;
 }
 
-/** Words of so many steps of the depth. */
-ALWAYS_INLINE ptrdiff_t words_of(ptrdiff_t depth)
-{
-    return (depth + WORD_ELEMENTS - 1) / WORD_ELEMENTS;
-}
-
 #endif

@@ -3,6 +3,7 @@
 #ifndef TTM_CPU_KERNELS_PRODUCT_PACK_H
 #define TTM_CPU_KERNELS_PRODUCT_PACK_H
 
+#include "cpu/kernels/pack.h"
 #include "cpu/kernels/product_block.h"
 #include "cpu/kernels/transpose.h"
 
@@ -59,19 +60,6 @@ static void pack_two_panels(float *out, const ttm_cpu_product *job, const extent
     }
 }
 #endif
-
-/** line[i] = the word of elements i and step + i; the second is 0 where there is one step only. */
-static void pack_line(float *line, const element *from, ptrdiff_t step, ptrdiff_t steps,
-                      ptrdiff_t count)
-{
-    ptrdiff_t i = 0;
-    for (; steps >= WORD_ELEMENTS && i + LANES <= count; i += LANES) {
-        vector_store(line + i, words_across(from + i, step));
-    }
-    for (; i < count; i++) {
-        line[i] = word_get(from + i, step, steps);
-    }
-}
 
 /** Panels of an a whose columns are contiguous, read in the order of memory. */
 static void pack_columns(float *out, const ttm_cpu_product *job, const extent_of_block *at,

@@ -141,11 +141,17 @@ ALWAYS_INLINE vector element_load_part(const element *source, size_t count)
     return element_load(some);
 }
 
+/** Stores the first `count` < LANES elements. */
 ALWAYS_INLINE void element_store_part(element *target, vector value, size_t count)
 {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    const __m256i halves = _mm512_cvtepi32_epi16((__m512i)bf16_bits(value));
+    _mm256_mask_storeu_epi16(target, (__mmask16)((1u << count) - 1u), halves);
+#else
     element some[LANES];
     element_store(some, value);
     memcpy(target, some, count * sizeof(element));
+#endif
 }
 
 ALWAYS_INLINE void element_put(element *target, float value)
@@ -194,12 +200,13 @@ ALWAYS_INLINE vector vector_of(float value)
 
 /* ---- Words: what a product is computed from, 32 bits each. A word is a float, or with
  * TTM_CPU_PAIRS two bf16 elements that follow each other along the depth, the first in the lower
- * half, as the processor's dot products of pairs want them. PRODUCT names product.c's functions.
- * ---- */
+ * half, as the processor's dot products of pairs want them. PRODUCT names functions that are made
+ * of words, TILE is the product of small matrices of them. ---- */
 
 #if defined(TTM_CPU_PAIRS)
 #define WORD_ELEMENTS 2
 #define PRODUCT(name) KERNEL(pairs_##name)
+#define TILE          KERNEL(pairs_tile)
 
 /** The word of an element and the one `step` further, or 0 where `count` is 1. */
 ALWAYS_INLINE float word_get(const element *source, ptrdiff_t step, ptrdiff_t count)
@@ -244,9 +251,25 @@ ALWAYS_INLINE vector words_multiply_add(vector sum, vector a, vector b)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
+
+/** Stores LANES elements that follow each other along the depth: half as many words. */
+ALWAYS_INLINE void words_store_along(float *target, vector elements)
+{
+    const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(elements);
+    _mm256_storeu_si256((__m256i *)(void *)target, rounded);
+}
+
+/** Returns words of which the first elements are of one vector, the second of another. */
+ALWAYS_INLINE vector words_of_rows(vector first, vector second)
+{
+    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(first));
+    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(second));
+    return (vector)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+}
 #else
 #define WORD_ELEMENTS 1
 #define PRODUCT(name) TYPED(name)
+#define TILE          KERNEL(tile)
 
 ALWAYS_INLINE float word_get(const element *source, ptrdiff_t step, ptrdiff_t count)
 {

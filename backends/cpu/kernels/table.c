@@ -21,10 +21,10 @@
         .product_scratch = PRODUCT_NAME(product_scratch),                                   \
         .product_parts = PRODUCT_NAME(product_parts),                                       \
         .product_part_floats = PRODUCT_NAME(product_part_floats),                           \
-        .product_pack = PRODUCT_NAME(product_pack), .copy_rows = KERNEL(copy_rows),         \
+        .product_pack = PRODUCT_NAME(product_pack), .store_rows = NAME(store_rows),         \
         .transpose = KERNEL(transpose), .thin_rows = NAME(thin_rows),                       \
-        .thin_columns = NAME(thin_columns), .attention = NAME(attention),                   \
-        .attention_backward = NAME(attention_backward),                                     \
+        .thin_columns = NAME(thin_columns), .attention = PRODUCT_NAME(attention),                   \
+        .attention_backward = PRODUCT_NAME(attention_backward),                                     \
         .attention_decode = NAME(attention_decode),                                         \
     }
 

@@ -3,7 +3,8 @@
  *
  * A block of rows × vectors of c stays in registers while the depth is run through: each step loads
  * a few vectors of b and broadcasts one number of a per row. a may have any strides, so that aᵀ
- * costs nothing. */
+ * costs nothing. Compiled for floats, and with TTM_CPU_PAIRS for words (simd.h) of two bf16 elements;
+ * the depth counts words. */
 #include "cpu/kernels/level.h"
 #include "cpu/kernels/simd.h"
 
@@ -59,10 +60,10 @@ ALWAYS_INLINE void run_block(const block *job, const int rows, const int vectors
         }
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
-            const vector factor = vector_of(a[i * a_row]);
+            const vector factor = words_of_one(a + i * a_row);
 #pragma GCC unroll 4
             for (int j = 0; j < vectors; j++) {
-                sum[i][j] += factor * columns[j];
+                sum[i][j] = words_multiply_add(sum[i][j], factor, columns[j]);
             }
         }
         a += job->a_col;
@@ -156,7 +157,7 @@ static void run_strip(block job, ptrdiff_t rows, int vectors)
     }
 }
 
-void KERNEL(tile)(const ttm_cpu_tile *tile)
+void TILE(const ttm_cpu_tile *tile)
 {
     for (ptrdiff_t start = 0; start < tile->depth || start == 0; start += DEPTH_BLOCK) {
         const ptrdiff_t left = tile->depth - start;
