@@ -7,8 +7,9 @@
 #include "cpu/kernels/product_block.h"
 #include "cpu/kernels/transpose.h"
 
-/** How far ahead of their use columns of a transposed a come from memory. */
+/** How far ahead of their use columns of a transposed a, and rows of b, come from memory. */
 #define COLUMNS_AHEAD 8
+#define ROWS_AHEAD    16
 
 /** One panel, whatever the strides: out[k, i] = word k of row i; missing rows are zeros. */
 static void pack_panel(float *out, const ttm_cpu_product *job, const extent_of_block *at,
@@ -115,6 +116,11 @@ static void pack_strip(float *out, const ttm_cpu_product *job, const extent_of_b
         return;
     }
     for (ptrdiff_t k = 0; k < at->depth; k += WORD_ELEMENTS) {
+        for (int i = 0; i < WORD_ELEMENTS; i++) {
+            const element *ahead = b + (k + ROWS_AHEAD + i) * job->b_row;
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + STRIP - 1);
+        }
         pack_line(out + k / WORD_ELEMENTS * STRIP, b + k * job->b_row, job->b_row, at->depth - k,
                   cols);
     }
