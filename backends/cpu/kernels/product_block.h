@@ -17,7 +17,7 @@
 #define STRIP (VECTORS * LANES)
 
 /** The deepest product that is done in one go. */
-#define DEPTH (768 * WORD_ELEMENTS)
+#define DEPTH (1024 * WORD_ELEMENTS)
 /** Rows of a that are packed at once: with a strip of b they take half of L2. */
 #define BLOCK_ROWS 96
 /** Columns of b that are packed at once. */

@@ -116,18 +116,30 @@ ALWAYS_INLINE vector_uint bf16_bits(vector value)
     return (quiet & is_nan) | (rounded & ~is_nan);
 }
 
+#if defined(__AVX512F__)
+ALWAYS_INLINE __m256i bf16_halves(vector value)
+{
+#if defined(__AVX512BF16__)
+    return (__m256i)_mm512_cvtneps_pbh(value); /* the same, but for subnormal numbers, which are 0 */
+#else
+    return _mm512_cvtepi32_epi16((__m512i)bf16_bits(value));
+#endif
+}
+#endif
+
 ALWAYS_INLINE void element_store(element *target, vector value)
 {
-    const vector_uint bits = bf16_bits(value);
 #if defined(__AVX512F__)
-    _mm256_storeu_si256((__m256i *)(void *)target, _mm512_cvtepi32_epi16((__m512i)bits));
+    _mm256_storeu_si256((__m256i *)(void *)target, bf16_halves(value));
 #elif defined(__AVX2__)
+    const vector_uint bits = bf16_bits(value);
     const __m256i packed = _mm256_packus_epi32((__m256i)bits, (__m256i)bits);
     _mm_storeu_si128((__m128i *)(void *)target,
                      _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
 #elif defined(__aarch64__)
-    vst1_u16(target, vmovn_u32((uint32x4_t)bits));
+    vst1_u16(target, vmovn_u32((uint32x4_t)bf16_bits(value)));
 #else
+    const vector_uint bits = bf16_bits(value);
     for (int lane = 0; lane < LANES; lane++) {
         target[lane] = (element)bits[lane];
     }
@@ -145,8 +157,7 @@ ALWAYS_INLINE vector element_load_part(const element *source, size_t count)
 ALWAYS_INLINE void element_store_part(element *target, vector value, size_t count)
 {
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
-    const __m256i halves = _mm512_cvtepi32_epi16((__m512i)bf16_bits(value));
-    _mm256_mask_storeu_epi16(target, (__mmask16)((1u << count) - 1u), halves);
+    _mm256_mask_storeu_epi16(target, (__mmask16)((1u << count) - 1u), bf16_halves(value));
 #else
     element some[LANES];
     element_store(some, value);
@@ -255,15 +266,14 @@ ALWAYS_INLINE vector words_multiply_add(vector sum, vector a, vector b)
 /** Stores LANES elements that follow each other along the depth: half as many words. */
 ALWAYS_INLINE void words_store_along(float *target, vector elements)
 {
-    const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(elements);
-    _mm256_storeu_si256((__m256i *)(void *)target, rounded);
+    _mm256_storeu_si256((__m256i *)(void *)target, bf16_halves(elements));
 }
 
 /** Returns words of which the first elements are of one vector, the second of another. */
 ALWAYS_INLINE vector words_of_rows(vector first, vector second)
 {
-    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(first));
-    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(second));
+    const __m512i low = _mm512_cvtepu16_epi32(bf16_halves(first));
+    const __m512i high = _mm512_cvtepu16_epi32(bf16_halves(second));
     return (vector)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
 }
 #else
@@ -414,12 +424,15 @@ ALWAYS_INLINE float vector_largest(vector value)
  * x = n·ln 2 + r with |r| ≤ ln 2/2, e^r by a polynomial of degree 6 (minimax on that interval). */
 ALWAYS_INLINE vector vector_exp(vector x)
 {
+    const vector clamped = vector_min(vector_of(89.0F), vector_max(vector_of(-87.0F), x));
+#if defined(__AVX512F__)
+    const vector whole = _mm512_roundscale_ps(clamped * 1.44269504088896341F, 0);
+#else
     const vector rounder =
         vector_of(0x1.8p23F); /* adding it leaves a whole number in the low bits */
-    const vector_int too_small = x < vector_of(-86.5F);
-    const vector clamped = vector_min(vector_of(89.0F), vector_max(vector_of(-87.0F), x));
     const vector shifted = clamped * 1.44269504088896341F + rounder;
     const vector whole = shifted - rounder;
+#endif
     const vector rest = (clamped - whole * 0.693359375F) + whole * 2.12194440e-4F;
     vector series = vector_of(1.9875691500e-4F);
     series = series * rest + 1.3981999507e-3F;
@@ -428,18 +441,35 @@ ALWAYS_INLINE vector vector_exp(vector x)
     series = series * rest + 1.6666665459e-1F;
     series = series * rest + 5.0000001201e-1F;
     series = series * (rest * rest) + rest + 1.0F;
+#if defined(__AVX512F__)
+    const __mmask16 large_enough = _mm512_cmp_ps_mask(x, vector_of(-86.5F), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(large_enough, series, whole);
+#else
     /* 2^n as 2·2^(n−1), because 2^128 isn't a float. */
     const vector_int exponent = ((vector_int)shifted - (vector_int)rounder + 126) << 23;
     const vector result = series * (vector)exponent * 2.0F;
+    const vector_int too_small = x < vector_of(-86.5F);
     return (vector)((vector_int)result & ~too_small);
+#endif
+}
+
+/** 1/x within 2 ulp, for numbers from 1 to 1e37. */
+ALWAYS_INLINE vector vector_reciprocal(vector x)
+{
+#if defined(__AVX512F__)
+    const vector guess = _mm512_rcp14_ps(x); /* one of Newton's steps doubles its 14 bits */
+    return guess + guess * (1.0F - x * guess);
+#else
+    return 1.0F / x;
+#endif
 }
 
 /** The logistic function of twice GPT-2's inner polynomial: gelu(x) = x·gelu_gate(x), because
- * (1 + tanh u)/2 = 1/(1 + e^(−2u)), u = √(2/π)·(x + 0.044715·x³). */
+ * (1 + tanh u)/2 = 1/(1 + e^(−2u)), u = √(2/π)·(x + 0.044715·x³). It is never below 1e-35. */
 ALWAYS_INLINE vector vector_gelu_gate(vector x)
 {
     const vector twice = x * (1.5957691216057308F + 0.07135481627260025F * x * x);
-    return 1.0F / (1.0F + vector_exp(-twice));
+    return vector_reciprocal(1.0F + vector_exp(vector_min(vector_of(80.0F), -twice)));
 }
 
 ALWAYS_INLINE vector vector_gelu(vector x)
