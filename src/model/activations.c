@@ -12,8 +12,9 @@
 #include <string.h>
 #include <ttm/compute.h>
 
-/* With fewer rows the product that gives dwte would be bound by reading and writing dwte. */
-#define LEAST_LOGIT_ROWS 512
+/* With fewer bytes in a column of logits the product that gives dwte would be bound by reading and
+ * writing dwte: bf16 products are the faster ones and need more rows. */
+#define LEAST_LOGIT_BYTES 2048
 
 /* Tensors of a layer that is trained, and those besides, at most. */
 #define LAYER_TENSORS 10
@@ -263,7 +264,8 @@ static int64_t choose_logit_rows(const ttm_pass *pass)
     const ttm_gpt2_config *config = &pass->model->config;
     const double room = (double)pass->rows * (double)config->inner_width;
     int64_t rows = (int64_t)(room / (double)config->vocab_size);
-    rows = rows > LEAST_LOGIT_ROWS ? rows : LEAST_LOGIT_ROWS;
+    const int64_t least = LEAST_LOGIT_BYTES / (int64_t)ttm_dtype_bytes(pass->model->options.dtype);
+    rows = rows > least ? rows : least;
     const uint64_t row_bytes = (uint64_t)config->vocab_size * ttm_model_wide_bytes(pass->model);
     const uint64_t fit = ttm_device_allocation_limit(pass->model->device) / row_bytes;
     rows = fit > 0 && fit < (uint64_t)rows ? (int64_t)fit : rows;
