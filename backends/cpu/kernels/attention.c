@@ -5,9 +5,9 @@
  * Operands of the products are packed into words (simd.h): floats, or with TTM_CPU_PAIRS pairs of
  * bf16 elements, to which weights are then rounded.
  *
- * Scratch: output [QUERIES, size], queries [QUERIES, words of size], keys transposed [words of size,
- * KEYS], values [words of KEYS, size], scores [QUERIES, KEYS], and for each row its maximum and the
- * lanes of its sum. */
+ * Scratch: output [QUERIES, size], queries [QUERIES, words of size], keys transposed [words of
+ * size, KEYS], values [words of KEYS, size], scores [QUERIES, KEYS], and for each row its maximum
+ * and the lanes of its sum. */
 #include "cpu/kernels/attention_block.h"
 
 #include <math.h>

@@ -6,7 +6,8 @@
  *
  * Operands of the products are packed into words (simd.h): floats, or with TTM_CPU_PAIRS pairs of
  * bf16 elements, to which p and ds are then rounded. Pairs are of neighbours along the depth: q and
- * dout are needed both along their rows and across them, and so is ds. With floats that is the same.
+ * dout are needed both along their rows and across them, and so is ds. With floats that is the
+ * same.
  *
  * Scratch: dq [queries, size], q and dout along [queries, words of size] and across [words of
  * queries, size], keys and values transposed [words of size, KEYS], keys across [words of KEYS,

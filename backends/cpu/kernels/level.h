@@ -5,38 +5,37 @@
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/simd.h"
 
-#define TYPED_KERNELS(NAME)                                                                      \
-    void NAME(add)(void *out, const void *a, float alpha, const void *b, float beta,             \
-                   size_t count);                                                                \
-    void NAME(gelu)(void *out, const void *x, size_t count);                                     \
-    void NAME(gelu_backward)(void *dx, const void *dy, const void *x, size_t count);             \
-    void NAME(dropout)(void *out, const void *x, const void *residual,                           \
-                       const ttm_cpu_dropout *rule, size_t count);                               \
-    double NAME(sum_of_squares)(const void *x, size_t count);                                    \
-    void NAME(sum_rows)(float *out, const void *x, ptrdiff_t x_row, size_t rows, size_t cols);   \
-    void NAME(softmax)(void *out, const void *x, float scale, size_t seen, size_t cols);         \
-    float NAME(cross_entropy)(void *dlogits, const void *logits, size_t vocab, size_t target,    \
-                              float gradient_scale);                                             \
-    void NAME(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row);     \
-    void NAME(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,     \
-                                   size_t last_row);                                             \
-    void NAME(store_rows)(void *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row,         \
-                          size_t rows, size_t cols);                                             \
-    void NAME(thin_rows)(const ttm_cpu_thin_product *job);                                       \
-    void NAME(thin_columns)(const ttm_cpu_thin_product *job);                                    \
+#define TYPED_KERNELS(NAME)                                                                    \
+    void NAME(add)(void *out, const void *a, float alpha, const void *b, float beta,           \
+                   size_t count);                                                              \
+    void NAME(gelu)(void *out, const void *x, size_t count);                                   \
+    void NAME(gelu_backward)(void *dx, const void *dy, const void *x, size_t count);           \
+    void NAME(dropout)(void *out, const void *x, const void *residual,                         \
+                       const ttm_cpu_dropout *rule, size_t count);                             \
+    double NAME(sum_of_squares)(const void *x, size_t count);                                  \
+    void NAME(sum_rows)(float *out, const void *x, ptrdiff_t x_row, size_t rows, size_t cols); \
+    void NAME(softmax)(void *out, const void *x, float scale, size_t seen, size_t cols);       \
+    float NAME(cross_entropy)(void *dlogits, const void *logits, size_t vocab, size_t target,  \
+                              float gradient_scale);                                           \
+    void NAME(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row);   \
+    void NAME(layer_norm_backward)(const ttm_cpu_layer_norm_backward *job, size_t first_row,   \
+                                   size_t last_row);                                           \
+    void NAME(store_rows)(void *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row,       \
+                          size_t rows, size_t cols);                                           \
+    void NAME(thin_rows)(const ttm_cpu_thin_product *job);                                     \
+    void NAME(thin_columns)(const ttm_cpu_thin_product *job);                                  \
     void NAME(attention_decode)(const ttm_cpu_attention *job, int64_t query);
 
 /* Those made of products of words. */
-#define PRODUCT_KERNELS(NAME)                                                             \
-    void NAME(product)(const ttm_cpu_product *job);                                       \
-    void NAME(product_finish)(const ttm_cpu_product *job);                                \
-    size_t NAME(product_scratch)(int64_t cols, int64_t depth);                            \
-    int64_t NAME(product_parts)(int64_t depth);                                           \
-    int64_t NAME(product_part_floats)(int64_t depth);                                     \
-    void NAME(product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col, \
-                            int64_t last_col);                                            \
-    void NAME(attention)(const ttm_cpu_attention *job, int64_t first_query,               \
-                         int64_t last_query);                                             \
+#define PRODUCT_KERNELS(NAME)                                                                    \
+    void NAME(product)(const ttm_cpu_product *job);                                              \
+    void NAME(product_finish)(const ttm_cpu_product *job);                                       \
+    size_t NAME(product_scratch)(int64_t cols, int64_t depth);                                   \
+    int64_t NAME(product_parts)(int64_t depth);                                                  \
+    int64_t NAME(product_part_floats)(int64_t depth);                                            \
+    void NAME(product_pack)(float *packed, const ttm_cpu_product *job, int64_t first_col,        \
+                            int64_t last_col);                                                   \
+    void NAME(attention)(const ttm_cpu_attention *job, int64_t first_query, int64_t last_query); \
     void NAME(attention_backward)(const ttm_cpu_attention *job);
 
 #define BF16_KERNEL(name)  KERNEL(bf16_##name)

@@ -1,5 +1,5 @@
-/* Packs rows of a matrix into words (simd.h), for products whose depth runs along the rows or across
- * them. */
+/* Packs rows of a matrix into words (simd.h), for products whose depth runs along the rows or
+ * across them. */
 #ifndef TTM_CPU_KERNELS_PACK_H
 #define TTM_CPU_KERNELS_PACK_H
 

@@ -120,7 +120,8 @@ ALWAYS_INLINE vector_uint bf16_bits(vector value)
 ALWAYS_INLINE __m256i bf16_halves(vector value)
 {
 #if defined(__AVX512BF16__)
-    return (__m256i)_mm512_cvtneps_pbh(value); /* the same, but for subnormal numbers, which are 0 */
+    return (__m256i)_mm512_cvtneps_pbh(
+        value); /* the same, but for subnormal numbers, which are 0 */
 #else
     return _mm512_cvtepi32_epi16((__m512i)bf16_bits(value));
 #endif

@@ -23,8 +23,8 @@
         .product_part_floats = PRODUCT_NAME(product_part_floats),                           \
         .product_pack = PRODUCT_NAME(product_pack), .store_rows = NAME(store_rows),         \
         .transpose = KERNEL(transpose), .thin_rows = NAME(thin_rows),                       \
-        .thin_columns = NAME(thin_columns), .attention = PRODUCT_NAME(attention),                   \
-        .attention_backward = PRODUCT_NAME(attention_backward),                                     \
+        .thin_columns = NAME(thin_columns), .attention = PRODUCT_NAME(attention),           \
+        .attention_backward = PRODUCT_NAME(attention_backward),                             \
         .attention_decode = NAME(attention_decode),                                         \
     }
 

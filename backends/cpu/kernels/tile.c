@@ -3,8 +3,8 @@
  *
  * A block of rows × vectors of c stays in registers while the depth is run through: each step loads
  * a few vectors of b and broadcasts one number of a per row. a may have any strides, so that aᵀ
- * costs nothing. Compiled for floats, and with TTM_CPU_PAIRS for words (simd.h) of two bf16 elements;
- * the depth counts words. */
+ * costs nothing. Compiled for floats, and with TTM_CPU_PAIRS for words (simd.h) of two bf16
+ * elements; the depth counts words. */
 #include "cpu/kernels/level.h"
 #include "cpu/kernels/simd.h"
 

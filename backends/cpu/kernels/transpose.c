@@ -1,6 +1,6 @@
 /* Transposition of any matrix. */
-#include "cpu/kernels/level.h"
 #include "cpu/kernels/transpose.h"
+#include "cpu/kernels/level.h"
 
 void KERNEL(transpose)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,
                        size_t cols)
