@@ -126,12 +126,14 @@ def device_library():
     return ''
 
 
+def has_amd_compiler():
+    return all(shutil.which(tool) for tool in ('clang-15', 'llvm-readelf-15')) and device_library() != ''
+
+
 TARGETS = {
     'intel': ('Intel DG2', compile_intel, lambda: shutil.which('ocloc') is not None),
-    'gfx90a': ('AMD gfx90a', compile_amd,
-               lambda: shutil.which('clang-15') is not None and device_library() != ''),
-    'gfx1030': ('AMD gfx1030', compile_amd,
-                lambda: shutil.which('clang-15') is not None and device_library() != ''),
+    'gfx90a': ('AMD gfx90a', compile_amd, has_amd_compiler),
+    'gfx1030': ('AMD gfx1030', compile_amd, has_amd_compiler),
 }
 
 
