@@ -1,45 +1,28 @@
 /* ADD, GELU, GELU_BACKWARD, DROPOUT: out = f(a, b) element by element, any strides.
  *
- * Shapes: as in copy.cl, up to 7 outer dimensions and an inner one of `inner` elements.
+ * Shapes: rows of `inner` elements, see strided.cl.
  * Launch: global (⌈inner / VECTOR⌉, at most rows): an item takes VECTOR neighbours of a row, and rows
  * by stride.
  * Macros: DATA, VECTOR (types.cl); HAS_B 0 or 1: whether the second input is there.
  * Bound by memory bandwidth. */
 
-inline long row_start(long row, int outer_rank, const long *extents, const long *steps)
-{
-    long at = 0;
-    for (int dim = outer_rank - 1; dim > 0; dim--) {
-        const long quotient = row / extents[dim];
-        at += (row - quotient * extents[dim]) * steps[dim];
-        row = quotient;
-    }
-    return outer_rank > 0 ? at + row * steps[0] : at;
-}
-
 /* Begins a loop over the work-item's rows; at_out, at_a and at_b are where its elements lie. */
-#define FOR_EACH_ROW                                                                         \
-    const long first = (long)get_global_id(0) * VECTOR;                                      \
-    const long count = inner - first;                                                        \
-    long extents[8], out_steps[8], a_steps[8], b_steps[8];                                   \
-    vstore8(shape, 0, extents);                                                              \
-    vstore8(out_strides, 0, out_steps);                                                      \
-    vstore8(a_strides, 0, a_steps);                                                          \
-    vstore8(b_strides, 0, b_steps);                                                          \
-    out += out_start + first * out_stride;                                                   \
-    a += a_start + first * a_stride;                                                         \
-    b += b_start + first * b_stride;                                                         \
-    for (long row = get_global_id(1); count > 0 && row < rows; row += get_global_size(1)) {  \
-        __global data_t *const at_out = out + row_start(row, outer_rank, extents, out_steps); \
-        __global const data_t *const at_a = a + row_start(row, outer_rank, extents, a_steps);
+#define FOR_EACH_ROW                                                                        \
+    const long first_col = (long)get_global_id(0) * VECTOR;                                 \
+    const long count = inner - first_col;                                                   \
+    for (long row = get_global_id(1); count > 0 && row < rows; row += get_global_size(1)) { \
+        long out_row = out_start + first_col * out_stride;                                  \
+        long a_row = a_start + first_col * a_stride;                                        \
+        long b_row = b_start + first_col * b_stride;                                        \
+        LOCATE_ROW(row, out_row, a_row, b_row, out_strides, a_strides, b_strides)           \
+        __global data_t *const at_out = out + out_row;                                      \
+        __global const data_t *const at_a = a + a_row;                                      \
+        __global const data_t *const at_b = b + b_row;
 
-#define AT_B (b + row_start(row, outer_rank, extents, b_steps))
-
-#define TENSORS                                                                          \
-    __global data_t *out, long out_start, __global const data_t *a, long a_start,        \
-        __global const data_t *b, long b_start, long inner, long rows, int outer_rank,   \
-        long8 shape, long8 out_strides, long8 a_strides, long8 b_strides, long out_stride, \
-        long a_stride, long b_stride
+#define TENSORS                                                                         \
+    __global data_t *out, long out_start, __global const data_t *a, long a_start,       \
+        __global const data_t *b, long b_start, ROWS_PARAMETERS, long8 out_strides,     \
+        long8 a_strides, long8 b_strides, long out_stride, long a_stride, long b_stride
 
 /* out = alpha·a + beta·b */
 __kernel void add(TENSORS, float alpha, float beta)
@@ -47,7 +30,7 @@ __kernel void add(TENSORS, float alpha, float beta)
     FOR_EACH_ROW
         fvec sum = alpha * load_data(at_a, a_stride, count, 0.0f);
 #if HAS_B
-        sum += beta * load_data(AT_B, b_stride, count, 0.0f);
+        sum += beta * load_data(at_b, b_stride, count, 0.0f);
 #endif
         store_data(at_out, out_stride, count, sum);
     }
@@ -66,7 +49,7 @@ __kernel void gelu_backward(TENSORS)
 {
     FOR_EACH_ROW
         const fvec dy = load_data(at_a, a_stride, count, 0.0f);
-        const fvec slope = gelu_slope(load_data(AT_B, b_stride, count, 0.0f));
+        const fvec slope = gelu_slope(load_data(at_b, b_stride, count, 0.0f));
         store_data(at_out, out_stride, count, dy * slope);
     }
 }
@@ -75,7 +58,7 @@ __kernel void gelu_backward(TENSORS)
 __kernel void dropout(TENSORS, ulong seed, ulong start, uint threshold, float keep_scale)
 {
     FOR_EACH_ROW
-        const ulong number = start + (ulong)(row * inner + first);
+        const ulong number = start + (ulong)(row * inner + first_col);
         fvec value = load_data(at_a, a_stride, count, 0.0f);
 #if VECTOR == 1
         value *= dropout_factor(seed, number, threshold, keep_scale);
@@ -87,7 +70,7 @@ __kernel void dropout(TENSORS, ulong seed, ulong start, uint threshold, float ke
         value *= LOAD_VECTOR(factors);
 #endif
 #if HAS_B
-        value += load_data(AT_B, b_stride, count, 0.0f);
+        value += load_data(at_b, b_stride, count, 0.0f);
 #endif
         store_data(at_out, out_stride, count, value);
     }

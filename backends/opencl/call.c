@@ -165,6 +165,15 @@ void opencl_call_uint(opencl_call *call, uint32_t value)
     add(call, sizeof argument, &argument);
 }
 
+void opencl_call_uints8(opencl_call *call, const uint32_t values[8])
+{
+    cl_uint8 argument;
+    for (int i = 0; i < 8; i++) {
+        argument.s[i] = values[i];
+    }
+    add(call, sizeof argument, &argument);
+}
+
 void opencl_call_float(opencl_call *call, double value)
 {
     const cl_float argument = (cl_float)value;

@@ -33,6 +33,7 @@ void opencl_call_ulong(opencl_call *call, uint64_t value);
 void opencl_call_int(opencl_call *call, int32_t value);
 void opencl_call_uint(opencl_call *call, uint32_t value);
 void opencl_call_float(opencl_call *call, double value);
+void opencl_call_uints8(opencl_call *call, const uint32_t values[8]);
 void opencl_call_float8(opencl_call *call, cl_float8 value);
 
 /** Queues the launch of `global` work-items, each dimension rounded up to a multiple of `local`.

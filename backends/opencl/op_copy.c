@@ -39,18 +39,17 @@ static ttm_status copy_run(ttm_backend_stream *stream, const ttm_op *op)
             return opencl_memory_copy(stream, out->memory, out->offset, x->memory, x->offset,
                                       (size_t)strided.inner * bytes);
         }
-        call = opencl_call_start(stream, OPENCL_COPY, "copy", "-DRAW_BYTES=%zu -DEACH=%d", bytes,
-                                 each);
+        call = opencl_call_start(stream, OPENCL_COPY, "copy",
+                                 "-DRAW_BYTES=%zu -DEACH=%d -DWIDE_ROWS=%d", bytes, each,
+                                 opencl_strided_is_wide(&strided));
     } else {
-        call = opencl_call_start(stream, OPENCL_COPY, "copy", "-DFROM=%d -DTO=%d -DEACH=%d",
-                                 (int)x->dtype, (int)out->dtype, each);
+        call = opencl_call_start(stream, OPENCL_COPY, "copy",
+                                 "-DFROM=%d -DTO=%d -DEACH=%d -DWIDE_ROWS=%d", (int)x->dtype,
+                                 (int)out->dtype, each, opencl_strided_is_wide(&strided));
     }
     opencl_call_tensor(&call, out, out);
     opencl_call_tensor(&call, x, x);
-    opencl_call_long(&call, strided.inner);
-    opencl_call_long(&call, strided.rows);
-    opencl_call_int(&call, strided.outer_rank);
-    opencl_call_longs8(&call, strided.shape);
+    opencl_strided_arguments(&call, &strided);
     opencl_call_longs8(&call, strided.strides[0]);
     opencl_call_longs8(&call, strided.strides[1]);
     opencl_call_long(&call, strided.inner_strides[0]);
@@ -115,13 +114,11 @@ static ttm_status fill_run(ttm_backend_stream *stream, const ttm_op *op)
         return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "fill memory");
     }
     opencl_call call =
-        opencl_call_start(stream, OPENCL_COPY, "fill", "-DRAW_BYTES=%zu -DEACH=%d", bytes, each);
+        opencl_call_start(stream, OPENCL_COPY, "fill", "-DRAW_BYTES=%zu -DEACH=%d -DWIDE_ROWS=%d",
+                          bytes, each, opencl_strided_is_wide(&strided));
     opencl_call_tensor(&call, out, out);
     opencl_call_ulong(&call, bits);
-    opencl_call_long(&call, strided.inner);
-    opencl_call_long(&call, strided.rows);
-    opencl_call_int(&call, strided.outer_rank);
-    opencl_call_longs8(&call, strided.shape);
+    opencl_strided_arguments(&call, &strided);
     opencl_call_longs8(&call, strided.strides[0]);
     opencl_call_long(&call, strided.inner_strides[0]);
     opencl_strided_launch(global, local, stream->device, &strided,

@@ -19,15 +19,13 @@ static elementwise start(ttm_backend_stream *stream, const char *name, const ttm
     const ttm_tensor *tensors[] = {out, a, b};
     elementwise made;
     opencl_strided_make(&made.strided, tensors, 3);
-    made.call = opencl_call_start(stream, OPENCL_ELEMENTWISE, name, "-DDATA=%d -DHAS_B=%d",
-                                  (int)out->dtype, ttm_tensor_present(b));
+    made.call = opencl_call_start(stream, OPENCL_ELEMENTWISE, name,
+                                  "-DDATA=%d -DHAS_B=%d -DWIDE_ROWS=%d", (int)out->dtype,
+                                  ttm_tensor_present(b), opencl_strided_is_wide(&made.strided));
     opencl_call_tensor(&made.call, out, out);
     opencl_call_tensor(&made.call, a, a);
     opencl_call_tensor(&made.call, b, a);
-    opencl_call_long(&made.call, made.strided.inner);
-    opencl_call_long(&made.call, made.strided.rows);
-    opencl_call_int(&made.call, made.strided.outer_rank);
-    opencl_call_longs8(&made.call, made.strided.shape);
+    opencl_strided_arguments(&made.call, &made.strided);
     for (int t = 0; t < 3; t++) {
         opencl_call_longs8(&made.call, made.strided.strides[t]);
     }

@@ -20,8 +20,9 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     {                     \
         __VA_ARGS__, NULL \
     }
-    [OPENCL_COPY] = PARTS("types.cl", "copy.cl"),
-    [OPENCL_ELEMENTWISE] = PARTS("types.cl", "gelu.cl", "philox.cl", "elementwise.cl"),
+    [OPENCL_COPY] = PARTS("types.cl", "strided.cl", "copy.cl"),
+    [OPENCL_ELEMENTWISE] =
+        PARTS("types.cl", "gelu.cl", "philox.cl", "strided.cl", "elementwise.cl"),
     [OPENCL_MATMUL] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul.cl"),
     [OPENCL_MATMUL_CPU] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_cpu.cl"),
     [OPENCL_MATMUL_THIN] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_thin.cl"),

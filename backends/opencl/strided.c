@@ -8,6 +8,17 @@ static const ttm_tensor *present_or_first(const ttm_tensor *const *tensors, int 
     return ttm_tensor_present(tensors[index]) ? tensors[index] : tensors[0];
 }
 
+/* See DIVIDE in strided.cl. An extent of 2^31 or more is only met among as many rows. */
+static void choose_divisor(uint32_t *multiplier, uint32_t *shift, int64_t extent)
+{
+    *shift = 0;
+    while (*shift < 31 && (INT64_C(1) << *shift) < extent) {
+        (*shift)++;
+    }
+    *multiplier =
+        (uint32_t)((UINT64_C(1) << (31 + *shift)) / (uint64_t)(extent > 0 ? extent : 1)) + 1;
+}
+
 void opencl_strided_make(opencl_strided *strided, const ttm_tensor *const *tensors, int count)
 {
     const ttm_tensor *first = tensors[0];
@@ -42,9 +53,10 @@ void opencl_strided_make(opencl_strided *strided, const ttm_tensor *const *tenso
         strided->inner_strides[t] = merged > 0 ? strides[t][0] : 1;
     }
     for (int32_t k = 1; k < merged; k++) {
-        const int32_t place = merged - 1 - k; /* row-major: outermost first */
+        const int32_t place = k - 1;
         strided->shape[place] = shape[k];
         strided->rows *= shape[k];
+        choose_divisor(&strided->multipliers[place], &strided->shifts[place], shape[k]);
         for (int t = 0; t < count; t++) {
             strided->strides[t][place] = strides[t][k];
         }
@@ -61,13 +73,33 @@ int opencl_strided_is_flat(const opencl_strided *strided, int count)
     return strided->outer_rank == 0;
 }
 
-/* Few different shapes of groups: runtimes for CPUs compile a kernel for each. */
+void opencl_strided_arguments(opencl_call *call, const opencl_strided *strided)
+{
+    opencl_call_long(call, strided->inner);
+    opencl_call_long(call, strided->rows);
+    opencl_call_int(call, strided->outer_rank);
+    opencl_call_longs8(call, strided->shape);
+    opencl_call_uints8(call, strided->multipliers);
+    opencl_call_uints8(call, strided->shifts);
+}
+
+int opencl_strided_is_wide(const opencl_strided *strided)
+{
+    return strided->rows > INT32_MAX;
+}
+
+/* On GPUs as many work-items along a row as it has use for, up to the next power of two; on CPUs
+ * few different shapes of groups, since their runtimes compile a kernel for each. */
 void opencl_strided_launch(size_t global[2], size_t local[2], const ttm_backend_device *device,
                            const opencl_strided *strided, int64_t items)
 {
     const size_t group = opencl_free_group(device);
     local[0] = group;
-    if (items <= 1) {
+    if (!device->tuning.is_cpu) {
+        while (local[0] > 1 && items <= (int64_t)local[0] / 2) {
+            local[0] /= 2;
+        }
+    } else if (items <= 1) {
         local[0] = 1;
     } else if (items <= 4) {
         local[0] = 4;

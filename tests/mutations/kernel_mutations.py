@@ -4,9 +4,10 @@ KERNEL_MUTATIONS = [
     # Strides and tails
     ("kernel: copy: inner stride of the source ignored", "copy.cl", "CONVERT(x[x_at + i * x_stride])", "CONVERT(x[x_at + i])", "copy"),
     ("kernel: copy: last block of a row taken for a whole one", "copy.cl",
-     "min(first + EACH, inner);\n    long extents[8], out_steps[8], x_steps[8];", "first + EACH;\n    long extents[8], out_steps[8], x_steps[8];",
-     "copy"),
-    ("kernel: add: row of the batch off by one", "elementwise.cl", "at_a = a + row_start(row,", "at_a = a + row_start(row + 1,", "add"),
+     "min(first_col + EACH, inner);\n    for (long row = get_global_id(1); first_col < end && row < rows; row += get_global_size(1)) {\n        long out_at",
+     "first_col + EACH;\n    for (long row = get_global_id(1); first_col < end && row < rows; row += get_global_size(1)) {\n        long out_at", "copy"),
+    ("kernel: copy: innermost outer dimension taken for a power of two", "strided.cl", "mul_hi((row) << 1, multipliers.s##n)", "mul_hi((row) << 1, 0x80000001u)", "copy"),
+    ("kernel: add: row of the batch off by one", "elementwise.cl", "LOCATE_ROW(row, out_row, a_row, b_row,", "LOCATE_ROW(row > 0 ? row - 1 : row, out_row, a_row, b_row,", "add"),
     ("kernel: softmax: out written with x's row stride", "softmax.cl", "row * strides.s6", "row * strides.s2", "softmax"),
     ("kernel: layer_norm: lanes behind the last column count", "layer_norm.cl",
      "LANE_NUMBERS >= (fvec)((float)min(cols - j, 64L))", "LANE_NUMBERS >= (fvec)(64.0f)", "layer_norm"),

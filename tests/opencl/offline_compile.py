@@ -16,8 +16,8 @@ import sys
 import tempfile
 
 PARTS = {  # as in backends/opencl/program.c
-    'copy': ['types', 'copy'],
-    'elementwise': ['types', 'gelu', 'philox', 'elementwise'],
+    'copy': ['types', 'strided', 'copy'],
+    'elementwise': ['types', 'gelu', 'philox', 'strided', 'elementwise'],
     'matmul': ['types', 'gelu', 'product', 'matmul'],
     'matmul_thin': ['types', 'gelu', 'product', 'matmul_thin'],
     'epilogue': ['types', 'gelu', 'product', 'epilogue'],
@@ -40,11 +40,11 @@ def tile(head_size, rows, cols, items=16, dropout=0):
 
 def variants():
     """(family, options, default): what the host builds on a GPU with 256 work-items a group."""
-    yield 'copy', '-DRAW_BYTES=4 -DEACH=1', True
-    yield 'copy', '-DFROM=1 -DTO=2 -DEACH=1', True
-    yield 'copy', '-DFROM=3 -DTO=1 -DEACH=1', True
+    yield 'copy', '-DRAW_BYTES=4 -DEACH=1 -DWIDE_ROWS=0', True
+    yield 'copy', '-DFROM=1 -DTO=2 -DEACH=1 -DWIDE_ROWS=1', True
+    yield 'copy', '-DFROM=3 -DTO=1 -DEACH=1 -DWIDE_ROWS=0', True
     for data in (1, 2, 3):
-        yield 'elementwise', f'-DDATA={data} -DHAS_B=1', True
+        yield 'elementwise', f'-DDATA={data} -DHAS_B=1 -DWIDE_ROWS=0', True
         yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
         yield 'matmul_thin', f'-DDATA={data} -DRESULT={data} -DMOST_ROWS=8 -DCOLS=32 -DPARTS=8', True
         yield 'reduce', f'-DDATA={data} -DRESULT=1', True
