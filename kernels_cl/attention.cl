@@ -4,41 +4,31 @@
  * Shapes: q, out [B, H, Tq, HEAD_SIZE], k, v [B, H, Tk, HEAD_SIZE], lse [B, H, Tq]; last strides 1.
  * Launch: groups of (COL_ITEMS, ROW_ITEMS), one a block of BLOCK_ROWS queries of a head:
  * global (⌈Tq / BLOCK_ROWS⌉·COL_ITEMS, B·H·ROW_ITEMS).
- * Macros: attention_tile.cl. Local memory in floats: HEAD_SIZE·(ROW_PITCH + 2·COL_PITCH) +
- * STEP_ROWS·(COL_PITCH + COL_ITEMS). Bound by arithmetic: 4·HEAD_SIZE operations a visible score. */
+ * Macros: attention_tile.cl. Local memory in floats: ROW_TILE + 2·COL_TILE + STEP_ROWS·COL_ITEMS; on CPUs
+ * v isn't put there, but WEIGHT_TILE is. Bound by arithmetic: 4·HEAD_SIZE operations a visible score. */
 
-/* The largest of the values that the items of a row have for it. */
-inline float row_max(float value, __local float *scratch, int row, int col_item)
-{
+/* Folds the values that the items of a row have for it, for all rows of an item at once. */
 #if COL_ITEMS == 1
-    return value;
+#define FOLD_ROWS(values, OP)
 #else
-    barrier(CLK_LOCAL_MEM_FENCE);
-    scratch[row * COL_ITEMS + col_item] = value;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    float result = scratch[row * COL_ITEMS];
-    for (int other = 1; other < COL_ITEMS; other++) {
-        result = fmax(result, scratch[row * COL_ITEMS + other]);
+#define FOLD_ROWS(values, OP)                                                   \
+    barrier(CLK_LOCAL_MEM_FENCE);                                               \
+    _Pragma("unroll") for (int i = 0; i < EACH_ROWS; i++)                       \
+    {                                                                           \
+        scratch[ROW_OF(0, i) * COL_ITEMS + col_item] = values[i];               \
+    }                                                                           \
+    barrier(CLK_LOCAL_MEM_FENCE);                                               \
+    _Pragma("unroll") for (int i = 0; i < EACH_ROWS; i++)                       \
+    {                                                                           \
+        float4 folded = FOUR(scratch + ROW_OF(0, i) * COL_ITEMS);               \
+        _Pragma("unroll") for (int other = 4; other < COL_ITEMS; other += 4)    \
+        {                                                                       \
+            folded = OP(folded, FOUR(scratch + ROW_OF(0, i) * COL_ITEMS + other)); \
+        }                                                                       \
+        values[i] = OP(OP(folded.s0, folded.s1), OP(folded.s2, folded.s3));     \
     }
-    return result;
 #endif
-}
-
-inline float row_sum(float value, __local float *scratch, int row, int col_item)
-{
-#if COL_ITEMS == 1
-    return value;
-#else
-    barrier(CLK_LOCAL_MEM_FENCE);
-    scratch[row * COL_ITEMS + col_item] = value;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    float result = scratch[row * COL_ITEMS];
-    for (int other = 1; other < COL_ITEMS; other++) {
-        result += scratch[row * COL_ITEMS + other];
-    }
-    return result;
-#endif
-}
+#define ADD_VALUES(a, b) ((a) + (b))
 
 /* strides = (q batch, head, row, k batch, head, row, 0, 0); more = (v batch, head, row, out batch,
  * head, row, 0, 0); lse_strides = (batch, head, row, 0) */
@@ -49,13 +39,19 @@ attention(__global data_t *out, long out_start, __global const data_t *q, long q
           long8 more, long8 lse_strides, float scale, int causal, int has_lse, ulong seed,
           uint threshold, float keep_scale)
 {
-    __local float q_tile[HEAD_SIZE * ROW_PITCH];
-    __local float k_tile[HEAD_SIZE * COL_PITCH];
+    TILE(q_tile, ROW_TILE);
 #if VECTOR == 1
-    __local float v_tile[HEAD_SIZE * COL_PITCH];
+    /* Weights take the place of the keys, which aren't looked at again. */
+    TILE(k_tile, COL_TILE > WEIGHT_TILE ? COL_TILE : WEIGHT_TILE);
+    __local float *const p_tile = k_tile;
+    TILE(v_tile, COL_TILE);
+#else
+    TILE(k_tile, COL_TILE);
+    TILE(p_tile, WEIGHT_TILE);
 #endif
-    __local float p_tile[STEP_ROWS * COL_PITCH];
-    __local float scratch[STEP_ROWS * COL_ITEMS];
+#if COL_ITEMS > 1
+    TILE(scratch, STEP_ROWS * COL_ITEMS);
+#endif
     DECLARE_ITEMS
     const long head_number = get_group_id(1);
     const long batch = head_number / heads;
@@ -82,19 +78,20 @@ attention(__global data_t *out, long out_start, __global const data_t *q, long q
             }
         }
     }
-    load_tile(q_tile, ROW_PITCH, BLOCK_ROWS, q, strides.s2, first_row, queries, item);
+    load_tile(q_tile, BLOCK_ROWS, q, strides.s2, first_row, queries, item);
     const long last_row = min(first_row + BLOCK_ROWS, queries) - 1;
     const long end = causal != 0 ? min(keys, last_row + before + 1) : keys;
     for (long start = 0; start < end; start += TILE_COLS) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        load_tile(k_tile, COL_PITCH, TILE_COLS, k, strides.s5, start, keys, item);
+        load_tile(k_tile, TILE_COLS, k, strides.s5, start, keys, item);
 #if VECTOR == 1
-        load_tile(v_tile, COL_PITCH, TILE_COLS, v, more.s2, start, keys, item);
+        load_tile(v_tile, TILE_COLS, v, more.s2, start, keys, item);
 #endif
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int step = 0; step < STEPS; step++) {
             fvec p[EACH_ROWS][EACH_COLS];
             fvec part[EACH_ROWS][EACH_D];
+            float largest_of[EACH_ROWS];
             MULTIPLY_TILES(p, q_tile, k_tile, step)
 #pragma unroll
             for (int i = 0; i < EACH_ROWS; i++) {
@@ -106,8 +103,13 @@ attention(__global data_t *out, long out_start, __global const data_t *q, long q
                     p[i][j] = keep_between(scale * p[i][j], -INFINITY, COL_OF(j), 0, visible);
                     largest = fmax(largest, p[i][j]);
                 }
-                const float maximum =
-                    fmax(maxima[step][i], row_max(VECTOR_MAX(largest), scratch, ROW_OF(0, i), col_item));
+                largest_of[i] = VECTOR_MAX(largest);
+            }
+            FOLD_ROWS(largest_of, fmax)
+#pragma unroll
+            for (int i = 0; i < EACH_ROWS; i++) {
+                const long row = first_row + ROW_OF(step, i);
+                const float maximum = fmax(maxima[step][i], largest_of[i]);
                 /* A row that has seen nothing yet has nothing to rescale either. */
                 const float base = maximum == -INFINITY ? 0.0f : maximum;
                 const float shrink = exp(maxima[step][i] - base);
@@ -119,8 +121,8 @@ attention(__global data_t *out, long out_start, __global const data_t *q, long q
                     const ulong number = (ulong)((head_number * queries + row) * keys + start +
                                                  COL_OF(j));
                     total += probability;
-                    STORE_VECTOR(probability * dropout_factors(seed, number, 1, threshold, keep_scale),
-                                 p_tile + ROW_OF(0, i) * COL_PITCH + COL_OF(j));
+                    p[i][j] =
+                        probability * dropout_factors(seed, number, 1, threshold, keep_scale);
                 }
                 totals[step][i] = total;
 #pragma unroll
@@ -128,6 +130,7 @@ attention(__global data_t *out, long out_start, __global const data_t *q, long q
                     part[i][j] = sums[step][i][j] * shrink;
                 }
             }
+            STORE_WEIGHTS(p_tile, p)
             barrier(CLK_LOCAL_MEM_FENCE);
 #if VECTOR == 1
             ADD_WEIGHTED_ROWS(part, p_tile, v_tile, v, more.s2, start, keys)
@@ -144,16 +147,21 @@ attention(__global data_t *out, long out_start, __global const data_t *q, long q
         }
     }
     for (int step = 0; step < STEPS; step++) {
+        float total_of[EACH_ROWS];
+#pragma unroll
+        for (int i = 0; i < EACH_ROWS; i++) {
+            total_of[i] = VECTOR_SUM(totals[step][i]);
+        }
+        FOLD_ROWS(total_of, ADD_VALUES)
 #pragma unroll
         for (int i = 0; i < EACH_ROWS; i++) {
             const long row = first_row + ROW_OF(step, i);
-            const float total =
-                row_sum(VECTOR_SUM(totals[step][i]), scratch, ROW_OF(0, i), col_item);
+            const float total = total_of[i];
             const float inverse = total > 0.0f ? 1.0f / total : 0.0f;
 #pragma unroll
             for (int j = 0; j < EACH_D; j++) {
-                if (row < queries && COL_OF(j) < HEAD_SIZE) {
-                    store_data(out + row * more.s5 + COL_OF(j), 1, HEAD_SIZE - COL_OF(j),
+                if (row < queries && D_OF(j) < HEAD_SIZE) {
+                    store_data(out + row * more.s5 + D_OF(j), 1, HEAD_SIZE - D_OF(j),
                                sums[step][i][j] * inverse);
                 }
             }

@@ -10,8 +10,8 @@
  * attention_dq: groups as in attention.cl, rows are queries.
  * attention_dkdv: rows are keys, columns queries: global (⌈Tk / BLOCK_ROWS⌉·COL_ITEMS,
  *   B·H·ROW_ITEMS).
- * Macros: attention_tile.cl. Local memory in floats: 2·HEAD_SIZE·(ROW_PITCH + COL_PITCH) +
- * 2·STEP_ROWS·COL_PITCH + 2·TILE_COLS. Bound by arithmetic: 6 and 8·HEAD_SIZE operations a visible
+ * Macros: attention_tile.cl. Local memory in floats: 2·(ROW_TILE + COL_TILE + WEIGHT_TILE + TILE_COLS)
+ * in attention_dkdv, less in the others. Bound by arithmetic: 6 and 8·HEAD_SIZE operations a visible
  * score. */
 
 /* strides = (dout batch, head, row, out batch, head, row, 0, 0) */
@@ -61,11 +61,11 @@ __kernel void attention_delta(__global float *delta, long delta_start, __global 
 
 ATTENTION_KERNEL void attention_dq(__global data_t *dq, long dq_start, BACKWARD_INPUTS)
 {
-    __local float q_tile[HEAD_SIZE * ROW_PITCH];
-    __local float dout_tile[HEAD_SIZE * ROW_PITCH];
-    __local float k_tile[HEAD_SIZE * COL_PITCH];
-    __local float v_tile[HEAD_SIZE * COL_PITCH];
-    __local float ds_tile[STEP_ROWS * COL_PITCH];
+    TILE(q_tile, ROW_TILE);
+    TILE(dout_tile, ROW_TILE);
+    TILE(k_tile, COL_TILE);
+    TILE(v_tile, COL_TILE);
+    TILE(ds_tile, WEIGHT_TILE);
     DECLARE_ITEMS
     GO_TO_HEAD
     dq += dq_start + batch * result_strides.s0 + head * result_strides.s1;
@@ -79,14 +79,14 @@ ATTENTION_KERNEL void attention_dq(__global data_t *dq, long dq_start, BACKWARD_
             }
         }
     }
-    load_tile(q_tile, ROW_PITCH, BLOCK_ROWS, q, strides.s2, first_row, queries, item);
-    load_tile(dout_tile, ROW_PITCH, BLOCK_ROWS, dout, more.s5, first_row, queries, item);
+    load_tile(q_tile, BLOCK_ROWS, q, strides.s2, first_row, queries, item);
+    load_tile(dout_tile, BLOCK_ROWS, dout, more.s5, first_row, queries, item);
     const long last_row = min(first_row + BLOCK_ROWS, queries) - 1;
     const long end = causal != 0 ? min(keys, last_row + before + 1) : keys;
     for (long start = 0; start < end; start += TILE_COLS) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        load_tile(k_tile, COL_PITCH, TILE_COLS, k, strides.s5, start, keys, item);
-        load_tile(v_tile, COL_PITCH, TILE_COLS, v, more.s2, start, keys, item);
+        load_tile(k_tile, TILE_COLS, k, strides.s5, start, keys, item);
+        load_tile(v_tile, TILE_COLS, v, more.s2, start, keys, item);
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int step = 0; step < STEPS; step++) {
             fvec p[EACH_ROWS][EACH_COLS];
@@ -107,10 +107,10 @@ ATTENTION_KERNEL void attention_dq(__global data_t *dq, long dq_start, BACKWARD_
                     const fvec weight = dropout_factors(seed, number, 1, threshold, keep_scale);
                     const fvec probability = exp(
                         keep_between(scale * p[i][j] - row_lse, -INFINITY, COL_OF(j), 0, visible));
-                    STORE_VECTOR(probability * (weight * dp[i][j] - row_delta),
-                                 ds_tile + ROW_OF(0, i) * COL_PITCH + COL_OF(j));
+                    dp[i][j] = probability * (weight * dp[i][j] - row_delta);
                 }
             }
+            STORE_WEIGHTS(ds_tile, dp)
             barrier(CLK_LOCAL_MEM_FENCE);
             fvec part[EACH_ROWS][EACH_D];
 #pragma unroll
@@ -136,8 +136,8 @@ ATTENTION_KERNEL void attention_dq(__global data_t *dq, long dq_start, BACKWARD_
             const long row = first_row + ROW_OF(step, i);
 #pragma unroll
             for (int j = 0; j < EACH_D; j++) {
-                if (row < queries && COL_OF(j) < HEAD_SIZE) {
-                    store_data(dq + row * result_strides.s2 + COL_OF(j), 1, HEAD_SIZE - COL_OF(j),
+                if (row < queries && D_OF(j) < HEAD_SIZE) {
+                    store_data(dq + row * result_strides.s2 + D_OF(j), 1, HEAD_SIZE - D_OF(j),
                                scale * sums[step][i][j]);
                 }
             }
@@ -149,12 +149,12 @@ ATTENTION_KERNEL void attention_dq(__global data_t *dq, long dq_start, BACKWARD_
 ATTENTION_KERNEL void attention_dkdv(__global data_t *dk, long dk_start, __global data_t *dv,
                                      long dv_start, BACKWARD_INPUTS)
 {
-    __local float k_tile[HEAD_SIZE * ROW_PITCH];
-    __local float v_tile[HEAD_SIZE * ROW_PITCH];
-    __local float q_tile[HEAD_SIZE * COL_PITCH];
-    __local float dout_tile[HEAD_SIZE * COL_PITCH];
-    __local float p_tile[STEP_ROWS * COL_PITCH];
-    __local float ds_tile[STEP_ROWS * COL_PITCH];
+    TILE(k_tile, ROW_TILE);
+    TILE(v_tile, ROW_TILE);
+    TILE(q_tile, COL_TILE);
+    TILE(dout_tile, COL_TILE);
+    TILE(p_tile, WEIGHT_TILE);
+    TILE(ds_tile, WEIGHT_TILE);
     __local float lse_tile[TILE_COLS];
     __local float delta_tile[TILE_COLS];
     DECLARE_ITEMS
@@ -173,14 +173,14 @@ ATTENTION_KERNEL void attention_dkdv(__global data_t *dk, long dk_start, __globa
             }
         }
     }
-    load_tile(k_tile, ROW_PITCH, BLOCK_ROWS, k, strides.s5, first_row, keys, item);
-    load_tile(v_tile, ROW_PITCH, BLOCK_ROWS, v, more.s2, first_row, keys, item);
+    load_tile(k_tile, BLOCK_ROWS, k, strides.s5, first_row, keys, item);
+    load_tile(v_tile, BLOCK_ROWS, v, more.s2, first_row, keys, item);
     /* The first query that sees the block's first key, at the start of its tile. */
     const long first_query = causal != 0 ? max(first_row - before, 0L) : 0;
     for (long start = first_query / TILE_COLS * TILE_COLS; start < queries; start += TILE_COLS) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        load_tile(q_tile, COL_PITCH, TILE_COLS, q, strides.s2, start, queries, item);
-        load_tile(dout_tile, COL_PITCH, TILE_COLS, dout, more.s5, start, queries, item);
+        load_tile(q_tile, TILE_COLS, q, strides.s2, start, queries, item);
+        load_tile(dout_tile, TILE_COLS, dout, more.s5, start, queries, item);
         for (int col = item; col < TILE_COLS; col += ALL_ITEMS) {
             const long query = min(start + col, queries - 1);
             lse_tile[col] = lse[query * lse_strides.s2];
@@ -205,13 +205,13 @@ ATTENTION_KERNEL void attention_dkdv(__global data_t *dk, long dk_start, __globa
                     const fvec exponent = scale * p[i][j] - LOAD_VECTOR(lse_tile + COL_OF(j));
                     const fvec probability =
                         exp(keep_between(exponent, -INFINITY, COL_OF(j), low, queries - start));
-                    const int place = ROW_OF(0, i) * COL_PITCH + COL_OF(j);
-                    STORE_VECTOR(probability * weight, p_tile + place);
-                    STORE_VECTOR(probability *
-                                     (weight * dp[i][j] - LOAD_VECTOR(delta_tile + COL_OF(j))),
-                                 ds_tile + place);
+                    p[i][j] = probability * weight;
+                    dp[i][j] = probability *
+                               (weight * dp[i][j] - LOAD_VECTOR(delta_tile + COL_OF(j)));
                 }
             }
+            STORE_WEIGHTS(p_tile, p)
+            STORE_WEIGHTS(ds_tile, dp)
             barrier(CLK_LOCAL_MEM_FENCE);
             ADD_WEIGHTED_ROWS(dv_sums[step], p_tile, dout_tile, dout, more.s5, start, queries)
             ADD_WEIGHTED_ROWS(dk_sums[step], ds_tile, q_tile, q, strides.s2, start, queries)
@@ -223,10 +223,10 @@ ATTENTION_KERNEL void attention_dkdv(__global data_t *dk, long dk_start, __globa
             const long row = first_row + ROW_OF(step, i);
 #pragma unroll
             for (int j = 0; j < EACH_D; j++) {
-                if (row < keys && COL_OF(j) < HEAD_SIZE) {
-                    store_data(dk + row * result_strides.s2 + COL_OF(j), 1, HEAD_SIZE - COL_OF(j),
+                if (row < keys && D_OF(j) < HEAD_SIZE) {
+                    store_data(dk + row * result_strides.s2 + D_OF(j), 1, HEAD_SIZE - D_OF(j),
                                scale * dk_sums[step][i][j]);
-                    store_data(dv + row * result_strides.s5 + COL_OF(j), 1, HEAD_SIZE - COL_OF(j),
+                    store_data(dv + row * result_strides.s5 + D_OF(j), 1, HEAD_SIZE - D_OF(j),
                                dv_sums[step][i][j]);
                 }
             }

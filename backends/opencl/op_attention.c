@@ -15,7 +15,7 @@ typedef struct attention_shape {
 
 /* From the largest blocks to the smallest; the first that fits into local memory is taken. */
 static const attention_shape gpu_shapes[] = {
-    {16, 4, 2, 1}, {16, 2, 2, 1}, {16, 1, 1, 1}, {8, 1, 1, 1}};
+    {16, 4, 2, 1}, {16, 2, 2, 1}, {16, 2, 1, 1}, {16, 1, 1, 1}, {8, 1, 1, 1}};
 static const attention_shape cpu_shapes[] = {{1, 4, 2, 16}, {1, 4, 2, 4}, {1, 4, 1, 1}};
 
 static int block_rows(const attention_shape *shape)
@@ -27,13 +27,16 @@ static int block_rows(const attention_shape *shape)
 static uint64_t local_bytes(const attention_shape *shape, int64_t head_size, int vector,
                             int backward)
 {
-    const int64_t pad = vector == 1;
-    const int64_t rows = block_rows(shape) + pad;
-    const int64_t cols = (int64_t)shape->items * shape->each_cols * vector + pad;
+    const int64_t padded = (head_size + 3) / 4 * 4 + 4;
+    const int64_t cols = (int64_t)shape->items * shape->each_cols * vector;
     const int64_t step_rows = (int64_t)shape->items * shape->each_rows;
-    const int64_t floats = backward
-                               ? 2 * head_size * (rows + cols) + 2 * step_rows * cols + 2 * cols
-                               : head_size * (rows + 2 * cols) + step_rows * (cols + shape->items);
+    const int64_t row_tile = block_rows(shape) * (vector == 1 ? padded : head_size);
+    const int64_t col_tile = cols * (vector == 1 ? padded : head_size);
+    const int64_t weights = cols * (vector == 1 ? step_rows + shape->each_rows : step_rows);
+    const int64_t keys = vector == 1 && col_tile < weights ? weights : col_tile;
+    const int64_t beside = vector == 1 ? col_tile + step_rows * shape->items : weights;
+    const int64_t floats =
+        backward ? 2 * (row_tile + col_tile + weights + cols) : row_tile + keys + beside;
     return (uint64_t)floats * sizeof(float);
 }
 

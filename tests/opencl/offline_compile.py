@@ -47,9 +47,9 @@ def variants():
         yield 'elementwise', f'-DDATA={data} -DHAS_B=1 -DWIDE_ROWS=0', True
         yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
         yield 'matmul_thin', f'-DDATA={data} -DRESULT={data} -DMOST_ROWS=8 -DCOLS=32 -DPARTS=8', True
-        yield 'reduce', f'-DDATA={data} -DRESULT=1', True
+        yield 'reduce', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True
         yield 'softmax', f'-DDATA={data}', True
-        yield 'layer_norm', f'-DDATA={data} -DRESULT=1', True
+        yield 'layer_norm', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True
         yield 'cross_entropy', f'-DDATA={data}', True
         yield 'embedding', f'-DDATA={data} -DRESULT=1 -DSORT_ITEMS=256', True
         yield 'adamw', f'-DDATA={data} -DRESULT={data} -DMOMENT=1 -DITEMS=256', True
@@ -60,7 +60,7 @@ def variants():
     yield 'adamw', '-DDATA=1 -DRESULT=2 -DMOMENT=2 -DITEMS=256', True
     yield 'epilogue', '-DDATA=1 -DRESULT=1', True
     yield 'attention', '-DDATA=1 ' + tile(64, 4, 2, dropout=1), True
-    yield 'attention', '-DDATA=1 ' + tile(128, 1, 1), True
+    yield 'attention', '-DDATA=1 ' + tile(128, 2, 1), True
     yield 'attention', '-DDATA=1 ' + tile(80, 2, 2), True
     yield 'attention_backward', '-DDATA=1 ' + tile(64, 2, 2, dropout=1), True
     yield 'attention_backward', '-DDATA=1 ' + tile(128, 1, 1), True
