@@ -4,7 +4,16 @@
  * strides = (logits row, col, dlogits row, col, targets, loss, 0, 0).
  * Launch: a group of GROUP a row: global rows·GROUP. The maximum and the sum are found in one pass
  * (the sum is rescaled when the maximum grows), the gradient is written in a second.
+ * An item takes EACH elements, `step` apart, before it looks at any: one load in flight a work-item
+ * doesn't fill the memory of a GPU, and where logits and gradient are one tensor a compiler may not
+ * load ahead of a store.
  * Macros: DATA, VECTOR, GROUP. Bound by memory bandwidth: two reads and a write a logit. */
+
+#if VECTOR == 1
+#define EACH 4
+#else
+#define EACH 1
+#endif
 
 ROW_KERNEL void cross_entropy(__global float *loss, long loss_start,
                               __global const data_t *logits, long logits_start,
@@ -19,15 +28,30 @@ ROW_KERNEL void cross_entropy(__global float *loss, long loss_start,
     const long target = targets[targets_start + row * strides.s4];
     /* Some compilers run both sides of a branch: the address is always a valid one. */
     const long known = clamp(target, 0L, vocab - 1);
+#define LOAD_LOGITS(value, j)                                                                    \
+    {                                                                                            \
+        const long inside = min(j, vocab - 1);                                                   \
+        value = load_data(logits + inside * strides.s1, strides.s1, vocab - inside, -INFINITY);  \
+        value = (j) < vocab ? value : (fvec)(-INFINITY);                                         \
+    }
     const int counted = known == target;
     logits += logits_start + row * strides.s0;
     dlogits += dlogits_start + row * strides.s2;
     fvec largest = (fvec)(-FLT_MAX);
     fvec sum = (fvec)(0.0f);
-    for (long j = begin; j < vocab; j += step) {
-        const fvec value = load_data(logits + j * strides.s1, strides.s1, vocab - j, -INFINITY);
-        const fvec higher = fmax(largest, value);
-        sum = sum * exp(largest - higher) + exp(value - higher);
+    for (long first = begin; first < vocab; first += EACH * step) {
+        fvec values[EACH];
+        fvec higher = largest;
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            LOAD_LOGITS(values[i], first + i * step)
+            higher = fmax(higher, values[i]);
+        }
+        sum *= exp(largest - higher);
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            sum += exp(values[i] - higher);
+        }
         largest = higher;
     }
     const float own_maximum = VECTOR_MAX(largest);
@@ -43,17 +67,28 @@ ROW_KERNEL void cross_entropy(__global float *loss, long loss_start,
     }
     /* Nobody overwrites the target's logit before it has been read. */
     barrier(CLK_GLOBAL_MEM_FENCE);
-    for (long j = begin; j < vocab; j += step) {
-        const fvec value = load_data(logits + j * strides.s1, strides.s1, vocab - j, -INFINITY);
-        fvec p = exp(value - maximum) / total;
-#if VECTOR == 1
-        p -= target == j ? 1.0f : 0.0f;
-#else
-        if (target >= j && target < j + VECTOR) {
-            p -= select((fvec)(0.0f), (fvec)(1.0f), LANE_NUMBERS == (fvec)((float)(target - j)));
+    const float share = 1.0f / total;
+    for (long first = begin; first < vocab; first += EACH * step) {
+        fvec values[EACH];
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            LOAD_LOGITS(values[i], first + i * step)
         }
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            const long j = first + i * step;
+            fvec p = exp(values[i] - maximum) * share;
+#if VECTOR == 1
+            p -= target == j ? 1.0f : 0.0f;
+#else
+            if (target >= j && target < j + VECTOR) {
+                p -= select((fvec)(0.0f), (fvec)(1.0f), LANE_NUMBERS == (fvec)((float)(target - j)));
+            }
 #endif
-        store_data(dlogits + j * strides.s3, strides.s3, vocab - j,
-                   counted ? gradient_scale * p : (fvec)(0.0f));
+            if (j < vocab) {
+                store_data(dlogits + j * strides.s3, strides.s3, vocab - j,
+                           counted ? gradient_scale * p : (fvec)(0.0f));
+            }
+        }
     }
 }

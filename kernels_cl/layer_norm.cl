@@ -9,7 +9,8 @@
  * layer_norm_parts: parts [2, chunks, cols]: Σ dy·n and Σ dy over `chunk` rows each; an item takes
  *   VECTOR columns. Launch: global (⌈cols / VECTOR⌉, chunks). It runs before layer_norm_dx, which
  *   may overwrite dy.
- * layer_norm_totals: adds the parts to dgamma and dbeta. Launch: global ⌈cols / VECTOR⌉.
+ * layer_norm_totals: adds the parts to dgamma and dbeta. Launch: groups of (COL_ITEMS, PART_ITEMS),
+ *   global (⌈cols / VECTOR⌉, PART_ITEMS); see group_reduce.cl.
  * Macros: DATA, RESULT, VECTOR, GROUP (types.cl). Bound by memory bandwidth. */
 
 #define LAYER_NORM_RESIDUAL 1
@@ -151,21 +152,25 @@ __kernel void layer_norm_parts(__global float *parts, long parts_start,
     store_f32(parts + (chunks + part) * cols + col, 1, cols - col, sum_beta);
 }
 
-__kernel void layer_norm_totals(__global result_t *dgamma, long dgamma_start,
-                                __global result_t *dbeta, long dbeta_start,
-                                __global const float *parts, long parts_start, long chunks,
-                                long cols, long dgamma_stride, long dbeta_stride)
+#ifdef PART_ITEMS
+COLUMN_KERNEL void layer_norm_totals(__global result_t *dgamma, long dgamma_start,
+                                     __global result_t *dbeta, long dbeta_start,
+                                     __global const float *parts, long parts_start, long chunks,
+                                     long cols, long dgamma_stride, long dbeta_stride)
 {
+    DECLARE_COLUMN_SCRATCH(scratch);
     const long col = (long)get_global_id(0) * VECTOR;
-    if (col >= cols) {
-        return;
-    }
     parts += parts_start + col;
     fvec sum_gamma = (fvec)(0.0f);
     fvec sum_beta = (fvec)(0.0f);
-    for (long part = 0; part < chunks; part++) {
+    for (long part = get_local_id(1); col < cols && part < chunks; part += PART_ITEMS) {
         sum_gamma += load_f32(parts + part * cols, 1, cols - col, 0.0f);
         sum_beta += load_f32(parts + (chunks + part) * cols, 1, cols - col, 0.0f);
+    }
+    sum_gamma = column_total(sum_gamma, scratch);
+    sum_beta = column_total(sum_beta, scratch);
+    if (col >= cols || get_local_id(1) > 0) {
+        return;
     }
     dgamma += dgamma_start + col * dgamma_stride;
     dbeta += dbeta_start + col * dbeta_stride;
@@ -174,3 +179,4 @@ __kernel void layer_norm_totals(__global result_t *dgamma, long dgamma_start,
     store_result(dgamma, dgamma_stride, cols - col, sum_gamma);
     store_result(dbeta, dbeta_stride, cols - col, sum_beta);
 }
+#endif

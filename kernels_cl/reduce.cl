@@ -3,7 +3,8 @@
  *
  * column_parts: x [rows, cols] → parts [chunks, cols], the sum of `chunk` rows each; an item takes
  *   VECTOR columns of one chunk. Launch: global (⌈cols / VECTOR⌉, chunks).
- * column_totals: out [cols] = beta·out + alpha·Σ parts. Launch: global ⌈cols / VECTOR⌉.
+ * column_totals: out [cols] = beta·out + alpha·Σ parts. Launch: groups of (COL_ITEMS, PART_ITEMS), global
+ *   (⌈cols / VECTOR⌉, PART_ITEMS); see group_reduce.cl.
  * square_parts: x [count] → parts [groups], chunk elements each, by groups of GROUP.
  *   Launch: global groups·GROUP.
  * square_total: out = beta·out + Σ parts, one group of GROUP.
@@ -28,17 +29,20 @@ __kernel void column_parts(__global float *parts, long parts_start, __global con
     store_f32(parts + parts_start + part * cols + col, 1, cols - col, sum);
 }
 
-__kernel void column_totals(__global result_t *out, long out_start, __global const float *parts,
-                            long parts_start, long chunks, long cols, long out_stride, float alpha,
-                            float beta)
+#ifdef PART_ITEMS
+COLUMN_KERNEL void column_totals(__global result_t *out, long out_start,
+                                 __global const float *parts, long parts_start, long chunks,
+                                 long cols, long out_stride, float alpha, float beta)
 {
+    DECLARE_COLUMN_SCRATCH(scratch);
     const long col = (long)get_global_id(0) * VECTOR;
-    if (col >= cols) {
-        return;
-    }
     fvec sum = (fvec)(0.0f);
-    for (long part = 0; part < chunks; part++) {
+    for (long part = get_local_id(1); col < cols && part < chunks; part += PART_ITEMS) {
         sum += load_f32(parts + parts_start + part * cols + col, 1, cols - col, 0.0f);
+    }
+    sum = column_total(sum, scratch);
+    if (col >= cols || get_local_id(1) > 0) {
+        return;
     }
     sum *= alpha;
     __global result_t *target = out + out_start + col * out_stride;
@@ -47,6 +51,7 @@ __kernel void column_totals(__global result_t *out, long out_start, __global con
     }
     store_result(target, out_stride, cols - col, sum);
 }
+#endif
 
 /* Sums of at most this many squares are added to a running sum, which therefore has few terms. */
 #define RUN 32
@@ -62,6 +67,7 @@ ROW_KERNEL void square_parts(__global float *parts, long parts_start, __global c
     x += x_start;
     for (long start = first + (long)get_local_id(0) * VECTOR; start < end; start += RUN * step) {
         fvec run = (fvec)(0.0f);
+#pragma unroll 4
         for (long i = start; i < end && i < start + RUN * step; i += step) {
             const fvec value = load_data(x + i, 1, end - i, 0.0f);
             run = MULTIPLY_ADD(value, value, run);

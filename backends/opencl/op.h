@@ -84,6 +84,24 @@ static inline size_t opencl_free_group(const ttm_backend_device *device)
     return device->tuning.is_cpu ? 64 : device->tuning.group;
 }
 
+/** Queues a kernel that adds up parts of `cols` columns, as group_reduce.cl says. Its options end
+ * in OPENCL_COLUMN_OPTIONS with the two numbers of opencl_column_group. */
+#define OPENCL_COLUMN_OPTIONS "-DCOL_ITEMS=%zu -DPART_ITEMS=%zu"
+static inline void opencl_column_group(size_t group[2], const ttm_backend_device *device)
+{
+    group[1] = device->tuning.is_cpu ? 1 : (device->tuning.group >= 256 ? 8 : 2);
+    group[0] = opencl_free_group(device) / group[1];
+}
+
+static inline ttm_status opencl_run_columns(opencl_call *call, int64_t cols)
+{
+    const ttm_backend_device *device = call->stream->device;
+    size_t group[2];
+    opencl_column_group(group, device);
+    const size_t global[2] = {(size_t)opencl_parts(cols, device->tuning.vector), group[1]};
+    return opencl_call_run(call, 2, global, group);
+}
+
 /** Returns 1 where the dropout probability keeps every element. */
 static inline int opencl_keeps_all(double probability)
 {

@@ -57,8 +57,11 @@ static ttm_status reduce_rows_run(ttm_backend_stream *stream, const ttm_op *op)
     if (status != TTM_OK) {
         return status;
     }
+    size_t group[2];
+    opencl_column_group(group, stream->device);
     opencl_call totals = opencl_call_start(stream, OPENCL_REDUCE, "column_totals",
-                                           "-DDATA=%d -DRESULT=%d", (int)x->dtype, (int)out->dtype);
+                                           "-DDATA=%d -DRESULT=%d " OPENCL_COLUMN_OPTIONS,
+                                           (int)x->dtype, (int)out->dtype, group[0], group[1]);
     opencl_call_tensor(&totals, out, out);
     opencl_call_tensor(&totals, &op->workspace, &op->workspace);
     opencl_call_long(&totals, chunks);
@@ -66,7 +69,7 @@ static ttm_status reduce_rows_run(ttm_backend_stream *stream, const ttm_op *op)
     opencl_call_long(&totals, out->stride[0]);
     opencl_call_float(&totals, params->alpha);
     opencl_call_float(&totals, params->beta);
-    return opencl_call_run(&totals, 1, global, local);
+    return opencl_run_columns(&totals, cols);
 }
 
 static int64_t square_chunk(int64_t count)

@@ -164,7 +164,12 @@ static ttm_status add_parameter_gradients(ttm_backend_stream *stream, const ttm_
     if (status != TTM_OK) {
         return status;
     }
-    opencl_call totals = start_backward(stream, op, "layer_norm_totals");
+    size_t group[2];
+    opencl_column_group(group, stream->device);
+    opencl_call totals = opencl_call_start(stream, OPENCL_LAYER_NORM, "layer_norm_totals",
+                                           "-DDATA=%d -DRESULT=%d " OPENCL_COLUMN_OPTIONS,
+                                           (int)tensors[TTM_LAYER_NORM_BACKWARD_X].dtype,
+                                           (int)dgamma->dtype, group[0], group[1]);
     opencl_call_tensor(&totals, dgamma, dgamma);
     opencl_call_tensor(&totals, dbeta, dgamma);
     opencl_call_tensor(&totals, &op->workspace, &op->workspace);
@@ -172,7 +177,7 @@ static ttm_status add_parameter_gradients(ttm_backend_stream *stream, const ttm_
     opencl_call_long(&totals, cols);
     opencl_call_long(&totals, dgamma->stride[0]);
     opencl_call_long(&totals, dbeta->stride[0]);
-    return opencl_call_run(&totals, 1, global, local);
+    return opencl_run_columns(&totals, cols);
 }
 
 static ttm_status layer_norm_backward_run(ttm_backend_stream *stream, const ttm_op *op)

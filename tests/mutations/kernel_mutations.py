@@ -37,7 +37,7 @@ KERNEL_MUTATIONS = [
     ("kernel: layer_norm_backward: dx without the mean of g·n", "layer_norm.cl",
      "rstd * (g - mean_g - n * mean_gn)", "rstd * (g - mean_g)", "layer_norm_backward"),
     ("kernel: reduce_rows: first part of the sums forgotten", "reduce.cl",
-     "for (long part = 0; part < chunks; part++) {\n        sum +=", "for (long part = 1; part < chunks; part++) {\n        sum +=", "reduce_rows"),
+     "for (long part = get_local_id(1); col < cols", "for (long part = get_local_id(1) + 1; col < cols", "reduce_rows"),
     ("kernel: sum_of_squares: beta ignored", "reduce.cl", "beta != 0.0f ? beta * out[out_start] + total : total", "total", "sum_of_squares"),
     ("kernel: embedding_backward: gradient written, not added to", "embedding.cl",
      "load_result(target, strides.s1, count, 0.0f) + sum);", "sum);", "embedding_backward"),
