@@ -28,9 +28,10 @@ ROW_KERNEL void cross_entropy(__global float *loss, long loss_start,
     const long target = targets[targets_start + row * strides.s4];
     /* Some compilers run both sides of a branch: the address is always a valid one. */
     const long known = clamp(target, 0L, vocab - 1);
+    /* Behind the last column an item looks at its first element again, which only it writes. */
 #define LOAD_LOGITS(value, j)                                                                    \
     {                                                                                            \
-        const long inside = min(j, vocab - 1);                                                   \
+        const long inside = (j) < vocab ? (j) : first;                                           \
         value = load_data(logits + inside * strides.s1, strides.s1, vocab - inside, -INFINITY);  \
         value = (j) < vocab ? value : (fvec)(-INFINITY);                                         \
     }
