@@ -6,7 +6,8 @@
  *
  * with delta_i = dout_i·out_i and w the dropout factors.
  * Shapes: as in attention.cl; dq and dout like q, dk and dv like k; delta [B·H, Tq].
- * attention_delta: global (⌈Tq / 1⌉, B·H), an item a query.
+ * attention_delta: on CPUs global (Tq, B·H), an item a query; on GPUs groups of (COL_ITEMS, ROW_ITEMS),
+ *   COL_ITEMS neighbours a query: global (COL_ITEMS·⌈Tq / ROW_ITEMS⌉, B·H·ROW_ITEMS).
  * attention_dq: groups as in attention.cl, rows are queries.
  * attention_dkdv: rows are keys, columns queries: global (⌈Tk / BLOCK_ROWS⌉·COL_ITEMS,
  *   B·H·ROW_ITEMS).
@@ -19,21 +20,36 @@ __kernel void attention_delta(__global float *delta, long delta_start, __global 
                               long dout_start, __global const data_t *out, long out_start,
                               long heads, long queries, long8 strides)
 {
+    DECLARE_ITEMS
+#if ALL_ITEMS == 1
     const long row = get_global_id(0);
     const long head_number = get_global_id(1);
+#else
+    __local float scratch[ALL_ITEMS];
+    const long row = (long)get_group_id(0) * ROW_ITEMS + row_item;
+    const long head_number = get_group_id(1);
+#endif
     const long batch = head_number / heads;
     const long head = head_number - batch * heads;
-    if (row >= queries) {
-        return;
-    }
-    dout += dout_start + batch * strides.s0 + head * strides.s1 + row * strides.s2;
-    out += out_start + batch * strides.s3 + head * strides.s4 + row * strides.s5;
+    const long known = min(row, queries - 1);
+    dout += dout_start + batch * strides.s0 + head * strides.s1 + known * strides.s2;
+    out += out_start + batch * strides.s3 + head * strides.s4 + known * strides.s5;
     fvec sum = (fvec)(0.0f);
-    for (int d = 0; d < HEAD_SIZE; d += VECTOR) {
+    for (int d = col_item * VECTOR; d < HEAD_SIZE; d += COL_ITEMS * VECTOR) {
         sum = MULTIPLY_ADD(load_data(dout + d, 1, HEAD_SIZE - d, 0.0f),
                            load_data(out + d, 1, HEAD_SIZE - d, 0.0f), sum);
     }
-    delta[delta_start + head_number * queries + row] = VECTOR_SUM(sum);
+    float total = VECTOR_SUM(sum);
+#if ALL_ITEMS > 1
+    scratch[item] = total;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int other = 1; col_item == 0 && other < COL_ITEMS; other++) {
+        total += scratch[item + other];
+    }
+#endif
+    if (row < queries && col_item == 0) {
+        delta[delta_start + head_number * queries + row] = total;
+    }
 }
 
 /* strides = (q batch, head, row, k batch, head, row, 0, 0); more = (v batch, head, row, dout batch,

@@ -161,7 +161,8 @@ static size_t attention_backward_workspace(const ttm_backend_device *device, con
     return statistics > deltas ? statistics : deltas;
 }
 
-static ttm_status compute_delta(ttm_backend_stream *stream, const ttm_op *op, const char *options)
+static ttm_status compute_delta(ttm_backend_stream *stream, const ttm_op *op,
+                                const attention_shape *shape, const char *options)
 {
     const ttm_tensor *dout = &op->tensors[TTM_ATTENTION_BACKWARD_DOUT];
     const ttm_tensor *out = &op->tensors[TTM_ATTENTION_BACKWARD_OUT];
@@ -175,8 +176,16 @@ static ttm_status compute_delta(ttm_backend_stream *stream, const ttm_op *op, co
     opencl_call_long(&call, dout->shape[1]);
     opencl_call_long(&call, dout->shape[2]);
     opencl_call_longs8(&call, strides);
-    const size_t local[2] = {opencl_free_group(stream->device), 1};
-    const size_t global[2] = {(size_t)dout->shape[2], (size_t)(dout->shape[0] * dout->shape[1])};
+    const size_t items = (size_t)shape->items;
+    const size_t heads = (size_t)(dout->shape[0] * dout->shape[1]);
+    if (items == 1) {
+        const size_t local[2] = {opencl_free_group(stream->device), 1};
+        const size_t global[2] = {(size_t)dout->shape[2], heads};
+        return opencl_call_run(&call, 2, global, local);
+    }
+    const size_t local[2] = {items, items};
+    const size_t global[2] = {(size_t)opencl_parts(dout->shape[2], shape->items) * items,
+                              heads * items};
     return opencl_call_run(&call, 2, global, local);
 }
 
@@ -232,7 +241,7 @@ static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_o
     choose_shape(&shape, stream->device, q->shape[3], 1);
     write_options(options, &shape, q, op->params);
     if (opencl_count(q) > 0) {
-        status = compute_delta(stream, op, options);
+        status = compute_delta(stream, op, &shape, options);
     }
     if (status == TTM_OK && opencl_count(dq) > 0) {
         opencl_call call =
