@@ -1,11 +1,18 @@
 #!/bin/sh
-# Roofs that `ttm-bench devices` measures on the CPU beside independent programs: OpenBLAS's own SGEMM and a STREAM-like triad, in turn.
-#     sh bench/check-roofs.sh BUILD [ROUNDS]
-# Prints the ratio of the best of each over the rounds. Needs an idle machine: what runs beside it is seen.
+# Roofs that `ttm-bench devices` measures on the CPU beside independent programs: OpenBLAS's own SGEMM, and STREAM-like loops
+# (bench/triad.c), on one thread and on all.
+#     sh bench/check-roofs.sh BUILD [ROUNDS [THREADS…]]
+# Memory of a shared machine changes its speed from second to second, so the programs take turns, and a round counts for a roof only
+# where the independent program found the same before and after ttm-bench, within 5 %. Prints medians over the rounds that count, and of
+# their ratios. Needs an idle machine: what runs beside it is seen.
 set -eu
 cd "$(dirname "$0")/.."
-build=$(realpath "${1:?usage: check-roofs.sh BUILD [ROUNDS]}")
-rounds=${2:-3}
+build=$(realpath "${1:?usage: check-roofs.sh BUILD [ROUNDS [THREADS…]]}")
+rounds=${2:-6}
+shift
+[ $# -eq 0 ] || shift
+all=$(nproc)
+[ $# -gt 0 ] || if [ "$all" -gt 1 ]; then set -- 1 "$all"; else set -- 1; fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cc -O3 -march=native -fopenmp bench/triad.c -o "$scratch/triad"
@@ -17,7 +24,7 @@ cat >"$scratch/sgemm.c" <<'PROGRAM'
 int main(void)
 {
     double fastest = 0.0;
-    for (int size = 512; size <= 4096; size *= 2) {
+    for (int size = 512; size <= 2048; size *= 2) {
         float *m[3];
         for (int k = 0; k < 3; k++) {
             m[k] = malloc(sizeof(float) * size * size);
@@ -25,7 +32,7 @@ int main(void)
                 m[k][i] = (float)(rand() % 1000) / 1000.0F - 0.5F;
             }
         }
-        for (int run = 0; run < (size < 2048 ? 60 : 8); run++) {
+        for (int run = 0; run < (size < 2048 ? 20 : 6); run++) {
             struct timespec a, b;
             clock_gettime(CLOCK_MONOTONIC, &a);
             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size, size, size, 1, m[0], size, m[1], size, 0, m[2], size);
@@ -43,15 +50,48 @@ int main(void)
 PROGRAM
 # shellcheck disable=SC2046  # flags are words
 cc -O2 "$scratch/sgemm.c" -o "$scratch/sgemm" $(pkg-config --cflags --libs openblas)
-round=0
-while [ "$round" -lt "$rounds" ]; do
-    round=$((round + 1))
-    "$build/tools/ttm-bench" devices --backend cpu --json --quiet | awk -F'[:,]' '
-        /"(product_f32_flops|triad_bytes_per_second|copy_bytes_per_second|read_bytes_per_second)"/ { gsub(/[ "]/, "", $1); print $1, $2 }' >>"$scratch/ours"
-    echo "product_f32_flops $("$scratch/sgemm")" >>"$scratch/theirs"
-    "$scratch/triad" | tr -d '{}" ' | tr ',' '\n' | sed 's/:/_bytes_per_second /' >>"$scratch/theirs"
+
+# independent THREADS TURN, and ours THREADS TURN: lines "THREADS ROOF TURN WHO VALUE".
+independent()
+{
+    {
+        echo "product_f32_flops $(OPENBLAS_NUM_THREADS=$1 "$scratch/sgemm")"
+        OMP_NUM_THREADS=$1 "$scratch/triad" | tr -d '{}" ' | tr ',' '\n' | sed 's/:/_bytes_per_second /'
+    } | awk -v threads="$1" -v turn="$2" '{ print threads, $1, turn, "theirs", $2 }' >>"$scratch/values"
+}
+ours()
+{
+    TTM_THREADS=$1 "$build/tools/ttm-bench" devices --backend cpu --json --quiet | awk -F'[:,]' -v threads="$1" -v turn="$2" '
+        /"(product_f32_flops|(triad|copy|read|write)_bytes_per_second)"/ { gsub(/[ "]/, "", $1); print threads, $1, turn, "ours", $2 }' >>"$scratch/values"
+}
+for threads in "$@"; do
+    independent "$threads" 0
+    round=0
+    while [ "$round" -lt "$rounds" ]; do
+        round=$((round + 1))
+        ours "$threads" "$round"
+        independent "$threads" "$round"
+    done
 done
-awk 'FNR == 1 { file++ }
-    { best[file, $1] = $2 + 0 > best[file, $1] ? $2 + 0 : best[file, $1]; names[$1] }
-    END { for (name in names) printf "%-26s ttm-bench %10.4g   independent %10.4g   ratio %.3f\n", name, best[1, name], best[2, name], best[1, name] / best[2, name] }' \
-    "$scratch/ours" "$scratch/theirs"
+awk -v rounds="$rounds" '
+    function median(list, n,    i, k, swap) {
+        for (i = 1; i < n; i++)
+            for (k = i; k > 0 && list[k] < list[k - 1]; k--) { swap = list[k]; list[k] = list[k - 1]; list[k - 1] = swap }
+        return n % 2 ? list[(n - 1) / 2] : (list[n / 2 - 1] + list[n / 2]) / 2
+    }
+    { value[$1, $2, $3, $4] = $5; key = $1 " " $2; if (!(key in seen)) { seen[key]; keys[count++] = key } }
+    END {
+        for (c = 0; c < count; c++) {
+            split(keys[c], part, " ")
+            n = 0
+            for (r = 1; r <= rounds; r++) {
+                before = value[part[1], part[2], r - 1, "theirs"]; after = value[part[1], part[2], r, "theirs"]
+                if (before > 1.05 * after || after > 1.05 * before) continue
+                ratio[n] = value[part[1], part[2], r, "ours"] / ((before + after) / 2)
+                our[n] = value[part[1], part[2], r, "ours"]; their[n++] = (before + after) / 2
+            }
+            printf "%s thread%s  %-24s ", part[1], (part[1] > 1 ? "s" : " "), part[2]
+            if (n == 0) { print "changed by itself in every round"; continue }
+            printf "ttm-bench %10.4g   independent %10.4g   ratio %.3f   %d of %d rounds\n", median(our, n), median(their, n), median(ratio, n), n, rounds
+        }
+    }' "$scratch/values"
