@@ -67,25 +67,46 @@ def check_memory(result):
     return problems
 
 
+METADATA = {"process_name": ("name", str), "thread_name": ("name", str), "thread_sort_index": ("sort_index", int)}
+
+
 def check_event(event):
     """Problems of one event against the trace-event format."""
-    kinds = {"ph": str, "name": str, "pid": int, "tid": int, "args": dict}
+    kinds = {"ph": str, "name": str, "pid": int, "tid": int}
     for key, kind in kinds.items():
         if not isinstance(event.get(key), kind):
             return [f"an event without {key}: {event}"]
     if event["name"] == "":
         return ["an event without a name"]
     if event["ph"] == "M":
-        good = event["name"] in ("process_name", "thread_name") and isinstance(event["args"].get("name"), str)
-        return [] if good else [f"metadata that nobody knows: {event}"]
-    if event["ph"] != "X" or not isinstance(event.get("cat"), str):
-        return [f"neither metadata nor a complete event: {event}"]
-    for key in ("ts", "dur"):
+        key, kind = METADATA.get(event["name"], ("", None))
+        return [] if kind and isinstance(event["args"].get(key), kind) else [f"metadata that nobody knows: {event}"]
+    if event["ph"] not in ("X", "s", "f") or not isinstance(event.get("cat"), str):
+        return [f"neither metadata, a complete event nor a flow: {event}"]
+    for key in ("ts",) if event["ph"] != "X" else ("ts", "dur"):
         if not isinstance(event.get(key), (int, float)) or event[key] < 0:
             return [f"an event without a {key}: {event}"]
-    if not {"shapes", "operations", "bytes"} <= event["args"].keys():
-        return [f"an event that doesn't say what it did: {event}"]
-    return []
+    if event["ph"] == "X":
+        return [] if {"shapes", "operations", "bytes"} <= event["args"].keys() else [f"an event that doesn't say what it did: {event}"]
+    good = isinstance(event.get("id"), int) and (event["ph"] == "s" or event.get("bp") == "e")
+    return [] if good else [f"half a flow that can't be bound: {event}"]
+
+
+def check_flows(events, tracks):
+    """Each arrow leaves an event of the host's and reaches one of the same name on the device, later."""
+    ends = {}
+    for event in events:
+        if event["ph"] in ("s", "f"):
+            ends.setdefault(event["id"], {})[event["ph"]] = event
+    problems = []
+    for number, flow in ends.items():
+        if set(flow) != {"s", "f"} or flow["s"]["tid"] != 1 or flow["f"]["tid"] != 2:
+            problems.append(f"flow {number} doesn't lead from the host to the device")
+            continue
+        names = [{e["name"] for e in tracks[end["tid"]] if e["ts"] <= end["ts"] <= e["ts"] + e["dur"]} for end in (flow["s"], flow["f"])]
+        if not names[0] & names[1] or flow["s"]["ts"] > flow["f"]["ts"]:
+            problems.append(f"flow {number} leads from {names[0]} to {names[1]}")
+    return problems[:5]
 
 
 def check_nesting(events):
@@ -120,6 +141,10 @@ def check_trace(trace, result):
         problems.append(f"tracks {sorted(tracks)} but names for {sorted(named)}")
     for track in tracks.values():
         problems += check_nesting(track)
+    problems += check_flows(events, tracks) if len(tracks) == 2 else []
+    queued_before = [(h, d) for h, d in zip(tracks.get(1, []), tracks.get(2, [])) if d["cat"] != "decomposed" and d["ts"] > h["ts"] + h["dur"] + 0.01]
+    if sum(e["ph"] == "s" for e in events) < sum(h["dur"] > 0.01 and d["dur"] > 0.01 for h, d in queued_before):
+        problems.append("calls that the device ran later have no flow")
     if [e["name"] for e in tracks.get(1, [])] != [e["name"] for e in tracks.get(2, [])]:
         problems.append("host and device don't do the same in the same order")
     # The trace is of the last profiled step.
@@ -181,6 +206,8 @@ def check_the_checks(result, trace):
         "a longer event": check_trace(damaged(lambda t: last_event(t).update(dur=1e9), trace), result),
         "an event without name": check_trace(damaged(lambda t: last_event(t).update(name=""), trace), result),
         "a member that nobody knows": check_documented(damaged(lambda r: r["step"].update(novel=1), result)),
+        "half a flow": check_trace(damaged(lambda t: t["traceEvents"].append({"ph": "s", "name": "queued", "cat": "flow", "id": 10**6, "pid": 1,
+                                                                              "tid": 1, "ts": 0.0}), trace), result),
         "an unnamed track": check_trace(damaged(lambda t: last_event(t).update(tid=7), trace), result),
     }.items():
         if not found:
