@@ -1,13 +1,15 @@
 #!/bin/sh
 # Does `ttm-bench compare` find a slowdown of one op by a twentieth, and nothing where nothing changed?
-#     sh bench/compare-slowdown.sh BUILD [TRIES [ROUNDS]]
-# Measures ops of a small model through a plugin that passes everything on to `cpu`, and once in every round through the same with GELU made
-# 5 % slower by waiting: same program, same data, real ops. Each try has its own rounds, three results in turn. Prints one line a try and the
-# score; fails unless the slowdown is found and named each time and at least 19 of 20 identical pairs show no difference.
+#     sh bench/compare-slowdown.sh BUILD [TRIES [ROUNDS [OP]]]
+# Measures ops of a small model (those with OP in their name; all: '') through a plugin that passes everything on to `cpu`, and once in
+# every round through the same with GELU made 5 % slower by waiting: same program, same data, real ops. Each try has its own rounds, three
+# results in turn. Prints one line a try and the score; fails unless the slowdown is found and named each time and at least 19 of 20
+# identical pairs show no difference. Many ops need many rounds: their intervals hold together, so each is wider.
 set -eu
 build=$(realpath "${1:?usage: compare-slowdown.sh BUILD [TRIES [ROUNDS]]}")
 tries=${2:-20}
 rounds=${3:-24}
+ops=${4-gel}
 bench=$build/tools/ttm-bench
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -21,7 +23,7 @@ gelu=6 # TTM_OP_GELU, as the plugin gets it
 
 measure() # measure FILE OPCODE
 {
-    TTM_TEST_SLOW_OP=$2 TTM_TEST_SLOW_FACTOR=1.05 "$bench" ops --backend slowed --preset gpt2-tiny --batch 1 --seq 128 --op gel --seconds 0.05 \
+    TTM_TEST_SLOW_OP=$2 TTM_TEST_SLOW_FACTOR=1.05 "$bench" ops --backend slowed --preset gpt2-tiny --batch 1 --seq 128 --op "$ops" --seconds 0.05 \
         --samples 31 --no-roofs --quiet --output "$1" --append
 }
 found=0

@@ -27,12 +27,16 @@ expect 0 "$bench" compare a.json b.json
 grep -q '^no difference$' out || { cat out >&2; fail "two runs of one program differ"; }
 expect 1 "$bench" compare a.json slow.json
 grep -q '^slower: op gelu, +[45]' out || { cat out >&2; fail "the slowdown of gelu isn't named"; }
+grep -q '^A difference shows from [0-9.]*% on in a typical entry, from [0-9.]*% on in op ' out || fail "it isn't said what would show"
 [ "$(grep -c '^slower: ' out)" -eq 1 ] || { cat out >&2; fail "more than gelu is called slower"; }
 # The other way round it is faster, which is no failure.
 expect 0 "$bench" compare slow.json a.json
 grep -q '^faster: op gelu, -' out || fail "the speed-up of gelu isn't named"
 expect 1 "$bench" compare a.json slow.json --json
 grep -q '"verdict": "slower"' out || fail "JSON without the verdict"
+# Half the interval and the margin of 1 %.
+awk -F'[:,]' '/"low"/ { low = $2 } /"high"/ { high = $2 } /"visible_difference"/ { n++; d = sqrt(high / low) * 1.01 - 1 - $2; bad += d > 1e-6 || d < -1e-6 }
+    END { exit bad > 0 || n < 3 }' out || fail "JSON with a wrong visible_difference"
 
 # What can't be compared is refused in one line.
 expect 0 "$bench" ops --backend slowed --preset gpt2-tiny --batch 2 --seq 64 --op gelu --seconds 0.02 --no-roofs --quiet --output other.json

@@ -84,6 +84,13 @@ static int verdict_of(const bench_comparison *ratio, double margin)
     return ratio->low > 1.0 + margin ? 1 : ratio->high < 1.0 / (1.0 + margin) ? -1 : 0;
 }
 
+/* The smallest difference of this entry that these rounds would show, as a fraction: half the
+ * interval, and the margin. */
+static double visible_difference(const bench_comparison *ratio, double margin)
+{
+    return sqrt(ratio->high / ratio->low) * (1.0 + margin) - 1.0;
+}
+
 static int compare_entries(comparison *state)
 {
     const size_t pairs = count_pairs(state);
@@ -129,6 +136,27 @@ static const char *verdict_name(int verdict)
     return verdict > 0 ? "slower" : verdict < 0 ? "faster" : "";
 }
 
+/* "No difference" says little where a large one couldn't be seen. */
+static void print_resolution(const comparison *state)
+{
+    const double margin = state->arguments->margin;
+    const compared *worst = &state->items[0];
+    double *visible = calloc(state->count, sizeof *visible);
+    for (size_t k = 0; k < state->count && visible != NULL; k++) {
+        visible[k] = visible_difference(&state->items[k].ratio, margin);
+        if (visible[k] > visible_difference(&worst->ratio, margin)) {
+            worst = &state->items[k];
+        }
+    }
+    if (visible != NULL) {
+        printf("A difference shows from %.1f%% on in a typical entry, from %.1f%% on in %s %s; "
+               "more rounds show smaller ones.\n",
+               100.0 * bench_median(visible, state->count),
+               100.0 * visible_difference(&worst->ratio, margin), worst->a->group, worst->a->name);
+    }
+    free(visible);
+}
+
 static void print_text(const comparison *state)
 {
     const bool colour = bench_wants_colour(stdout);
@@ -159,6 +187,7 @@ static void print_text(const comparison *state)
            "ratio %.3f\n",
            state->count, 100.0 * state->arguments->confidence, 100.0 * state->arguments->margin,
            state->items[0].ratio.paired ? ", compared round by round" : "", state->common);
+    print_resolution(state);
     if (!state->items[0].ratio.paired) {
         printf("Few rounds: measure both again with --append, in turn, three times or more, and "
                "what the machine does by itself is told apart.\n");
@@ -198,6 +227,8 @@ static int print_json(const comparison *state)
         ttm_json_member_double(writer, "ratio", item->ratio.ratio);
         ttm_json_member_double(writer, "low", item->ratio.low);
         ttm_json_member_double(writer, "high", item->ratio.high);
+        ttm_json_member_double(writer, "visible_difference",
+                               visible_difference(&item->ratio, state->arguments->margin));
         ttm_json_member_bool(writer, "paired", item->ratio.paired);
         ttm_json_member_string(writer, "verdict",
                                item->verdict != 0 ? verdict_name(item->verdict) : "same");

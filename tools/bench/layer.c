@@ -43,8 +43,8 @@ static ttm_status time_ways(bench_layer *layer, ttm_tt_direction direction)
     for (size_t k = 0; k < count && status == TTM_OK; k++) {
         char name[160];
         layer->plan = &ways[k].plan;
-        snprintf(name, sizeof name, "%s, %lld rows: %s", bench_direction_name(direction),
-                 (long long)layer->rows, ways[k].plan.text);
+        snprintf(name, sizeof name, "%s, %lld row%s: %s", bench_direction_name(direction),
+                 (long long)layer->rows, layer->rows == 1 ? "" : "s", ways[k].plan.text);
         status = bench_layer_time(NULL, layer, BENCH_WAY, "way", name, operations, bytes);
         if (status == TTM_ERROR_UNSUPPORTED) {
             bench_drop_entry(&layer->session->result); /* More axes than a copy takes. */
@@ -63,7 +63,8 @@ static ttm_status time_layer(bench_session *session, const ttm_tt_shape *shape, 
         char name[96];
         double operations = 0.0;
         double bytes = 0.0;
-        snprintf(name, sizeof name, "%s, %lld rows", passes[k].name, (long long)rows);
+        snprintf(name, sizeof name, "%s, %lld row%s", passes[k].name, (long long)rows,
+                 rows == 1 ? "" : "s");
         bench_layer_cost(&operations, &bytes, &layer, passes[k].pass);
         status = bench_layer_time(NULL, &layer, passes[k].pass, "layer", name, operations, bytes);
     }

@@ -243,6 +243,22 @@ static void write_doubts(FILE *file, const bench_result *result)
     }
 }
 
+/* "2026-11-26T05:17:57Z" as people read it; anything else as it is. */
+static void write_moment(FILE *file, const char *time)
+{
+    if (strlen(time) == 20 && time[10] == 'T' && time[19] == 'Z') {
+        fprintf(file, "<time datetime=\"");
+        bench_html(file, time);
+        fputs("\">", file);
+        char text[32];
+        snprintf(text, sizeof text, "%.10s %.5s UTC", time, time + 11);
+        bench_html(file, text);
+        fputs("</time>", file);
+    } else {
+        bench_html(file, time);
+    }
+}
+
 static void write_result(FILE *file, const bench_result *result, size_t index)
 {
     fprintf(file,
@@ -263,7 +279,7 @@ static void write_result(FILE *file, const bench_result *result, size_t index)
     fputs(" · ", file);
     bench_html(file, bench_text(result, "device", "backend"));
     fputs(" · ", file);
-    bench_html(file, bench_text(result, "environment", "time"));
+    write_moment(file, bench_text(result, "environment", "time"));
     fputs("</p>\n", file);
     write_doubts(file, result);
     write_cards(file, result);

@@ -26,11 +26,14 @@ static double longest_of(const bench_result *result, const char *group, const ch
     return longest;
 }
 
-static void write_bar(FILE *file, const bench_entry *entry, double longest)
+/* `name_bytes` of the name are shown. */
+static void write_bar(FILE *file, const bench_entry *entry, size_t name_bytes, double longest)
 {
+    char name[256];
     const double median = bench_entry_median(entry);
+    snprintf(name, sizeof name, "%.*s", (int)name_bytes, entry->name);
     fputs("<div class=\"name\">", file);
-    bench_html(file, entry->name);
+    bench_html(file, name);
     fprintf(file, "</div><div class=\"track\"><i class=\"time %s\" style=\"width:%.2f%%\"></i>",
             class_of(entry), 100.0 * median / longest);
     if (isfinite(entry->floor_ns)) {
@@ -66,7 +69,8 @@ static void write_sized_bars(FILE *file, const bench_result *result, const char 
         for (size_t k = first; k < result->entry_count; k++) {
             if (strcmp(result->entries[k].group, group) == 0 &&
                 strstr(result->entries[k].name, ending) != NULL) {
-                write_bar(file, &result->entries[k], longest);
+                const bench_entry *sized = &result->entries[k];
+                write_bar(file, sized, strlen(sized->name) - strlen(ending), longest);
             }
         }
         fputs("</div></div>\n", file);
@@ -90,7 +94,7 @@ void bench_report_bars(FILE *file, const bench_result *result, const char *group
         if (isfinite(entry->share) && entry->share < least_share) {
             hidden++;
         } else {
-            write_bar(file, entry, longest);
+            write_bar(file, entry, strlen(entry->name), longest);
         }
     }
     fputs("</div><p class=\"legend\"><span>pale: time taken; full: least time by the measured "
@@ -118,7 +122,9 @@ static void write_row(FILE *file, const bench_entry *entry, int number, bool in_
     }
     fputs("</td><td>", file);
     bench_html_time(file, median);
-    fprintf(file, "</td><td>± %.1f%%</td>", 50.0 * (interval.high - interval.low) / median);
+    const double half_width = 50.0 * (interval.high - interval.low) / median;
+    fprintf(file, half_width < 9.95 ? "</td><td>± %.1f%%</td>" : "</td><td>± %.0f%%</td>",
+            half_width);
     fprintf(file, "<td>%s</td>",
             entry->operations > 0.0
                 ? bench_format_rate(text, sizeof text, entry->operations / median * 1e9, "FLOP/s")
@@ -132,7 +138,10 @@ static void write_row(FILE *file, const bench_entry *entry, int number, bool in_
     }
     fprintf(file, "<td>%s</td>", bench_bound_name(entry->bound));
     if (in_step) {
-        fprintf(file, "<td>%.0f</td><td>%.1f%%</td>", entry->calls, 100.0 * entry->share);
+        fprintf(file,
+                entry->share < 0.0005 ? "<td>%.0f</td><td>&lt; 0.1%%</td>"
+                                      : "<td>%.0f</td><td>%.1f%%</td>",
+                entry->calls, 100.0 * entry->share);
     }
     fprintf(file, "<td>%.0f</td></tr>\n", entry->fallback_calls);
 }

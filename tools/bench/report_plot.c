@@ -129,10 +129,52 @@ static bool is_named(const bench_result *result, const bench_entry *entry)
     return longer < MOST_NAMES;
 }
 
-static point_label make_label(const axes *range, const bench_result *result,
-                              const bench_entry *entry, int number)
+static bool labels_touch(const point_label *label, const point_label *other)
 {
+    return label->x < other->x + other->width + 4.0 && other->x < label->x + label->width + 4.0 &&
+           fabs(other->y - label->y) < ROW - 2;
+}
+
+/* Whether a label lies inside the plot, on no point and on no label before it. */
+static bool is_free(const point_label *label, const axes *range, const bench_result *result,
+                    const char *group, const point_label *others, int count)
+{
+    if (label->x < LEFT + 2.0 || label->x + label->width > WIDTH || label->y < TOP + 10.0 ||
+        label->y > HEIGHT - BOTTOM) {
+        return false;
+    }
+    for (int before = 0; before < count; before++) {
+        if (labels_touch(label, &others[before])) {
+            return false;
+        }
+    }
+    for (size_t k = 0; k < result->entry_count; k++) {
+        const bench_entry *entry = &result->entries[k];
+        if (is_point(entry, group)) {
+            const double x = place_x(range, entry->operations / entry->bytes);
+            const double y = place_y(range, speed_of(entry));
+            const double beside_x = fmax(fmax(label->x - x, x - label->x - label->width), 0.0);
+            const double beside_y = fmax(fmax(label->y - 9.0 - y, y - label->y - 2.0), 0.0);
+            if (hypot(beside_x, beside_y) < radius_of(entry) + 1.0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Puts a label right, left, above or below its point, or on a circle around it that grows until
+ * there is room. */
+static point_label make_label(const axes *range, const bench_result *result,
+                              const bench_entry *entry, int number, const point_label *others,
+                              int count)
+{
+    static const double directions[][2] = {{1, 0},  {-1, 0}, {0, -1},  {0, 1},
+                                           {1, -1}, {1, 1},  {-1, -1}, {-1, 1}};
+    enum { DIRECTIONS = sizeof directions / sizeof *directions, MOST_TRIES = 6 * DIRECTIONS };
     const double letter_width = 6.8;
+    const double x = place_x(range, entry->operations / entry->bytes);
+    const double y = place_y(range, speed_of(entry)) + 4.0;
     point_label label;
     if (is_named(result, entry)) {
         snprintf(label.text, sizeof label.text, "%s", entry->name);
@@ -140,24 +182,18 @@ static point_label make_label(const axes *range, const bench_result *result,
         snprintf(label.text, sizeof label.text, "%d", number);
     }
     label.width = letter_width * (double)strlen(label.text);
-    const double x = place_x(range, entry->operations / entry->bytes);
-    const double away = radius_of(entry) + 4.0;
-    label.x = x + away + label.width < WIDTH ? x + away : x - away - label.width;
-    label.y = place_y(range, speed_of(entry)) + 4.0;
-    return label;
-}
-
-/* Moves a label down until it can be read beside those before it. */
-static void settle_label(point_label *label, const point_label *others, int count)
-{
-    for (int before = 0; before < count; before++) {
-        const point_label *other = &others[before];
-        if (label->x < other->x + other->width + 4.0 && other->x < label->x + label->width + 4.0 &&
-            fabs(other->y - label->y) < ROW - 2) {
-            label->y = other->y + ROW - 2;
-            before = -1;
+    for (int try = 0; try < MOST_TRIES; try++) {
+        const double *direction = directions[try % DIRECTIONS];
+        const double away = radius_of(entry) + 4.0 + 6.0 * (double)(try / DIRECTIONS);
+        label.x = x + direction[0] * away - 0.5 * (1.0 - direction[0]) * label.width;
+        label.y = y + direction[1] * (away + 4.0);
+        if (is_free(&label, range, result, entry->group, others, count)) {
+            return label;
         }
     }
+    label.x = x + radius_of(entry) + 4.0;
+    label.y = y;
+    return label;
 }
 
 static void write_point(FILE *file, const axes *range, const bench_entry *entry, int number,
@@ -208,8 +244,7 @@ void bench_report_roofline(FILE *file, const bench_result *result, const char *g
         if (!is_point(entry, group) || label_count == MOST_LABELS) {
             continue;
         }
-        labels[label_count] = make_label(&range, result, entry, number);
-        settle_label(&labels[label_count], labels, label_count);
+        labels[label_count] = make_label(&range, result, entry, number, labels, label_count);
         write_point(file, &range, entry, number, &labels[label_count++]);
     }
     fputs("</svg>\n<p class=\"legend\"><span><i class=\"compute\"></i>bound by products</span>"

@@ -104,8 +104,9 @@ static ttm_status choose_way(tuner *state, bench_layer *layer, const char *shape
         double bytes = 0.0;
         bench_entry *entry = NULL;
         layer->plan = &ways[k].plan;
-        snprintf(name, sizeof name, "%.80s %s, %lld rows: %s", shape,
-                 bench_direction_name(direction), (long long)layer->rows, ways[k].plan.text);
+        snprintf(name, sizeof name, "%.80s %s, %lld row%s: %s", shape,
+                 bench_direction_name(direction), (long long)layer->rows,
+                 layer->rows == 1 ? "" : "s", ways[k].plan.text);
         bench_layer_cost(&operations, &bytes, layer, BENCH_WAY);
         status = bench_layer_time(&entry, layer, BENCH_WAY, "way", name, operations, bytes);
         if (status == TTM_ERROR_UNSUPPORTED) {
