@@ -24,11 +24,11 @@ typedef struct opencl_description {
     cl_device_type type;
     char name[128]; /**< "NVIDIA H100 80GB HBM3 [NVIDIA CUDA]": device and platform. */
     char vendor[128];
-    char driver[256];   /**< Driver version and platform version: part of a cached program's key. */
-    char version[128];  /**< "OpenCL C 1.2 …". */
+    char driver[256];  /**< Driver version and platform version: part of a cached program's key. */
+    char version[128]; /**< "OpenCL C 1.2 …". */
+    opencl_limits limits;
     int keeps_programs; /**< The driver has a cache of its own, and a binary costs a second build.
                          */
-    opencl_limits limits;
     int needs_blocking_writes; /**< Other writes may be missing in other queues. */
 } opencl_description;
 

@@ -141,7 +141,7 @@ static void print_resolution(const comparison *state)
 {
     const double margin = state->arguments->margin;
     const compared *worst = &state->items[0];
-    double *visible = calloc(state->count, sizeof *visible);
+    double *visible = calloc(state->count + 1, sizeof *visible);
     for (size_t k = 0; k < state->count && visible != NULL; k++) {
         visible[k] = visible_difference(&state->items[k].ratio, margin);
         if (visible[k] > visible_difference(&worst->ratio, margin)) {

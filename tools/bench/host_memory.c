@@ -123,7 +123,7 @@ static void *run_thread(void *argument)
 /* Where the system refuses threads, the others share the work. */
 static bool run_threads(memory_work *work, size_t elements, int wanted)
 {
-    memory_thread *threads = calloc((size_t)wanted, sizeof *threads);
+    memory_thread *threads = wanted > 0 ? calloc((size_t)wanted, sizeof *threads) : NULL;
     int count = 1;
     if (threads == NULL) {
         return false;

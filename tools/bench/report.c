@@ -151,7 +151,7 @@ static void write_facts(FILE *file, const bench_result *result, const char *sect
     fputs(any ? "</dl>\n" : "", file);
 }
 
-/* Peak memory by kind, as bars of one length together. */
+/* Peak memory by kind, as bars on one scale. */
 static void write_memory(FILE *file, const bench_result *result)
 {
     static const char *const kinds[] = {"parameters_bytes",  "gradients_bytes",
@@ -294,6 +294,18 @@ static void write_result(FILE *file, const bench_result *result, size_t index)
     fputs("</div></details>\n</section>\n", file);
 }
 
+static void write_contents(FILE *file, const bench_result *results, size_t count)
+{
+    fputs("<nav aria-label=\"Results\"><ul>\n", file);
+    for (size_t k = 0; k < count; k++) {
+        fprintf(file, "<li><a href=\"#result-%zu\">%s", k, title_of(&results[k]));
+        fputs("</a> <span class=\"soft\">", file);
+        bench_html(file, bench_text(&results[k], "settings", "preset"));
+        fputs("</span></li>\n", file);
+    }
+    fputs("</ul></nav>\n", file);
+}
+
 static void write_page(FILE *file, const bench_result *results, size_t count)
 {
     fputs("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -308,16 +320,10 @@ static void write_page(FILE *file, const bench_result *results, size_t count)
     bench_html(file, bench_text(&results[0], "device", "name"));
     fputs("</h1>\n<p class=\"soft\">Measured by ttm-bench ", file);
     bench_html(file, bench_text(&results[0], "environment", "ttm_version"));
-    fputs(". Shares of a roof are shares of what this device was measured to do.</p>\n"
-          "<nav aria-label=\"Results\"><ul>\n",
-          file);
-    for (size_t k = 0; k < count; k++) {
-        fprintf(file, "<li><a href=\"#result-%zu\">%s", k, title_of(&results[k]));
-        fputs("</a> <span class=\"soft\">", file);
-        bench_html(file, bench_text(&results[k], "settings", "preset"));
-        fputs("</span></li>\n", file);
+    fputs(". Shares of a roof are shares of what this device was measured to do.</p>\n", file);
+    if (count > 1) {
+        write_contents(file, results, count);
     }
-    fputs("</ul></nav>\n", file);
     for (size_t k = 0; k < count; k++) {
         write_result(file, &results[k], k);
     }

@@ -111,8 +111,9 @@ static double radius_of(const bench_entry *entry)
  * doesn't. */
 typedef struct point_label {
     char text[32];
-    double x; /* Of its left end. */
-    double y; /* Of its baseline. */
+    double direction; /* −1: left of its point, 0: above or below, 1: right. */
+    double x;         /* Of its left end. */
+    double y;         /* Of its baseline. */
     double width;
 } point_label;
 
@@ -135,9 +136,17 @@ static bool labels_touch(const point_label *label, const point_label *other)
            fabs(other->y - label->y) < ROW - 2;
 }
 
-/* Whether a label lies inside the plot, on no point and on no label before it. */
+static double distance(const point_label *label, double x, double y)
+{
+    const double beside_x = fmax(fmax(label->x - x, x - label->x - label->width), 0.0);
+    const double beside_y = fmax(fmax(label->y - 9.0 - y, y - label->y - 2.0), 0.0);
+    return hypot(beside_x, beside_y);
+}
+
+/* Whether a label lies inside the plot, on no label before it and so far from all other points that
+ * it isn't taken for theirs. */
 static bool is_free(const point_label *label, const axes *range, const bench_result *result,
-                    const char *group, const point_label *others, int count)
+                    const bench_entry *own, const point_label *others, int count)
 {
     if (label->x < LEFT + 2.0 || label->x + label->width > WIDTH || label->y < TOP + 10.0 ||
         label->y > HEIGHT - BOTTOM) {
@@ -150,12 +159,10 @@ static bool is_free(const point_label *label, const axes *range, const bench_res
     }
     for (size_t k = 0; k < result->entry_count; k++) {
         const bench_entry *entry = &result->entries[k];
-        if (is_point(entry, group)) {
+        if (is_point(entry, own->group)) {
             const double x = place_x(range, entry->operations / entry->bytes);
             const double y = place_y(range, speed_of(entry));
-            const double beside_x = fmax(fmax(label->x - x, x - label->x - label->width), 0.0);
-            const double beside_y = fmax(fmax(label->y - 9.0 - y, y - label->y - 2.0), 0.0);
-            if (hypot(beside_x, beside_y) < radius_of(entry) + 1.0) {
+            if (distance(label, x, y) < radius_of(entry) + (entry == own ? 1.0 : 8.0)) {
                 return false;
             }
         }
@@ -184,39 +191,67 @@ static point_label make_label(const axes *range, const bench_result *result,
     label.width = letter_width * (double)strlen(label.text);
     for (int try = 0; try < MOST_TRIES; try++) {
         const double *direction = directions[try % DIRECTIONS];
-        const double away = radius_of(entry) + 4.0 + 6.0 * (double)(try / DIRECTIONS);
+        const int ring = try / DIRECTIONS;
+        const double away = radius_of(entry) + 4.0 + 6.0 * ring;
+        label.direction = direction[0];
         label.x = x + direction[0] * away - 0.5 * (1.0 - direction[0]) * label.width;
         label.y = y + direction[1] * (away + 4.0);
-        if (is_free(&label, range, result, entry->group, others, count)) {
+        if (is_free(&label, range, result, entry, others, count)) {
             return label;
         }
     }
+    label.direction = 1.0;
     label.x = x + radius_of(entry) + 4.0;
     label.y = y;
     return label;
 }
 
-static void write_point(FILE *file, const axes *range, const bench_entry *entry, int number,
-                        const point_label *label)
+/* "matmul: 179 ms, 82.2 GFLOP/s, 42% of its roof". */
+static void write_detail(FILE *file, const bench_entry *entry)
 {
     char speed[32];
-    const double x = place_x(range, entry->operations / entry->bytes);
-    const double y = place_y(range, speed_of(entry));
-    const char *bound = bench_bound_name(entry->bound);
-    fprintf(file, "<g tabindex=\"0\" role=\"img\" aria-label=\"");
-    bench_html(file, entry->name);
-    fprintf(file, "\"><title>%d ", number);
     bench_html(file, entry->name);
     fputs(": ", file);
     bench_html_time(file, bench_entry_median(entry));
-    fprintf(file, ", %s, %.0f%% of its roof</title>",
+    fprintf(file, ", %s, %.0f%% of its roof",
             bench_format_rate(speed, sizeof speed, speed_of(entry), "FLOP/s"),
             100.0 * entry->floor_ns / bench_entry_median(entry));
-    fprintf(file,
-            "<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>"
-            "<text class=\"soft\" x=\"%.1f\" y=\"%.1f\">",
-            bound[0] != '\0' ? bound : "none", x, y, radius_of(entry), label->x, label->y);
+}
+
+/* A line from a point to its label, where that isn't beside it. */
+static void write_leader(FILE *file, const point_label *label, double x, double y, double radius)
+{
+    if (distance(label, x, y) > radius + 8.0) {
+        const double to_x = fmin(fmax(x, label->x), label->x + label->width);
+        const double to_y = fmin(fmax(y, label->y - 9.0), label->y + 2.0);
+        fprintf(file, "<line class=\"leader\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", x,
+                y, to_x, to_y);
+    }
+}
+
+/* Who points at it, or reaches it with the Tab key, reads its figures in the corner that lies above
+ * all roofs. */
+static void write_point(FILE *file, const axes *range, const bench_entry *entry,
+                        const point_label *label)
+{
+    const double x = place_x(range, entry->operations / entry->bytes);
+    const double y = place_y(range, speed_of(entry));
+    const char *bound = bench_bound_name(entry->bound);
+    fputs("<g class=\"point\" tabindex=\"0\" role=\"img\" aria-label=\"", file);
+    write_detail(file, entry);
+    fputs("\">", file);
+    write_leader(file, label, x, y, radius_of(entry));
+    fprintf(file, "<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>",
+            bound[0] != '\0' ? bound : "none", x, y, radius_of(entry));
+    /* Held where it is nearest to the point: its width is a guess. */
+    fprintf(file, "<text class=\"soft\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">",
+            label->x + 0.5 * (1.0 - label->direction) * label->width, label->y,
+            label->direction < 0.0   ? "end"
+            : label->direction > 0.0 ? "start"
+                                     : "middle");
     bench_html(file, label->text);
+    fprintf(file, "</text><text class=\"detail\" x=\"%d\" y=\"%d\">", LEFT + 8, TOP + 14);
+    write_detail(file, entry);
     fputs("</text></g>\n", file);
 }
 
@@ -245,7 +280,7 @@ void bench_report_roofline(FILE *file, const bench_result *result, const char *g
             continue;
         }
         labels[label_count] = make_label(&range, result, entry, number, labels, label_count);
-        write_point(file, &range, entry, number, &labels[label_count++]);
+        write_point(file, &range, entry, &labels[label_count++]);
     }
     fputs("</svg>\n<p class=\"legend\"><span><i class=\"compute\"></i>bound by products</span>"
           "<span><i class=\"memory\"></i>by memory</span><span><i class=\"cache\"></i>fits the "
