@@ -12,9 +12,9 @@
 #include <string.h>
 #include <ttm/compute.h>
 
-/* With fewer bytes in a column of logits the product that gives dwte would be bound by reading and
- * writing dwte: bf16 products are the faster ones and need more rows. */
-#define LEAST_LOGIT_BYTES 2048
+/* With fewer rows of logits the product that gives dwte would be bound by reading and writing dwte:
+ * bf16 products are the faster ones and need twice as many. */
+#define LEAST_LOGIT_ROWS 512
 
 /* Tensors of a layer that is trained, and those besides, at most. */
 #define LAYER_TENSORS 10
@@ -264,7 +264,8 @@ static int64_t choose_logit_rows(const ttm_pass *pass)
     const ttm_gpt2_config *config = &pass->model->config;
     const double room = (double)pass->rows * (double)config->inner_width;
     int64_t rows = (int64_t)(room / (double)config->vocab_size);
-    const int64_t least = LEAST_LOGIT_BYTES / (int64_t)ttm_dtype_bytes(pass->model->options.dtype);
+    const bool narrow = ttm_dtype_bytes(pass->model->options.dtype) < sizeof(float);
+    const int64_t least = narrow ? 2 * LEAST_LOGIT_ROWS : LEAST_LOGIT_ROWS;
     rows = rows > least ? rows : least;
     const uint64_t row_bytes = (uint64_t)config->vocab_size * ttm_model_wide_bytes(pass->model);
     const uint64_t fit = ttm_device_allocation_limit(pass->model->device) / row_bytes;
