@@ -1,8 +1,9 @@
 /* Large products, in the manner of Goto and van de Geijn, "Anatomy of high-performance matrix
  * multiplication" (ACM TOMS 34(3), 2008).
  *
- * b is packed into strips as wide as the register block, a into panels as tall; a register block of
- * c then needs nothing but two streams of contiguous memory. The depth is cut only where it exceeds
+ * b is packed into strips as wide as the register block, so that a register block of c reads one
+ * stream of contiguous memory. Rows of a are read where they lie if they can be, and else packed
+ * into panels as tall as the register block. The depth is cut only where it exceeds
  * DEPTH: most products of a transformer write each number of out once, with bias, activation and
  * residual applied on the way.
  *
@@ -53,46 +54,106 @@ size_t PRODUCT(product_scratch)(int64_t cols, int64_t depth)
     return (size_t)(deep * (wide + BLOCK_ROWS));
 }
 
-/** c[ROWS, STRIP] (+)= a panel · a strip. */
-static void multiply_registers(float *c, ptrdiff_t c_row, const float *a, const float *b,
-                               ptrdiff_t words, int accumulate)
+/** One step: sum[i] += word of a's row i · words of b's STRIP columns. */
+ALWAYS_INLINE void multiply_word(vector sum[ROWS][VECTORS], const unsigned char *a,
+                                 ptrdiff_t row_bytes, const float *b)
 {
-    vector sum[ROWS][VECTORS];
+    vector columns[VECTORS];
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; j++) {
+        columns[j] = vector_load(b + j * LANES);
+        __builtin_prefetch(b + STEPS_AHEAD * STRIP + j * LANES);
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++) {
-        __builtin_prefetch(c + i * c_row, 1);
-        __builtin_prefetch(c + i * c_row + STRIP / 2, 1);
-        __builtin_prefetch(c + i * c_row + STRIP - 1, 1);
+        const vector factor = words_of_one(a + i * row_bytes);
 #pragma GCC unroll 4
         for (int j = 0; j < VECTORS; j++) {
-            sum[i][j] = (vector){0};
+            sum[i][j] = words_multiply_add(sum[i][j], factor, columns[j]);
         }
     }
+}
+
+/** What becomes of a register block's sums. */
+typedef struct destination {
+    float *c; /**< [ROWS, STRIP] sums are stored here, or NULL: out gets them, finished. */
+    ptrdiff_t c_row;
+    place here;     /**< Where in out. */
+    int accumulate; /**< Sums are added to what c, or partial, holds. */
+} destination;
+
+ALWAYS_INLINE void end_sums(vector sum[ROWS][VECTORS], const ttm_cpu_product *job,
+                            const destination *to)
+{
+    if (to->c == NULL) {
+        finish_sums(sum, job, &to->here, to->accumulate);
+        return;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++) {
+#pragma GCC unroll 4
+        for (int j = 0; j < VECTORS; j++) {
+            float *target = to->c + i * to->c_row + j * LANES;
+            vector_store(target, to->accumulate ? vector_load(target) + sum[i][j] : sum[i][j]);
+        }
+    }
+}
+
+/** Asks for the sums that will be stored or added to: rows of one block are rows of a matrix. */
+ALWAYS_INLINE void prefetch_sums(const destination *to)
+{
+    for (int i = 0; to->c != NULL && i < ROWS; i++) {
+        __builtin_prefetch(to->c + i * to->c_row, 1);
+        __builtin_prefetch(to->c + i * to->c_row + STRIP / 2, 1);
+        __builtin_prefetch(to->c + i * to->c_row + STRIP - 1, 1);
+    }
+}
+
+/** A panel · a strip. */
+static __attribute__((noinline)) void multiply_panel(const ttm_cpu_product *job, const float *a,
+                                                     const float *b, ptrdiff_t words,
+                                                     const destination *to)
+{
+    vector sum[ROWS][VECTORS] = {{{0}}};
+    prefetch_sums(to);
     for (ptrdiff_t k = 0; k < words; k++) {
-        vector columns[VECTORS];
-#pragma GCC unroll 4
-        for (int j = 0; j < VECTORS; j++) {
-            columns[j] = vector_load(b + j * LANES);
-            __builtin_prefetch(b + STEPS_AHEAD * STRIP + j * LANES);
-        }
-#pragma GCC unroll 8
-        for (int i = 0; i < ROWS; i++) {
-            const vector factor = words_of_one(a + i);
-#pragma GCC unroll 4
-            for (int j = 0; j < VECTORS; j++) {
-                sum[i][j] = words_multiply_add(sum[i][j], factor, columns[j]);
-            }
-        }
-        a += ROWS;
-        b += STRIP;
+        multiply_word(sum, (const unsigned char *)(a + k * ROWS), sizeof(float), b + k * STRIP);
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < ROWS; i++) {
-#pragma GCC unroll 4
-        for (int j = 0; j < VECTORS; j++) {
-            float *target = c + i * c_row + j * LANES;
-            vector_store(target, accumulate ? vector_load(target) + sum[i][j] : sum[i][j]);
+    end_sums(sum, job, to);
+}
+
+/** ROWS rows of a as they lie · a strip. Meanwhile the rows after them come into the caches. */
+static __attribute__((noinline)) void multiply_in_place(const ttm_cpu_product *job,
+                                                        const element *a, const float *b,
+                                                        ptrdiff_t words, const destination *to)
+{
+    const ptrdiff_t row_bytes = job->a_row * (ptrdiff_t)sizeof(element);
+    const unsigned char *bytes = (const unsigned char *)a;
+    vector sum[ROWS][VECTORS] = {{{0}}};
+    prefetch_sums(to);
+    for (ptrdiff_t k = 0; k < words;) {
+        const unsigned char *next = bytes + ROWS * row_bytes;
+        const ptrdiff_t end = smaller(k + ROWS, words);
+        for (; k < end; k++) {
+            __builtin_prefetch(next);
+            next += row_bytes;
+            multiply_word(sum, bytes, row_bytes, b);
+            bytes += sizeof(float);
+            b += STRIP;
         }
+    }
+    end_sums(sum, job, to);
+}
+
+/** The ROWS rows from `row` of the block on · a strip. */
+static void multiply_registers(const ttm_cpu_product *job, const extent_of_block *at, ptrdiff_t row,
+                               const float *packed_a, const float *b, const destination *to)
+{
+    const ptrdiff_t words = words_of(at->depth);
+    if (row < at->rows_in_place) {
+        multiply_in_place(job, block_of_a(job, at) + row * job->a_row, b, words, to);
+    } else {
+        multiply_panel(job, packed_a + (row - at->rows_in_place) * words, b, words, to);
     }
 }
 
@@ -105,31 +166,46 @@ static float *plain_target(const ttm_cpu_product *job, int last)
     return job->alpha == 1.0F && (!last || plain) ? job->partial : NULL;
 }
 
-/** A block of packed rows against one packed strip. */
+/** A register block whose sums go through memory before they are finished or kept. */
+static void multiply_by_way_of_memory(const ttm_cpu_product *job, const extent_of_block *at,
+                                      ptrdiff_t row, const float *a, const float *b, place here,
+                                      int accumulate)
+{
+    float sums[ROWS * STRIP];
+    const destination to = {.c = sums, .c_row = STRIP};
+    multiply_registers(job, at, row, a, b, &to);
+    if (at->first_depth + at->depth == job->depth) {
+        finish_registers(job, sums, here, accumulate);
+    } else {
+        keep_registers(job, sums, here, accumulate);
+    }
+}
+
+/** A block of rows against one packed strip. */
 static void multiply_strip(const ttm_cpu_product *job, const extent_of_block *at,
                            ptrdiff_t first_col, ptrdiff_t cols, const float *a, const float *b)
 {
-    const ptrdiff_t words = words_of(at->depth);
     const int last = at->first_depth + at->depth == job->depth;
     const int accumulate =
         at->first_depth > 0 || (job->add_out != 0 && (const void *)job->partial == job->out);
-    float *direct = cols == STRIP ? plain_target(job, last) : NULL;
-    float sums[ROWS * STRIP];
+    float *plain = plain_target(job, last);
+    const int direct = plain != NULL || (last && finishes_in_registers(job));
     for (ptrdiff_t row = 0; row < at->rows; row += ROWS) {
         const place here = {at->first_row + row, first_col, smaller(ROWS, at->rows - row), cols};
-        const float *panel = a + row * words;
-        if (direct != NULL && here.rows == ROWS) {
-            multiply_registers(direct + here.row * job->partial_row + first_col, job->partial_row,
-                               panel, b, words, accumulate);
+        if (last && plain == NULL) {
+            touch_block(job, here);
+        }
+        if (!direct || here.rows < ROWS || cols < STRIP) {
+            multiply_by_way_of_memory(job, at, row, a, b, here, accumulate);
             continue;
         }
-        prefetch_block(job, here);
-        multiply_registers(sums, STRIP, panel, b, words, 0);
-        if (last) {
-            finish_registers(job, sums, here, accumulate);
-        } else {
-            keep_registers(job, sums, here, accumulate);
-        }
+        const destination to = {
+            .c = plain == NULL ? NULL : plain + here.row * job->partial_row + first_col,
+            .c_row = job->partial_row,
+            .here = here,
+            .accumulate = accumulate,
+        };
+        multiply_registers(job, at, row, a, b, &to);
     }
 }
 
@@ -160,6 +236,7 @@ static void multiply_block(const ttm_cpu_product *job, extent_of_block *at)
     for (ptrdiff_t row = 0; row < job->rows; row += BLOCK_ROWS) {
         at->first_row = row;
         at->rows = smaller(BLOCK_ROWS, job->rows - row);
+        at->rows_in_place = count_rows_in_place(job, at);
         pack_block(a, job, at);
         for (ptrdiff_t col = 0; col < at->cols; col += STRIP) {
             multiply_strip(job, at, at->first_col + col, smaller(STRIP, at->cols - col), a,

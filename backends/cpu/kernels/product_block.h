@@ -33,6 +33,8 @@ typedef struct extent_of_block {
     ptrdiff_t cols;
     ptrdiff_t first_depth;
     ptrdiff_t depth;
+    ptrdiff_t
+        rows_in_place; /**< The first rows, which are read where they lie; others are packed. */
 } extent_of_block;
 
 /** Where a register block lies. */

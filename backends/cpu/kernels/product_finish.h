@@ -117,6 +117,43 @@ static void finish_registers(const ttm_cpu_product *job, const float *sums, plac
     }
 }
 
+/** Returns whether a block's sums can be finished while they are in registers: nothing but sums,
+ * bias and residual goes into elements. */
+static int finishes_in_registers(const ttm_cpu_product *job)
+{
+    return job->activation == TTM_CPU_IDENTITY && job->alpha == 1.0F &&
+           out_bytes(job) == sizeof(element) &&
+           (!job->add_out || (const void *)job->partial == job->out);
+}
+
+/** The same as finish_registers for a whole block of such a product, still in registers. */
+ALWAYS_INLINE void finish_sums(vector sum[ROWS][VECTORS], const ttm_cpu_product *job,
+                               const place *at, int accumulate)
+{
+    element *out = (element *)job->out + at->row * job->out_row + at->col;
+    vector bias[VECTORS] = {0};
+    for (int j = 0; job->bias != NULL && j < VECTORS; j++) {
+        bias[j] = element_load((const element *)job->bias + at->col + j * LANES);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++) {
+        const ptrdiff_t row = at->row + i;
+#pragma GCC unroll 4
+        for (int j = 0; j < VECTORS; j++) {
+            const ptrdiff_t col = at->col + j * LANES;
+            if (accumulate) {
+                sum[i][j] += vector_load(job->partial + row * job->partial_row + col);
+            }
+            sum[i][j] += bias[j];
+            if (job->residual != NULL) {
+                const element *residual = job->residual;
+                sum[i][j] += element_load(residual + row * job->residual_row + col);
+            }
+            element_store(out + i * job->out_row + j * LANES, sum[i][j]);
+        }
+    }
+}
+
 /** Stores or adds sums of a part of the depth that isn't the last. */
 static void keep_registers(const ttm_cpu_product *job, const float *sums, place at, int accumulate)
 {
@@ -141,24 +178,26 @@ static void finish_all(const ttm_cpu_product *job)
     }
 }
 
-ALWAYS_INLINE void prefetch_row(const ttm_cpu_product *job, const void *base, ptrdiff_t index,
-                                ptrdiff_t cols)
+ALWAYS_INLINE void touch_row(const ttm_cpu_product *job, const void *base, ptrdiff_t index,
+                             ptrdiff_t cols)
 {
-    __builtin_prefetch(out_at(job, base, index), 0);
-    __builtin_prefetch(out_at(job, base, index + cols / 2), 0);
-    __builtin_prefetch(out_at(job, base, index + cols - 1), 0);
+    touch(out_at(job, base, index));
+    touch(out_at(job, base, index + cols / 2));
+    touch(out_at(job, base, index + cols - 1));
 }
 
-/** Asks for what finish_registers will read and write: it is there when the sums are. */
-static void prefetch_block(const ttm_cpu_product *job, place at)
+/** Asks for what finishing a block will read: it is there when the sums are. */
+static void touch_block(const ttm_cpu_product *job, place at)
 {
     for (ptrdiff_t row = at.row; row < at.row + at.rows; row++) {
-        prefetch_row(job, job->out, row * job->out_row + at.col, at.cols);
+        if (job->add_out) {
+            touch_row(job, job->out, row * job->out_row + at.col, at.cols);
+        }
         if (job->residual != NULL) {
-            prefetch_row(job, job->residual, row * job->residual_row + at.col, at.cols);
+            touch_row(job, job->residual, row * job->residual_row + at.col, at.cols);
         }
         if (job->activation == TTM_CPU_GELU_BACKWARD) {
-            prefetch_row(job, job->pre, row * job->pre_row + at.col, at.cols);
+            touch_row(job, job->pre, row * job->pre_row + at.col, at.cols);
         }
     }
 }

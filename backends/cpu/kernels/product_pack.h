@@ -81,24 +81,42 @@ static void pack_columns(float *out, const ttm_cpu_product *job, const extent_of
     }
 }
 
-/** a's rows of a block in panels. */
+static const element *block_of_a(const ttm_cpu_product *job, const extent_of_block *at)
+{
+    return (const element *)job->a + at->first_row * job->a_row + at->first_depth * job->a_col;
+}
+
+/** Rows this far apart, in bytes, or a multiple of it, are too many for their sets in L1. */
+#define CLOSE_SETS 2048
+
+/** Returns how many rows of a block needn't be packed: words lie in memory as the product wants
+ * them, side by side. */
+static ptrdiff_t count_rows_in_place(const ttm_cpu_product *job, const extent_of_block *at)
+{
+    const int are_words = sizeof(element) * WORD_ELEMENTS == sizeof(float);
+    const int whole = at->depth % WORD_ELEMENTS == 0;
+    const int spread = job->a_row * (ptrdiff_t)sizeof(element) % CLOSE_SETS != 0;
+    return are_words && whole && spread && job->a_col == 1 ? at->rows / ROWS * ROWS : 0;
+}
+
+/** Those of a block's rows that aren't read in place, in panels. */
 static void pack_block(float *out, const ttm_cpu_product *job, const extent_of_block *at)
 {
-    const element *a =
-        (const element *)job->a + at->first_row * job->a_row + at->first_depth * job->a_col;
+    const ptrdiff_t rows = at->rows - at->rows_in_place;
     const ptrdiff_t words = words_of(at->depth);
+    const element *a = block_of_a(job, at) + at->rows_in_place * job->a_row;
     ptrdiff_t row = 0;
     if (job->a_row == 1 && job->a_col != 1) {
-        pack_columns(out, job, at, a, at->rows / ROWS);
-        row = at->rows / ROWS * ROWS;
+        pack_columns(out, job, at, a, rows / ROWS);
+        row = rows / ROWS * ROWS;
     }
 #if LANES == 2 * ROWS
-    for (; job->a_col == 1 && row + 2 * ROWS <= at->rows; row += 2 * ROWS) {
+    for (; job->a_col == 1 && row + 2 * ROWS <= rows; row += 2 * ROWS) {
         pack_two_panels(out + row * words, job, at, a + row * job->a_row);
     }
 #endif
-    for (; row < at->rows; row += ROWS) {
-        pack_panel(out + row * words, job, at, a + row * job->a_row, smaller(ROWS, at->rows - row));
+    for (; row < rows; row += ROWS) {
+        pack_panel(out + row * words, job, at, a + row * job->a_row, smaller(ROWS, rows - row));
     }
 }
 

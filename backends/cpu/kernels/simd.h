@@ -39,6 +39,13 @@ typedef float vector_anywhere __attribute__((vector_size(VECTOR_BYTES), aligned(
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/** Brings a line into the caches by reading a byte of it. Unlike this, a prefetch is dropped where
+ * the address's translation isn't at hand, and a row further on mostly lies in another page. */
+ALWAYS_INLINE void touch(const void *byte)
+{
+    (void)*(const volatile unsigned char *)byte;
+}
+
 ALWAYS_INLINE vector vector_load(const float *source)
 {
     return *(const vector_anywhere *)source;
@@ -251,7 +258,7 @@ ALWAYS_INLINE vector words_across(const element *source, ptrdiff_t step)
 }
 
 /** The same word in all lanes. */
-ALWAYS_INLINE vector words_of_one(const float *word)
+ALWAYS_INLINE vector words_of_one(const void *word)
 {
     int32_t bits;
     memcpy(&bits, word, sizeof bits);
@@ -305,9 +312,9 @@ ALWAYS_INLINE vector words_across(const element *source, ptrdiff_t step)
     return element_load(source);
 }
 
-ALWAYS_INLINE vector words_of_one(const float *word)
+ALWAYS_INLINE vector words_of_one(const void *word)
 {
-    return vector_of(*word);
+    return vector_of(*(const float *)word);
 }
 
 ALWAYS_INLINE vector words_multiply_add(vector sum, vector a, vector b)
