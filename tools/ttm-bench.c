@@ -48,6 +48,7 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_STRING("op", 0, "TEXT", &a->op, "ops: only those with this in their name"),
         TOOL_STRING("product", 0, "MxNxK,…", &a->product, "ops, tune: these products instead"),
         TOOL_STRING("rows", 0, "N,N,…", &a->rows, "layer, tune: numbers of rows"),
+        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype, "train, generate: type of the model"),
         TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "train: steps, each also taken profiled"),
         TOOL_INT("tokens", 0, "N", &a->tokens, 3, 100000, "generate: tokens, likewise"),
         TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20, "generate: tokens of the prompt"),
@@ -246,6 +247,7 @@ int main(int argc, char **argv)
 {
     bench_arguments arguments = {.preset = "gpt2-small",
                                  .rows = "1,16,512,2048",
+                                 .dtype = "fp32",
                                  .batch = 1,
                                  .seq = 512,
                                  .steps = 10,

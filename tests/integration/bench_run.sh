@@ -43,6 +43,16 @@ between "$((planned * 95 / 100))" "$(value train.json memory measured_peak_bytes
 grep -q '"name": "layer 1"' train.json || fail "no time by layer"
 grep -q '"name": "mlp.c_fc"' train.json || fail "no time by part"
 
+# A model in bf16 is measured as such: its own memory, its own roof, its own peak.
+# shellcheck disable=SC2086
+expect 0 "$bench" train $small --dtype bf16 --steps 3 --output bf16.json
+grep -q '"dtype": "bf16"' bf16.json || fail "--dtype isn't kept"
+grep -q '"shapes": "bf16 ' bf16.json || fail "--dtype bf16 doesn't compute in bf16"
+planned=$(value bf16.json memory planned_peak_bytes)
+between "$((planned * 95 / 100))" "$(value bf16.json memory measured_peak_bytes)" "$((planned * 105 / 100))" ||
+    fail "the memory plan isn't what a bf16 step takes"
+expect 1 "$bench" compare train.json bf16.json
+
 # The trace: balanced JSON of complete events on both tracks.
 # shellcheck disable=SC2086
 expect 0 "$bench" train $small --steps 3 --trace trace.json

@@ -224,7 +224,9 @@ void bench_breakdown_finish(bench_breakdown *breakdown, bench_session *session, 
         bench_entry *entry = &result->entries[k];
         if (strcmp(entry->group, "step") != 0 && strcmp(entry->group, "profile") != 0) {
             entry->share = bench_entry_median(entry) / wall;
-            bench_judge(session, entry, TTM_F32);
+            /* TT cores and their gradients are f32 in every model. */
+            const bool in_f32 = strncmp(entry->name, "tt_", 3) == 0;
+            bench_judge(session, entry, in_f32 ? TTM_F32 : session->dtype);
         }
     }
     sort_entries(result);

@@ -40,10 +40,17 @@ static bool is_compared(const bench_entry *entry)
            (isnan(entry->share) || entry->share >= least_share);
 }
 
+/* Results from before there was --dtype are of fp32. */
+static const char *setting(const bench_result *result, const char *name)
+{
+    const char *text = bench_text(result, "settings", name);
+    return text[0] == '\0' && strcmp(name, "dtype") == 0 ? "fp32" : text;
+}
+
 /* Two results can only be compared when they did the same work. */
 static int check_same_work(const comparison *state)
 {
-    static const char *const texts[] = {"preset", "tt", "cache", "tt_shape"};
+    static const char *const texts[] = {"preset", "tt", "dtype", "cache", "tt_shape"};
     static const char *const numbers[] = {"batch", "seq"};
     if (strcmp(state->a.command, state->b.command) != 0) {
         return tool_fail_text("'%s' is of 'ttm-bench %s', '%s' of 'ttm-bench %s': compare two of "
@@ -51,8 +58,8 @@ static int check_same_work(const comparison *state)
                               state->a.path, state->a.command, state->b.path, state->b.command);
     }
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
-        const char *a = bench_text(&state->a, "settings", texts[k]);
-        const char *b = bench_text(&state->b, "settings", texts[k]);
+        const char *a = setting(&state->a, texts[k]);
+        const char *b = setting(&state->b, texts[k]);
         if (strcmp(a, b) != 0) {
             return tool_fail_text("not the same work: %s is '%s' in '%s' and '%s' in '%s'",
                                   texts[k], a, state->a.path, b, state->b.path);

@@ -25,7 +25,9 @@ static ttm_status open_work(generate_work *work, bench_session *session)
     *work = (generate_work){.session = session, .config = TTM_GPT2_CONFIG_EMPTY};
     ttm_status status = bench_configure(&work->config, arguments);
     if (status == TTM_OK) {
-        status = ttm_model_create(&work->model, session->device, &work->config, NULL);
+        ttm_model_options model_options = TTM_MODEL_OPTIONS_INIT;
+        model_options.dtype = session->dtype;
+        status = ttm_model_create(&work->model, session->device, &work->config, &model_options);
     }
     if (status == TTM_OK) {
         status = ttm_model_init_parameters(work->model, session->stream, NULL);

@@ -241,8 +241,9 @@ ttm_status bench_measure_roofs(bench_session *session, bool all)
     if (session->arguments->no_roofs && !all) {
         return TTM_OK;
     }
-    for (size_t k = 0; k < (all ? sizeof dtypes / sizeof *dtypes : 1) && status == TTM_OK; k++) {
-        if (has_products(session, dtypes[k])) {
+    for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes && status == TTM_OK; k++) {
+        const bool wanted = all || dtypes[k] == TTM_F32 || dtypes[k] == session->dtype;
+        if (wanted && has_products(session, dtypes[k])) {
             status = measure_products(session, dtypes[k]);
         }
     }

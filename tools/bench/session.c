@@ -2,6 +2,7 @@
 #include "bench/session.h"
 
 #include "bench/environment.h"
+#include "common/tool_dtype.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -54,6 +55,7 @@ static void note_settings(bench_session *session)
     if (arguments->tt != NULL) {
         bench_set_text(result, "settings", "tt", arguments->tt);
     }
+    bench_set_text(result, "settings", "dtype", session->dtype == TTM_BF16 ? "bf16" : "fp32");
     bench_set_number(result, "settings", "batch", (double)arguments->batch);
     bench_set_number(result, "settings", "seq", (double)arguments->seq);
     bench_set_number(result, "settings", "least_samples", (double)arguments->samples);
@@ -74,6 +76,9 @@ ttm_status bench_session_open(bench_session *session, const bench_arguments *arg
         ttm_device_open(&session->device, arguments->program->backend, arguments->program->device);
     if (status == TTM_OK) {
         status = ttm_stream_create(&session->stream, session->device);
+    }
+    if (status == TTM_OK) {
+        status = tool_dtype(&session->dtype, session->device, arguments->dtype);
     }
     if (status == TTM_OK) {
         if (ttm_device_get_info(session->device)->kind == TTM_DEVICE_CPU) {

@@ -20,6 +20,7 @@ typedef struct bench_arguments {
     const char *op;      /* Only ops whose name has this in it; NULL: all. */
     const char *product; /* MxNxK,… instead of the preset's products; NULL: none. */
     const char *rows;    /* N,N,… */
+    const char *dtype;   /* "auto", "fp32" or "bf16" */
     int64_t batch;
     int64_t seq;
     int64_t layers; /* 0: the preset's. */
@@ -58,6 +59,7 @@ typedef struct bench_roofs {
 typedef struct bench_session {
     const bench_arguments *arguments;
     ttm_device *device;
+    ttm_dtype dtype; /**< Of the model of train and generate. */
     ttm_stream *stream;
     bench_roofs roofs;
     double cache_bytes; /**< Of the host's last level; 0 unknown or another device. */

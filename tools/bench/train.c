@@ -96,6 +96,7 @@ static ttm_status update(train_work *work)
     for (size_t span = 0; span < table->span_count && status == TTM_OK; span++) {
         const ttm_tensor parameters = ttm_model_parameters(work->model, span);
         const ttm_tensor gradients = ttm_model_gradients(work->model, span);
+        const ttm_tensor working = ttm_model_working_parameters(work->model, span);
         const ttm_adamw_segment segment = {0, table->spans[span].count, 1.0, 0.1};
         const ttm_adamw_params params = {.learning_rate = 1e-4,
                                          .beta1 = 0.9,
@@ -107,9 +108,10 @@ static ttm_status update(train_work *work)
                                          .segments = &segment,
                                          .segment_count = 1};
         status = ttm_adamw(stream, &parameters, &gradients, &work->moments[0][span],
-                           &work->moments[1][span], &norm, NULL, &params);
+                           &work->moments[1][span], &norm,
+                           ttm_tensor_present(&working) ? &working : NULL, &params);
     }
-    ttm_model_parameters_changed(work->model);
+    ttm_model_parameters_stepped(work->model);
     return status;
 }
 
@@ -156,6 +158,7 @@ static ttm_status open_work(train_work *work, bench_session *session)
     work->seq = arguments->seq < work->config.context ? arguments->seq : work->config.context;
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     options.training = true;
+    options.dtype = session->dtype;
     options.batch = work->batch;
     options.seq = work->seq;
     status = ttm_model_create(&work->model, session->device, &work->config, &options);
@@ -208,6 +211,7 @@ static ttm_status note_memory(train_work *work)
     ttm_trainer_memory memory = {.struct_size = sizeof memory};
     options.batch = work->batch;
     options.seq = work->seq;
+    options.dtype = work->session->dtype == TTM_BF16 ? TTM_PRECISION_BF16 : TTM_PRECISION_FP32;
     const ttm_status status =
         ttm_trainer_plan_memory(&memory, work->session->device, &work->config, &options);
     if (status != TTM_OK) {
@@ -236,9 +240,10 @@ static void note_speed(const train_work *work, bench_entry *step)
     bench_set_number(result, "step", "tokens_per_second", tokens / wall * 1e9);
     bench_set_number(result, "step", "model_operations_per_token", flops);
     bench_set_number(result, "step", "model_flops", flops * tokens / wall * 1e9);
-    if (session->roofs.product_flops[TTM_F32] > 0.0) {
+    const double roof = session->roofs.product_flops[session->dtype];
+    if (roof > 0.0) {
         bench_set_number(result, "step", "model_flop_utilisation",
-                         flops * tokens / wall * 1e9 / session->roofs.product_flops[TTM_F32]);
+                         flops * tokens / wall * 1e9 / roof);
     }
     bench_set_number(result, "step", "parameters", (double)ttm_gpt2_parameter_count(&work->config));
 }

@@ -1,6 +1,8 @@
 /* Opening what the tools that run a model need. */
 #include "common/tool_model.h"
 
+#include "common/tool_dtype.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,15 +63,6 @@ static int check_vocabulary(const tool_model *opened, const char *folder)
     return TOOL_GO_ON;
 }
 
-static ttm_status choose_dtype(ttm_dtype *dtype, ttm_device *device, const char *name)
-{
-    if (strcmp(name, "auto") == 0) {
-        return ttm_model_choose_dtype(dtype, device);
-    }
-    *dtype = strcmp(name, "bf16") == 0 ? TTM_BF16 : TTM_F32;
-    return TTM_OK;
-}
-
 int tool_model_open(tool_model *opened, const tool_program *program, const char *folder,
                     const char *source, const char *dtype, const ttm_model_options *options)
 {
@@ -84,7 +77,7 @@ int tool_model_open(tool_model *opened, const tool_program *program, const char 
         status = ttm_stream_create(&opened->stream, opened->device);
     }
     if (status == TTM_OK) {
-        status = choose_dtype(&settled.dtype, opened->device, dtype);
+        status = tool_dtype(&settled.dtype, opened->device, dtype);
     }
     if (status == TTM_OK) {
         status = ttm_model_load(&opened->model, opened->device, folder, &settled);
