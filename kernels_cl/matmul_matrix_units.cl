@@ -2,6 +2,8 @@
  *
  * Shapes: product.cl, any strides and sizes. Launch: groups of ITEMS; global (tiles·ITEMS, 1, batches), tiles in rows of
  * GROUPED_ROWS tiles, so that groups that run together read the same slices from L2.
+ * With PIECES the depth is cut: group dimension 1 is the piece, of piece_depth (a multiple of TILE_DEPTH), and its sums go to
+ * partial [batches, pieces, M, pitch], f32, pitch = N rounded up to 4, for matmul_pieces.cl.
  * Macros: matrix_units.cl. Local memory: MEMORY_BYTES, at most 48 KiB. Bound by the units for a depth of some thousand, by
  * writing out for less.
  *
@@ -170,8 +172,14 @@ INLINE void finish_four(__global result_t *out, long out_stride, __global const 
     store_four(out, out_stride, count, value);
 }
 
+#if PIECES
+#define PIECES_PARAMETERS , __global float *partial, long partial_start, long piece_depth
+#else
+#define PIECES_PARAMETERS
+#endif
+
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void matmul_matrix_units(
-    PRODUCT_PARAMETERS)
+    PRODUCT_PARAMETERS PIECES_PARAMETERS)
 {
     __local uchar memory[MEMORY_BYTES] __attribute__((aligned(1024)));
 #if EMULATED
@@ -196,6 +204,14 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     GO_TO_BATCH((long)get_group_id(2))
     a += first_row * strides.s0;
     b += first_col * strides.s3;
+#if PIECES
+    const long piece = get_group_id(1);
+    const long pitch = (cols + 3) / 4 * 4;
+    partial += partial_start + ((long)get_group_id(2) * get_num_groups(1) + piece) * rows * pitch;
+    a += piece * piece_depth * strides.s1;
+    b += piece * piece_depth * strides.s2;
+    depth = min(depth - piece * piece_depth, piece_depth);
+#endif
     UNIT_COPIES
     raw_chunk raw_a[CHUNKS_OF_ITEM(TILE_ROWS)];
     raw_chunk raw_b[CHUNKS_OF_ITEM(TILE_COLS)];
@@ -259,10 +275,14 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
                 const long n = first_col + warp_col + s * SEGMENT + segment_col;
                 if (m < rows && n < cols) {
                     const fvec sum = *(__local const fvec *)(segment + segment_row * SEGMENT_PITCH + segment_col);
+#if PIECES
+                    *(__global fvec *)(partial + m * pitch + n) = sum;
+#else
                     finish_four(out + m * strides.s4 + n * strides.s5, strides.s5, bias + n * strides.s6,
                                 strides.s6, residual + m * more_strides.s0 + n * more_strides.s1, more_strides.s1,
                                 pre + m * more_strides.s2 + n * more_strides.s3, more_strides.s3, cols - n, sum,
                                 alpha, flags, activation);
+#endif
                 }
             }
         }

@@ -12,6 +12,7 @@
  *   A_ACCESS, B_ACCESS    0: element by element, any strides; 1: 16 or 32 bytes at once through registers;
  *                         2: 16 bytes at once straight to local memory (bf16 only, NVIDIA only)
  *   RESULT                1 or 2: out is f32 or bf16
+ *   PIECES                1: a group computes sums over a piece of the depth, which matmul_pieces.cl adds up
  *   EMULATED              1: the unit's instructions are functions of matrix_units_emulated.cl
  *
  * A slice lies in local memory in chunks of 8 bf16 (16 bytes), swizzled so that neither copies nor the units'

@@ -1,6 +1,7 @@
-/* Which unit, which variant, and the launch. */
+/* Which unit, its proof, and the launch. */
 #include "opencl/matrix_units.h"
 
+#include "opencl/matrix_units_plan.h"
 #include "opencl/matrix_units_probe.h"
 
 #include <pthread.h>
@@ -24,6 +25,9 @@ typedef struct operand_way {
     int access;
 } operand_way;
 
+/* What a kernel for pieces is probed with. */
+#define PROBED_PIECES 3
+
 enum { ACCESS_ELEMENTS = 0, ACCESS_CHUNKS = 1, ACCESS_DIRECT = 2, CHUNK = 8 };
 
 /* Build options that have been proven in this process. */
@@ -37,10 +41,12 @@ struct opencl_units {
     int32_t device_index;
     opencl_unit unit; /* What is used now; NONE after a failure. */
     int emulated;
-    int splits;   /* f32 products are split. */
-    int only;     /* The one variant to use, or -1. */
-    int forced;   /* Named by the user: small products too, and kept failures don't count. */
-    int is_probe; /* In a child: nothing is proven, and nothing is caught. */
+    int splits;          /* f32 products are split. */
+    int only;            /* The one variant to use, or -1. */
+    int pieces;          /* What TTM_OPENCL_PIECES says, or 0. */
+    opencl_unit planned; /* The unit at first: what scratch is asked for, whatever fails later. */
+    int forced;          /* Named by the user: small products too, and kept failures don't count. */
+    int is_probe;        /* In a child: nothing is proven, and nothing is caught. */
     proven *first;
 };
 
@@ -75,6 +81,22 @@ static ttm_status read_wish(opencl_units *units, const char *wish)
     return TTM_OK;
 }
 
+/* TTM_OPENCL_PIECES: for tests. */
+static ttm_status read_pieces(opencl_units *units)
+{
+    char rest[2] = "";
+    const char *wish = getenv("TTM_OPENCL_PIECES");
+    if (wish == NULL) {
+        return TTM_OK;
+    }
+    if (sscanf(wish, "%d%1s", &units->pieces, rest) != 1 || units->pieces < 1 ||
+        units->pieces > OPENCL_MOST_PIECES) {
+        return opencl_fail(TTM_ERROR_ARGUMENT, "TTM_OPENCL_PIECES is '%s'; use 1 to %d", wish,
+                           OPENCL_MOST_PIECES);
+    }
+    return TTM_OK;
+}
+
 ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *device,
                              int32_t device_index)
 {
@@ -105,6 +127,10 @@ ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *dev
     } else if (strcmp(wish, "off") != 0) {
         status = read_wish(made, wish);
     }
+    made->planned = made->unit;
+    if (status == TTM_OK) {
+        status = read_pieces(made);
+    }
     if (status != TTM_OK) {
         opencl_units_close(made);
         return status;
@@ -134,34 +160,35 @@ static int64_t extent(const ttm_tensor *tensor, int from_last)
     return tensor->shape[tensor->rank - 1 - from_last];
 }
 
-/* The cheapest in time, as far as that follows from sizes: rounds of groups over the device, times
- * the work of a group, times what it loads for it. */
-static int choose_variant(const opencl_units *units, const opencl_product *product, int parts,
-                          uint32_t compute_units)
+opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product)
 {
-    int count = 0;
-    int best = -1;
-    double best_cost = 0.0;
-    const opencl_unit_variant *variants = opencl_unit_variants(&count);
-    for (int i = 0; i < count; i++) {
-        const opencl_unit_variant *variant = &variants[i];
-        if (!opencl_unit_variant_is_valid(variant) || variant->unit != units->unit ||
-            variant->parts != parts || (units->only >= 0 && units->only != i)) {
-            continue;
-        }
-        const double rows = variant->tile_rows;
-        const double cols = variant->tile_cols;
-        const int64_t tiles = opencl_parts(extent(&product->out, 1), variant->tile_rows) *
-                              opencl_parts(extent(&product->out, 0), variant->tile_cols) *
-                              opencl_product_batches(product);
-        const int64_t rounds = opencl_parts(tiles, compute_units > 0 ? compute_units : 1);
-        const double cost = (double)rounds * rows * cols * (1.0 + 32.0 / rows + 32.0 / cols);
-        if (best < 0 || cost < best_cost) {
-            best = i;
-            best_cost = cost;
-        }
-    }
-    return best;
+    return (opencl_unit_sizes){.rows = extent(&product->out, 1),
+                               .cols = extent(&product->out, 0),
+                               .depth = extent(&product->a, 0),
+                               .batches = opencl_product_batches(product)};
+}
+
+/* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. */
+static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_product *product,
+                                 opencl_unit unit, int parts, size_t room)
+{
+    const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
+    const opencl_unit_choice choice = {.unit = unit,
+                                       .parts = parts,
+                                       .only = device->units->only,
+                                       .pieces = device->units->pieces,
+                                       .compute_units = device->description->limits.compute_units,
+                                       .room = room};
+    return opencl_unit_plan_for(&choice, &sizes);
+}
+
+/* Bytes of the scratch that a product has; none where float4 aren't aligned in it. */
+static size_t room_of(const opencl_product *product)
+{
+    const ttm_tensor *workspace = &product->workspace;
+    return ttm_tensor_present(workspace) && workspace->memory != NULL && workspace->offset % 16 == 0
+               ? (size_t)workspace->shape[0] * sizeof(float)
+               : 0;
 }
 
 static int is_multiple(int64_t value)
@@ -192,15 +219,15 @@ static operand_way way_of(const ttm_tensor *tensor, int line_dim, int copies)
 
 static void write_options(char *options, const opencl_units *units,
                           const opencl_unit_variant *variant, const opencl_product *product,
-                          operand_way a, operand_way b)
+                          operand_way a, operand_way b, int pieces)
 {
     opencl_unit_variant_write(options, variant);
     const size_t used = strlen(options);
     snprintf(options + used, OPENCL_UNIT_OPTIONS_BYTES - used,
              " -DDATA=%d -DRESULT=%d -DEMULATED=%d -DA_RUNS=%d -DB_RUNS=%d -DA_ACCESS=%d "
-             "-DB_ACCESS=%d%s",
+             "-DB_ACCESS=%d%s%s",
              (int)product->a.dtype, (int)product->out.dtype, units->emulated, a.runs, b.runs,
-             a.access, b.access,
+             a.access, b.access, pieces > 1 ? " -DPIECES=1" : "",
              units->unit == OPENCL_UNIT_DPAS && !units->emulated ? INTEL_REGISTERS : "");
 }
 
@@ -219,7 +246,7 @@ static opencl_family family_of(opencl_unit unit)
 }
 
 /* 1 or 3, or 0 for products that matrix units don't take. */
-static int parts_for(const opencl_units *units, const opencl_product *product)
+static int parts_for(const opencl_units *units, opencl_unit unit, const opencl_product *product)
 {
     const ttm_dtype data = product->a.dtype;
     const ttm_dtype result = product->out.dtype;
@@ -233,8 +260,7 @@ static int parts_for(const opencl_units *units, const opencl_product *product)
     if (data == TTM_BF16 && (result == TTM_BF16 || result == TTM_F32)) {
         return 1;
     }
-    return data == TTM_F32 && result == TTM_F32 && units->splits &&
-                   units->unit == OPENCL_UNIT_MMA &&
+    return data == TTM_F32 && result == TTM_F32 && units->splits && unit == OPENCL_UNIT_MMA &&
                    depth >= (units->forced ? 16 : LEAST_SPLIT_DEPTH)
                ? 3
                : 0;
@@ -284,10 +310,11 @@ static void remember(opencl_units *units, const char *options)
 
 /* What a child is asked about a product: the arguments of ttm-opencl-probe. */
 static opencl_probe_request make_request(const opencl_product *product, operand_way a,
-                                         operand_way b)
+                                         operand_way b, int pieces)
 {
     const int numbers[OPENCL_PROBE_WORDS] = {
-        (int)product->a.dtype, (int)product->out.dtype, a.runs, b.runs, a.access, b.access};
+        (int)product->a.dtype,         (int)product->out.dtype, a.runs, b.runs, a.access, b.access,
+        pieces > 1 ? PROBED_PIECES : 1};
     opencl_probe_request request = {.word_count = OPENCL_PROBE_WORDS};
     for (int i = 0; i < OPENCL_PROBE_WORDS; i++) {
         snprintf(request.words[i], sizeof request.words[i], "%d", numbers[i]);
@@ -330,11 +357,29 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
 
 /* ---- The launch ---- */
 
-/* Queues the kernel; *done = 1 unless it can't be built here, when other kernels must do. */
-static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_product *product,
-                         opencl_family family, const opencl_unit_variant *variant,
-                         const char *options)
+/* Adds up the sums of a product's pieces. */
+static ttm_status sum_pieces(ttm_backend_stream *stream, const opencl_product *product, int pieces)
 {
+    opencl_call call =
+        opencl_call_start(stream, OPENCL_MATMUL_PIECES, "matmul_pieces", "-DDATA=%d -DRESULT=%d",
+                          (int)product->a.dtype, (int)product->out.dtype);
+    opencl_product_arguments(&call, product);
+    opencl_call_tensor(&call, &product->workspace, &product->workspace);
+    opencl_call_int(&call, pieces);
+    const opencl_tuning *tuning = &stream->device->tuning;
+    const size_t local[3] = {tuning->is_cpu ? 1 : 64, 1, 1};
+    const size_t global[3] = {(size_t)opencl_parts(extent(&product->out, 0), tuning->vector),
+                              (size_t)opencl_least(extent(&product->out, 1), 1 << 20),
+                              (size_t)opencl_product_batches(product)};
+    return opencl_call_run(&call, 3, global, local);
+}
+
+/* Queues the kernels; *done = 1 unless they can't be built here, when others must do. */
+static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_product *product,
+                         opencl_family family, const opencl_unit_plan *plan, const char *options)
+{
+    int count = 0;
+    const opencl_unit_variant *variant = &opencl_unit_variants(&count)[plan->variant];
     opencl_call call = opencl_call_start(stream, family, "matmul_matrix_units", "%s", options);
     if (call.status != TTM_OK && !stream->device->units->is_probe) {
         return TTM_OK; /* it was built in the child, so this is no fault of the kernel's: done stays
@@ -342,48 +387,74 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
     }
     *done = 1;
     opencl_product_arguments(&call, product);
+    if (plan->pieces > 1) {
+        opencl_call_tensor(&call, &product->workspace, &product->workspace);
+        opencl_call_long(&call, plan->piece_depth);
+    }
     const size_t items = (size_t)opencl_unit_variant_items(variant);
     const size_t local[3] = {items, 1, 1};
     const size_t global[3] = {(size_t)(opencl_parts(extent(&product->out, 1), variant->tile_rows) *
                                        opencl_parts(extent(&product->out, 0), variant->tile_cols)) *
                                   items,
-                              1, (size_t)opencl_product_batches(product)};
-    return opencl_call_run(&call, 3, global, local);
+                              (size_t)plan->pieces, (size_t)opencl_product_batches(product)};
+    const ttm_status status = opencl_call_run(&call, 3, global, local);
+    return status == TTM_OK && plan->pieces > 1 ? sum_pieces(stream, product, plan->pieces)
+                                                : status;
+}
+
+size_t opencl_units_workspace_bytes(const ttm_backend_device *device, const opencl_product *product)
+{
+    const opencl_units *units = device->units;
+    const int parts =
+        units->planned != OPENCL_UNIT_NONE ? parts_for(units, units->planned, product) : 0;
+    if (parts == 0) {
+        return 0;
+    }
+    const size_t limit = (size_t)(device->description->limits.allocation_bytes / 4);
+    const opencl_unit_plan plan = plan_for(device, product, units->planned, parts, limit);
+    const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
+    return plan.pieces > 1 ? opencl_unit_pieces_bytes(&sizes, plan.pieces) : 0;
+}
+
+/* The plan, family and options of a kernel that is proven; 0 where there is none. The lock is
+ * held. */
+static int find_kernel(opencl_unit_plan *plan, opencl_family *family, char *options,
+                       const ttm_backend_device *device, const opencl_product *product)
+{
+    int count = 0;
+    opencl_units *units = device->units;
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    while (units->unit != OPENCL_UNIT_NONE) {
+        const int parts = parts_for(units, units->unit, product);
+        if (parts > 0) {
+            *plan = plan_for(device, product, units->unit, parts, room_of(product));
+        }
+        if (parts == 0 || plan->variant < 0) {
+            return 0;
+        }
+        const int copies = units->unit == OPENCL_UNIT_MMA || units->unit == OPENCL_UNIT_WGMMA;
+        const operand_way a = way_of(&product->a, 1, copies);
+        const operand_way b = way_of(&product->b, 0, copies);
+        opencl_probe_request request = make_request(product, a, b, plan->pieces);
+        *family = family_of(units->unit);
+        write_options(options, units, &variants[plan->variant], product, a, b, plan->pieces);
+        if (is_proven(units, device, *family, options, &request, plan->variant)) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 ttm_status opencl_product_by_matrix_units(int *done, ttm_backend_stream *stream,
                                           const opencl_product *product)
 {
     char options[OPENCL_UNIT_OPTIONS_BYTES];
-    int count = 0;
-    const ttm_backend_device *device = stream->device;
-    opencl_units *units = device->units;
+    opencl_unit_plan plan;
+    opencl_family family = OPENCL_MATRIX_UNITS_MMA;
+    opencl_units *units = stream->device->units;
     *done = 0;
     pthread_mutex_lock(&units->lock);
-    const opencl_unit_variant *variants = opencl_unit_variants(&count);
-    const opencl_unit_variant *variant = NULL;
-    opencl_family family = OPENCL_MATRIX_UNITS_MMA;
-    while (units->unit != OPENCL_UNIT_NONE && variant == NULL) {
-        const int parts = parts_for(units, product);
-        const int number = parts > 0 ? choose_variant(units, product, parts,
-                                                      device->description->limits.compute_units)
-                                     : -1;
-        if (number < 0) {
-            break;
-        }
-        const int copies = units->unit == OPENCL_UNIT_MMA || units->unit == OPENCL_UNIT_WGMMA;
-        const operand_way a = way_of(&product->a, 1, copies);
-        const operand_way b = way_of(&product->b, 0, copies);
-        opencl_probe_request request = make_request(product, a, b);
-        family = family_of(units->unit);
-        write_options(options, units, &variants[number], product, a, b);
-        if (is_proven(units, device, family, options, &request, number)) {
-            variant = &variants[number];
-        }
-    }
+    const int found = find_kernel(&plan, &family, options, stream->device, product);
     pthread_mutex_unlock(&units->lock);
-    if (variant == NULL) {
-        return TTM_OK;
-    }
-    return launch(done, stream, product, family, variant, options);
+    return found ? launch(done, stream, product, family, &plan, options) : TTM_OK;
 }

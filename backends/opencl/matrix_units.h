@@ -68,6 +68,10 @@ ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *dev
 /** Frees it; NULL is allowed. */
 void opencl_units_close(opencl_units *units);
 
+/** Returns the bytes of scratch for the sums of pieces that the product's depth is cut into. */
+size_t opencl_units_workspace_bytes(const ttm_backend_device *device,
+                                    const opencl_product *product);
+
 /** Queues the product on matrix units where the device has any that take it and are proven; *done
  * says whether. */
 ttm_status opencl_product_by_matrix_units(int *done, ttm_backend_stream *stream,

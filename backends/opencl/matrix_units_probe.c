@@ -50,6 +50,7 @@ static char **child_environment(char *kernel_variable)
     copy[used++] = probe_variable;
     for (size_t i = 0; i < count; i++) {
         if (strncmp(environ[i], "TTM_OPENCL_MATRIX_UNITS", 23) != 0 &&
+            strncmp(environ[i], "TTM_OPENCL_PIECES=", 18) != 0 &&
             strncmp(environ[i], "TTM_OPENCL_ATTENTION=", 21) != 0) {
             copy[used++] = environ[i];
         }

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-enum { OPENCL_PROBE_WORDS = 6 };
+enum { OPENCL_PROBE_WORDS = 7 };
 
 /** What a child is asked to try. */
 typedef struct opencl_probe_request {

@@ -314,34 +314,6 @@ static int order_slots(int order[SLOTS], int backward)
     return backward ? TTM_ATTENTION_BACKWARD_TENSORS : TTM_ATTENTION_TENSORS;
 }
 
-static ttm_status run_op(const probe_runner *with, ttm_op *op)
-{
-    ttm_memory *workspace = NULL;
-    if (!with->table->op_supported(with->device, op)) {
-        return TTM_ERROR_UNSUPPORTED;
-    }
-    const size_t bytes = with->table->op_workspace_bytes(with->device, op);
-    ttm_status status = TTM_OK;
-    if (bytes > 0) {
-        status = with->table->memory_alloc(&workspace, with->device, bytes);
-        op->workspace = (ttm_tensor){.dtype = TTM_F32,
-                                     .rank = 1,
-                                     .shape = {(int64_t)(bytes / sizeof(float))},
-                                     .stride = {1},
-                                     .memory = workspace};
-    }
-    if (status == TTM_OK) {
-        status = with->table->op_run(with->stream, op);
-    }
-    if (status == TTM_OK) {
-        status = with->table->stream_synchronize(with->stream);
-    }
-    if (workspace != NULL) {
-        with->table->memory_free(with->device, workspace);
-    }
-    return status;
-}
-
 static int run(const probe_runner *with, attention_trial *t)
 {
     int order[SLOTS];
@@ -364,7 +336,7 @@ static int run(const probe_runner *with, attention_trial *t)
                  .params = &t->params,
                  .params_bytes = sizeof t->params};
     if (status == TTM_OK) {
-        status = run_op(with, &op);
+        status = probe_run_op(with, &op);
     }
     for (int i = 0; i < count && status == TTM_OK; i++) {
         status = with->table->memory_read(with->stream, t->bytes[order[i]], tensors[i].memory, 0,

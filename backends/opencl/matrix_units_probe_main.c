@@ -1,8 +1,9 @@
 /* ttm-opencl-probe: tries one kernel on matrix units and says "passed", or what is wrong. Started
- * by the opencl plugin, which names itself, the device, types, and how the operands lie;
+ * by the opencl plugin, which names itself, the device, types, how the operands lie, and into how
+ * many pieces the depth is cut;
  * TTM_OPENCL_MATRIX_UNITS or TTM_OPENCL_ATTENTION names the kernel.
  *
- *     ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS
+ *     ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS PIECES
  *     ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD
  *
  * Each product is computed by the plugin and by the reference backend beside it: sizes with and
@@ -115,16 +116,14 @@ static int run_product(const probe_runner *with, trial *t)
             }
         }
     }
-    const ttm_op op = {.struct_size = sizeof op,
-                       .opcode = TTM_OP_MATMUL,
-                       .tensor_count = SLOTS,
-                       .tensors = tensors,
-                       .params = &t->params,
-                       .params_bytes = sizeof t->params};
+    ttm_op op = {.struct_size = sizeof op,
+                 .opcode = TTM_OP_MATMUL,
+                 .tensor_count = SLOTS,
+                 .tensors = tensors,
+                 .params = &t->params,
+                 .params_bytes = sizeof t->params};
     if (status == TTM_OK) {
-        status = with->table->op_supported(with->device, &op)
-                     ? with->table->op_run(with->stream, &op)
-                     : TTM_ERROR_UNSUPPORTED;
+        status = probe_run_op(with, &op);
     }
     for (int slot = 0; slot < SLOTS; slot++) {
         const int written = slot == TTM_MATMUL_OUT || slot == TTM_MATMUL_PRE;
@@ -218,7 +217,7 @@ static int run_trial(const probe_runner *probed, const probe_runner *reference, 
 /* What the command line says. */
 typedef struct probe_arguments {
     const char *plugin;
-    int numbers[7]; /* device, data, result, a runs, b runs, a access, b access */
+    int numbers[8]; /* device, data, result, a runs, b runs, a access, b access, pieces */
 } probe_arguments;
 
 /* One size with one epilogue: 0 none, 1 bias and GELU with pre, 2 GELU backward, 3 bias and
@@ -305,12 +304,15 @@ int main(int argc, char **argv)
 {
     probe_arguments asked = {.plugin = argv[1]};
     probe_runner probed = {0};
-    if (argc != 9 && (argc != 7 || strcmp(argv[3], "attention") != 0)) {
-        fprintf(
-            stderr,
-            "usage: ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS\n"
-            "       ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD\n");
+    if (argc != 10 && (argc != 7 || strcmp(argv[3], "attention") != 0)) {
+        fprintf(stderr,
+                "usage: ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS "
+                "PIECES\n"
+                "       ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD\n");
         return 2;
+    }
+    if (argc == 10) {
+        setenv("TTM_OPENCL_PIECES", argv[9], 1);
     }
     if (probe_runner_open(&probed, asked.plugin, (int32_t)strtol(argv[2], NULL, 10)) ||
         try_what_is_asked(&probed, &asked, argc - 3, argv + 3)) {

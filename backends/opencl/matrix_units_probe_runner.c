@@ -51,6 +51,36 @@ int probe_runner_open(probe_runner *made, const char *file, int32_t index)
     return 0;
 }
 
+ttm_status probe_run_op(const probe_runner *with, ttm_op *op)
+{
+    ttm_memory *workspace = NULL;
+    if (!with->table->op_supported(with->device, op)) {
+        return TTM_ERROR_UNSUPPORTED;
+    }
+    const size_t bytes = with->table->op_workspace_bytes != NULL
+                             ? with->table->op_workspace_bytes(with->device, op)
+                             : 0;
+    ttm_status status = TTM_OK;
+    if (bytes > 0) {
+        status = with->table->memory_alloc(&workspace, with->device, bytes);
+        op->workspace = (ttm_tensor){.dtype = TTM_F32,
+                                     .rank = 1,
+                                     .shape = {(int64_t)(bytes / sizeof(float))},
+                                     .stride = {1},
+                                     .memory = workspace};
+    }
+    if (status == TTM_OK) {
+        status = with->table->op_run(with->stream, op);
+    }
+    if (status == TTM_OK) {
+        status = with->table->stream_synchronize(with->stream);
+    }
+    if (workspace != NULL) {
+        with->table->memory_free(with->device, workspace);
+    }
+    return status;
+}
+
 double probe_uniform(uint64_t *state)
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;

@@ -21,6 +21,9 @@ int probe_runner_open(probe_runner *made, const char *file, int32_t index);
 /** Returns the message of the last error of any backend. */
 const char *probe_last_message(void);
 
+/** Runs an op with the scratch that it asks for, and waits. */
+ttm_status probe_run_op(const probe_runner *with, ttm_op *op);
+
 /** Returns a random number in [−1, 1) and moves `state` on. */
 double probe_uniform(uint64_t *state);
 

@@ -7,19 +7,31 @@ static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
     return opencl_all_floats(op);
 }
 
-static ttm_status matmul_run(ttm_backend_stream *stream, const ttm_op *op)
+static opencl_product product_of(const ttm_op *op)
 {
     const ttm_matmul_params *params = op->params;
-    const opencl_product product = {.out = op->tensors[TTM_MATMUL_OUT],
-                                    .a = op->tensors[TTM_MATMUL_A],
-                                    .b = op->tensors[TTM_MATMUL_B],
-                                    .bias = op->tensors[TTM_MATMUL_BIAS],
-                                    .residual = op->tensors[TTM_MATMUL_RESIDUAL],
-                                    .pre = op->tensors[TTM_MATMUL_PRE],
-                                    .alpha = params->alpha,
-                                    .adds_out = params->beta != 0.0,
-                                    .activation = params->activation};
+    return (opencl_product){.out = op->tensors[TTM_MATMUL_OUT],
+                            .a = op->tensors[TTM_MATMUL_A],
+                            .b = op->tensors[TTM_MATMUL_B],
+                            .bias = op->tensors[TTM_MATMUL_BIAS],
+                            .residual = op->tensors[TTM_MATMUL_RESIDUAL],
+                            .pre = op->tensors[TTM_MATMUL_PRE],
+                            .workspace = op->workspace,
+                            .alpha = params->alpha,
+                            .adds_out = params->beta != 0.0,
+                            .activation = params->activation};
+}
+
+static size_t matmul_workspace(const ttm_backend_device *device, const ttm_op *op)
+{
+    const opencl_product product = product_of(op);
+    return opencl_product_workspace_bytes(device, &product);
+}
+
+static ttm_status matmul_run(ttm_backend_stream *stream, const ttm_op *op)
+{
+    const opencl_product product = product_of(op);
     return opencl_product_run(stream, &product);
 }
 
-const opencl_op opencl_op_matmul = {matmul_supported, NULL, matmul_run};
+const opencl_op opencl_op_matmul = {matmul_supported, matmul_workspace, matmul_run};

@@ -14,6 +14,7 @@ enum { ALIGNMENT = 256 };
 /* Scratch that is handed out in order, and given back in reverse. Without a stream nothing is run:
  * that is how the size is found. */
 typedef struct arena {
+    const ttm_backend_device *device;
     ttm_backend_stream *stream;
     ttm_tensor workspace;
     size_t used;
@@ -151,11 +152,17 @@ static ttm_status accumulate(const arena *scratch, const ttm_tensor *out, const 
     return scratch->stream == NULL ? TTM_OK : opencl_op_add.run(scratch->stream, &op);
 }
 
-static ttm_status multiply(const arena *scratch, const ttm_tensor *out, const ttm_tensor *a,
+static ttm_status multiply(arena *scratch, const ttm_tensor *out, const ttm_tensor *a,
                            const ttm_tensor *b, int adds_out)
 {
-    const opencl_product product = {
-        .out = *out, .a = *a, .b = *b, .alpha = 1.0, .adds_out = adds_out};
+    const size_t mark = scratch->used;
+    opencl_product product = {.out = *out, .a = *a, .b = *b, .alpha = 1.0, .adds_out = adds_out};
+    const int64_t floats =
+        (int64_t)(opencl_product_workspace_bytes(scratch->device, &product) / sizeof(float));
+    if (floats > 0) {
+        product.workspace = take(scratch, 1, &floats);
+    }
+    scratch->used = mark;
     return scratch->stream == NULL ? TTM_OK : opencl_product_run(scratch->stream, &product);
 }
 
@@ -352,15 +359,14 @@ static ttm_status walk(arena *scratch, const ttm_op *op)
 
 static size_t tt_workspace(const ttm_backend_device *device, const ttm_op *op)
 {
-    (void)device;
-    arena scratch = {0};
+    arena scratch = {.device = device};
     (void)walk(&scratch, op);
     return scratch.peak;
 }
 
 static ttm_status tt_run(ttm_backend_stream *stream, const ttm_op *op)
 {
-    arena scratch = {.stream = stream, .workspace = op->workspace};
+    arena scratch = {.device = stream->device, .stream = stream, .workspace = op->workspace};
     return walk(&scratch, op);
 }
 

@@ -166,6 +166,14 @@ static ttm_status run_thin(ttm_backend_stream *stream, const opencl_product *pro
     return opencl_call_run(&call, 3, global, local);
 }
 
+size_t opencl_product_workspace_bytes(const ttm_backend_device *device,
+                                      const opencl_product *product)
+{
+    return opencl_count(&product->out) == 0 || is_thin(product)
+               ? 0
+               : opencl_units_workspace_bytes(device, product);
+}
+
 ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *product)
 {
     int done = 0;

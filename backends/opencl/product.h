@@ -12,10 +12,15 @@ typedef struct opencl_product {
     ttm_tensor bias;
     ttm_tensor residual;
     ttm_tensor pre;
+    ttm_tensor workspace; /**< Scratch for partial sums, f32 [n]; products do without, too. */
     double alpha;
     int adds_out; /**< beta = 1. */
     ttm_activation activation;
 } opencl_product;
+
+/** Returns the bytes of scratch that make the product faster. Looks at no memory. */
+size_t opencl_product_workspace_bytes(const ttm_backend_device *device,
+                                      const opencl_product *product);
 
 /** Queues the product by whichever kernel is best for its shape. */
 ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *product);

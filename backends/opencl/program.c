@@ -26,6 +26,7 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_MATMUL] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul.cl"),
     [OPENCL_MATMUL_CPU] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_cpu.cl"),
     [OPENCL_MATMUL_THIN] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_thin.cl"),
+    [OPENCL_MATMUL_PIECES] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_pieces.cl"),
     [OPENCL_EPILOGUE] = PARTS("types.cl", "gelu.cl", "product.cl", "epilogue.cl"),
     [OPENCL_REDUCE] = PARTS("types.cl", "group_reduce.cl", "reduce.cl"),
     [OPENCL_SOFTMAX] = PARTS("types.cl", "group_reduce.cl", "softmax.cl"),

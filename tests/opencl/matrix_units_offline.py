@@ -24,9 +24,10 @@ COPIES = {'mma': 'ptx', 'wgmma': 'ptx', 'dpas': 'plain', 'mfma': 'plain'}
 # mma.sync is for both; wgmma is only there on sm_90a.
 TARGETS = {'mma': ('sm_80', 'sm_90'), 'wgmma': ('sm_90a',), 'dpas': ('dg2',), 'mfma': ('gfx90a', 'gfx940')}
 TOOLS = {'mma': ('clang-15', 'ptxas'), 'wgmma': ('clang-15', 'ptxas'), 'dpas': ('ocloc',), 'mfma': ('clang-15', 'llvm-objdump-15')}
-# (RESULT, A_RUNS, B_RUNS, A_ACCESS, B_ACCESS): the products of a layer's forward pass, its two gradients, and unaligned operands. At
-# f32 operands RESULT is 1. Access 2 becomes 1 where there is no copy for it.
-WAYS = [(2, 0, 1, 2, 2), (2, 0, 0, 2, 2), (1, 1, 1, 2, 2), (1, 1, 0, 2, 2), (1, 0, 1, 0, 2), (2, 1, 1, 0, 0)]
+# (RESULT, A_RUNS, B_RUNS, A_ACCESS, B_ACCESS, PIECES): the products of a layer's forward pass, its two gradients, unaligned operands, and
+# a weight's gradient in pieces. At f32 operands RESULT is 1. Access 2 becomes 1 where there is no copy for it.
+WAYS = [(2, 0, 1, 2, 2, 0), (2, 0, 0, 2, 2, 0), (1, 1, 1, 2, 2, 0), (1, 1, 0, 2, 2, 0), (1, 0, 1, 0, 2, 0), (2, 1, 1, 0, 0, 0),
+        (1, 1, 1, 2, 2, 1), (1, 1, 1, 0, 0, 1)]
 
 
 def run(command, **more):
@@ -119,11 +120,11 @@ def check_variant(line, kernels_cl, retarget):
     unit, options = line.split(None, 1)
     failures = 0
     most_access = 1 if '-DPARTS=3' in options or COPIES[unit] == 'plain' else 2
-    for result, a_runs, b_runs, a_access, b_access in WAYS:
+    for result, a_runs, b_runs, a_access, b_access, pieces in WAYS:
         if '-DPARTS=3' in options:
             result = 1
         way = (f'-DRESULT={result} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DA_ACCESS={min(a_access, most_access)} '
-               f'-DB_ACCESS={min(b_access, most_access)}')
+               f'-DB_ACCESS={min(b_access, most_access)} -DPIECES={pieces}')
         with tempfile.TemporaryDirectory() as folder:
             source = os.path.join(folder, 'kernel.cl')
             with open(source, 'w', encoding='utf-8') as joined:

@@ -10,7 +10,12 @@ size_t OVERLOADED get_local_id(uint d)
 
 size_t OVERLOADED get_group_id(uint d)
 {
-    return d == 0 ? __nvvm_read_ptx_sreg_ctaid_x() : d == 2 ? __nvvm_read_ptx_sreg_ctaid_z() : 0;
+    return d == 0 ? __nvvm_read_ptx_sreg_ctaid_x() : d == 1 ? __nvvm_read_ptx_sreg_ctaid_y() : __nvvm_read_ptx_sreg_ctaid_z();
+}
+
+size_t OVERLOADED get_num_groups(uint d)
+{
+    return d == 0 ? __nvvm_read_ptx_sreg_nctaid_x() : d == 1 ? __nvvm_read_ptx_sreg_nctaid_y() : __nvvm_read_ptx_sreg_nctaid_z();
 }
 
 void __attribute__((overloadable, always_inline, convergent)) barrier(cl_mem_fence_flags flags)

@@ -21,6 +21,7 @@ PARTS = {  # as in backends/opencl/program.c
     'matmul': ['types', 'gelu', 'product', 'matmul'],
     'matmul_thin': ['types', 'gelu', 'product', 'matmul_thin'],
     'epilogue': ['types', 'gelu', 'product', 'epilogue'],
+    'matmul_pieces': ['types', 'gelu', 'product', 'matmul_pieces'],
     'reduce': ['types', 'group_reduce', 'reduce'],
     'softmax': ['types', 'group_reduce', 'softmax'],
     'layer_norm': ['types', 'group_reduce', 'layer_norm'],
@@ -47,6 +48,7 @@ def variants():
         yield 'elementwise', f'-DDATA={data} -DHAS_B=1 -DWIDE_ROWS=0', True
         yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
         yield 'matmul_thin', f'-DDATA={data} -DRESULT={data} -DMOST_ROWS=8 -DCOLS=32 -DPARTS=8', True
+        yield 'matmul_pieces', f'-DDATA={data} -DRESULT={data}', True
         yield 'reduce', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True
         yield 'softmax', f'-DDATA={data}', True
         yield 'layer_norm', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True

@@ -1,0 +1,106 @@
+/* The rule that chooses. Costs are multiply-adds of one compute unit. */
+#include "opencl/matrix_units_plan.h"
+
+/* What a byte of memory costs a compute unit: an A100 does 100 multiply-adds in the time of one, an
+ * H100 150. */
+#define COST_OF_BYTE 128.0
+
+/* A second launch: some microseconds. */
+#define COST_OF_LAUNCH 1e7
+
+/* Less depth isn't worth a group's beginning and end. */
+#define LEAST_PIECE_DEPTH 256
+
+static const int pieces_tried[] = {1, 2, 3, 4, 6, 8, 12, OPENCL_MOST_PIECES};
+
+size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces)
+{
+    const double bytes = (double)opencl_parts(sizes->cols, 4) * 16.0 * (double)sizes->rows *
+                         (double)sizes->batches * pieces;
+    return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
+}
+
+/* Cuts the depth into `pieces`, or fewer where slices don't allow so many. */
+static void cut(opencl_unit_plan *plan, const opencl_unit_variant *variant,
+                const opencl_unit_sizes *sizes, int pieces)
+{
+    const int64_t slices = opencl_parts(sizes->depth, variant->tile_depth);
+    const int64_t piece_slices = opencl_parts(slices, pieces);
+    plan->piece_depth = piece_slices * variant->tile_depth;
+    plan->pieces = (int)opencl_parts(slices, piece_slices);
+}
+
+/* Rounds of groups over the device, times the work of a group, times what it loads for it; and
+ * what writing and reading of the pieces' sums takes. */
+static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *variant,
+                      const opencl_unit_choice *choice, const opencl_unit_sizes *sizes)
+{
+    const double rows = variant->tile_rows;
+    const double cols = variant->tile_cols;
+    const int64_t units = choice->compute_units > 0 ? choice->compute_units : 1;
+    const int64_t groups = opencl_parts(sizes->rows, variant->tile_rows) *
+                           opencl_parts(sizes->cols, variant->tile_cols) * sizes->batches *
+                           plan->pieces;
+    const double cost = (double)opencl_parts(groups, units) * rows * cols *
+                        (double)plan->piece_depth * (1.0 + 32.0 / rows + 32.0 / cols);
+    return plan->pieces == 1 ? cost
+                             : cost + COST_OF_LAUNCH +
+                                   2.0 * (double)opencl_unit_pieces_bytes(sizes, plan->pieces) *
+                                       COST_OF_BYTE / (double)units;
+}
+
+/* Whether the scratch has room, and the pieces are deep enough to be worth it. */
+static int is_allowed(const opencl_unit_plan *plan, const opencl_unit_choice *choice,
+                      const opencl_unit_sizes *sizes)
+{
+    const size_t bytes = opencl_unit_pieces_bytes(sizes, plan->pieces);
+    return plan->pieces == 1 || (bytes <= choice->room && bytes <= OPENCL_MOST_PIECES_BYTES &&
+                                 (choice->pieces > 0 || plan->piece_depth >= LEAST_PIECE_DEPTH));
+}
+
+/* The cheapest number of pieces for a variant, or the wanted one; *cost says what it costs. */
+static opencl_unit_plan choose_pieces(double *cost, int number, const opencl_unit_choice *choice,
+                                      const opencl_unit_sizes *sizes)
+{
+    int count = 0;
+    const opencl_unit_variant *variant = &opencl_unit_variants(&count)[number];
+    opencl_unit_plan best = {.variant = number};
+    opencl_unit_plan next = best;
+    cut(&best, variant, sizes, 1);
+    *cost = cost_of(&best, variant, choice, sizes);
+    if (choice->pieces > 0) {
+        cut(&next, variant, sizes, choice->pieces);
+        return is_allowed(&next, choice, sizes) ? next : best;
+    }
+    for (size_t i = 1; i < sizeof pieces_tried / sizeof pieces_tried[0]; i++) {
+        cut(&next, variant, sizes, pieces_tried[i]);
+        const double next_cost = cost_of(&next, variant, choice, sizes);
+        if (next.pieces > 1 && next_cost < *cost && is_allowed(&next, choice, sizes)) {
+            best = next;
+            *cost = next_cost;
+        }
+    }
+    return best;
+}
+
+opencl_unit_plan opencl_unit_plan_for(const opencl_unit_choice *choice,
+                                      const opencl_unit_sizes *sizes)
+{
+    int count = 0;
+    opencl_unit_plan best = {.variant = -1, .pieces = 1, .piece_depth = sizes->depth};
+    double best_cost = 0.0;
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    for (int i = 0; i < count; i++) {
+        if (!opencl_unit_variant_is_valid(&variants[i]) || variants[i].unit != choice->unit ||
+            variants[i].parts != choice->parts || (choice->only >= 0 && choice->only != i)) {
+            continue;
+        }
+        double cost = 0.0;
+        const opencl_unit_plan plan = choose_pieces(&cost, i, choice, sizes);
+        if (best.variant < 0 || cost < best_cost) {
+            best = plan;
+            best_cost = cost;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,46 @@
+/* How a product is done on matrix units: which variant of the kernel, and into how many pieces its
+ * depth is cut. */
+#ifndef TTM_OPENCL_MATRIX_UNITS_PLAN_H
+#define TTM_OPENCL_MATRIX_UNITS_PLAN_H
+
+#include "opencl/matrix_units.h"
+
+/** Pieces that a depth is cut into at most, and the scratch that their sums take at most. */
+enum { OPENCL_MOST_PIECES = 16, OPENCL_MOST_PIECES_BYTES = 64 << 20 };
+
+/** The sizes of a product. */
+typedef struct opencl_unit_sizes {
+    int64_t rows;
+    int64_t cols;
+    int64_t depth;
+    int64_t batches;
+} opencl_unit_sizes;
+
+/** What may be chosen. */
+typedef struct opencl_unit_choice {
+    opencl_unit unit;
+    int parts;              /**< 1: bf16; 3: f32, split. */
+    int only;               /**< The one variant to use, or -1. */
+    int pieces;             /**< The one number of pieces to use where they fit, or 0. */
+    uint32_t compute_units; /**< Of the device. */
+    size_t room;            /**< Bytes of scratch for the pieces' sums. */
+} opencl_unit_choice;
+
+/** What was chosen. */
+typedef struct opencl_unit_plan {
+    int variant;         /**< -1: none. */
+    int pieces;          /**< 1: the depth isn't cut. */
+    int64_t piece_depth; /**< A multiple of the variant's tile_depth, where it is. */
+} opencl_unit_plan;
+
+/** Returns the sizes of a product. */
+opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product);
+
+/** Returns the bytes that the sums of so many pieces take: rows of whole float4. */
+size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces);
+
+/** Returns the cheapest plan, as far as that follows from sizes. */
+opencl_unit_plan opencl_unit_plan_for(const opencl_unit_choice *choice,
+                                      const opencl_unit_sizes *sizes);
+
+#endif

@@ -1,0 +1,90 @@
+/* The rule that cuts a product's depth into pieces: what it says for products of a model on a
+ * device with as many compute units as an H100 has, and what it may never say. */
+#include "opencl/matrix_units_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK(condition)                                                         \
+    do {                                                                         \
+        if (!(condition)) {                                                      \
+            fprintf(stderr, "line %d: %s doesn't hold\n", __LINE__, #condition); \
+            exit(1);                                                             \
+        }                                                                        \
+    } while (0)
+
+static const opencl_unit_choice h100 = {.unit = OPENCL_UNIT_WGMMA,
+                                        .parts = 1,
+                                        .only = -1,
+                                        .compute_units = 132,
+                                        .room = (size_t)1 << 30};
+
+static opencl_unit_plan plan(opencl_unit_choice choice, int64_t rows, int64_t cols, int64_t depth)
+{
+    const opencl_unit_sizes sizes = {rows, cols, depth, 1};
+    const opencl_unit_plan made = opencl_unit_plan_for(&choice, &sizes);
+    printf("%lldx%lldx%lld: variant %d, %d pieces of %lld\n", (long long)rows, (long long)cols,
+           (long long)depth, made.variant, made.pieces, (long long)made.piece_depth);
+    return made;
+}
+
+static void cuts_only_what_gains(void)
+{
+    /* Weight gradients of GPT-2 small: few tiles, 16,384 rows deep. */
+    CHECK(plan(h100, 768, 768, 16384).pieces > 1);
+    CHECK(plan(h100, 768, 3072, 16384).pieces > 1);
+    /* Forward passes: the grid fills the device. */
+    CHECK(plan(h100, 16384, 3072, 768).pieces == 1);
+    CHECK(plan(h100, 8192, 8192, 8192).pieces == 1);
+    /* Little depth, little work. */
+    CHECK(plan(h100, 64, 64, 256).pieces == 1);
+    CHECK(plan(h100, 768, 768, 300).pieces == 1);
+}
+
+static void fits_scratch(void)
+{
+    opencl_unit_choice choice = h100;
+    const opencl_unit_sizes sizes = {768, 770, 16384, 3};
+    CHECK(opencl_unit_pieces_bytes(&sizes, 2) == (size_t)2 * 3 * 768 * 772 * 4);
+    choice.room = 0;
+    CHECK(plan(choice, 768, 768, 16384).pieces == 1);
+    choice.room = (size_t)3 * 768 * 768 * 4;
+    CHECK(plan(choice, 768, 768, 16384).pieces <= 3);
+    choice.pieces = 4;
+    CHECK(plan(choice, 768, 768, 16384).pieces == 1);
+    choice.room = (size_t)1 << 40;
+    CHECK(plan(choice, 65536, 65536, 16384).pieces == 1);
+}
+
+/* Pieces cover the depth, none is empty, and all but the last are whole slices. */
+static void pieces_are_whole(void)
+{
+    int count = 0;
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    for (int number = 0; number < count; number++) {
+        for (int pieces = 1; pieces <= OPENCL_MOST_PIECES; pieces++) {
+            for (int64_t depth = 1; depth < 700; depth += 23) {
+                const opencl_unit_choice choice = {.unit = variants[number].unit,
+                                                   .parts = variants[number].parts,
+                                                   .only = number,
+                                                   .pieces = pieces,
+                                                   .compute_units = 2,
+                                                   .room = (size_t)1 << 30};
+                const opencl_unit_sizes sizes = {65, 33, depth, 2};
+                const opencl_unit_plan made = opencl_unit_plan_for(&choice, &sizes);
+                CHECK(made.variant == number && made.pieces >= 1 && made.pieces <= pieces);
+                CHECK(made.piece_depth % variants[number].tile_depth == 0);
+                CHECK(made.piece_depth * made.pieces >= depth);
+                CHECK(made.piece_depth * (made.pieces - 1) < depth);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    cuts_only_what_gains();
+    fits_scratch();
+    pieces_are_whole();
+    return 0;
+}
