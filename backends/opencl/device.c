@@ -1,6 +1,7 @@
 /* Opening devices, choosing the shape of kernels, and device memory. */
 #include "opencl/device.h"
 
+#include "opencl/attention_few.h"
 #include "opencl/attention_units.h"
 #include "opencl/matrix_units.h"
 #include "opencl/product_settings.h"
@@ -183,7 +184,10 @@ ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
         status = opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device");
         goto fail;
     }
-    status = opencl_units_open(&made->units, made, index);
+    status = opencl_attention_few_open(&made->tuning);
+    if (status == TTM_OK) {
+        status = opencl_units_open(&made->units, made, index);
+    }
     if (status == TTM_OK) {
         status = opencl_attention_units_open(&made->attention_units, made, index);
     }

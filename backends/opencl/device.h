@@ -15,6 +15,9 @@ typedef enum opencl_clblast_use {
     OPENCL_CLBLAST_ALWAYS /**< All that it takes: for tests. */
 } opencl_clblast_use;
 
+/** How attention_few.h splits keys, where no number is given. */
+enum { OPENCL_FEW_BY_RULE = 0, OPENCL_FEW_OFF = -1 };
+
 /** How kernels are shaped for a device. */
 typedef struct opencl_tuning {
     int is_cpu;           /**< Work-items are loops: one a group, over explicit vectors. */
@@ -22,6 +25,7 @@ typedef struct opencl_tuning {
     uint32_t group;       /**< GROUP of the kernels: work-items that share a row. */
     uint64_t local_bytes; /**< Local memory that a kernel may use. */
     opencl_clblast_use clblast;
+    int few_splits; /**< Groups that share the keys of few queries, or OPENCL_FEW_…. */
     int64_t clblast_multiplies; /**< OPENCL_CLBLAST_LARGE: from so many multiply-adds on. */
 } opencl_tuning;
 

@@ -1,4 +1,5 @@
 /* ATTENTION and ATTENTION_BACKWARD: the shape of the tiles, and their launches. */
+#include "opencl/attention_few.h"
 #include "opencl/attention_units.h"
 
 #include <stdio.h>
@@ -129,6 +130,10 @@ static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
     const ttm_status status = opencl_attention_by_matrix_units(&done, stream, op);
     if (status != TTM_OK || done) {
         return status;
+    }
+    const ttm_status few_status = opencl_attention_of_few(&done, stream, op);
+    if (few_status != TTM_OK || done) {
+        return few_status;
     }
     choose_shape(&shape, stream->device, q->shape[3], 0);
     write_options(options, &shape, q, params);
@@ -261,6 +266,7 @@ static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_o
     return status;
 }
 
-const opencl_op opencl_op_attention = {attention_supported, NULL, attention_run};
+const opencl_op opencl_op_attention = {attention_supported, opencl_attention_few_workspace,
+                                       attention_run};
 const opencl_op opencl_op_attention_backward = {attention_supported, attention_backward_workspace,
                                                 attention_backward_run};

@@ -34,6 +34,7 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_ATTENTION] = PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention.cl"),
     [OPENCL_ATTENTION_BACKWARD] =
         PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention_backward.cl"),
+    [OPENCL_ATTENTION_FEW] = PARTS("types.cl", "attention_few.cl"),
     [OPENCL_ATTENTION_UNITS] =
         PARTS("matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
               "attention_units.cl", "attention_matrix_units.cl"),

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTENTION_TERMS = 1 << 20, ELEMENTS = 40000 };
+enum { ATTENTION_TERMS = 1 << 20, MOST_FEW_QUERIES = 8, MOST_FEW_KEYS = 2000, ELEMENTS = 40000 };
 
 /* Draws [B, H, Tq, D] and [B, H, Tk, D] and the parameters. */
 static void draw_attention(conformance_case *made, int64_t q_shape[4], int64_t k_shape[4])
@@ -28,6 +28,13 @@ static void draw_attention(conformance_case *made, int64_t q_shape[4], int64_t k
     params->scale = 1.0 / sqrt((double)q_shape[3]);
     params->dropout = dropouts[draw_below(&made->random, 4)];
     params->seed = (uint64_t)ttm_random_u32(&made->random) << 32 | made->index;
+    if (made->index % 5 == 3) { /* decoding: few queries, a long cache, nothing dropped */
+        q_shape[2] = draw_between(&made->random, 1, MOST_FEW_QUERIES);
+        const int64_t most = terms / q_shape[2];
+        k_shape[2] =
+            draw_between(&made->random, q_shape[2], most < MOST_FEW_KEYS ? most : MOST_FEW_KEYS);
+        params->dropout = 0.0;
+    }
 }
 
 ttm_status generate_attention(conformance_case *made, const struct target *oracle)

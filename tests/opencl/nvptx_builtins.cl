@@ -18,6 +18,16 @@ size_t OVERLOADED get_num_groups(uint d)
     return d == 0 ? __nvvm_read_ptx_sreg_nctaid_x() : d == 1 ? __nvvm_read_ptx_sreg_nctaid_y() : __nvvm_read_ptx_sreg_nctaid_z();
 }
 
+size_t OVERLOADED get_global_id(uint d)
+{
+    return d == 0 ? get_group_id(0) * __nvvm_read_ptx_sreg_ntid_x() + get_local_id(0) : get_group_id(d);
+}
+
+size_t OVERLOADED get_global_size(uint d)
+{
+    return get_num_groups(d) * (d == 0 ? __nvvm_read_ptx_sreg_ntid_x() : 1);
+}
+
 void __attribute__((overloadable, always_inline, convergent)) barrier(cl_mem_fence_flags flags)
 {
     __nvvm_bar_sync(0);
@@ -55,6 +65,16 @@ float OVERLOADED fmax(float x, float y)
 float OVERLOADED mad(float x, float y, float z)
 {
     return __nvvm_fma_rn_f(x, y, z);
+}
+
+float4 OVERLOADED mad(float4 x, float4 y, float4 z)
+{
+    return (float4)(mad(x.x, y.x, z.x), mad(x.y, y.y, z.y), mad(x.z, y.z, z.z), mad(x.w, y.w, z.w));
+}
+
+float8 OVERLOADED mad(float8 x, float8 y, float8 z)
+{
+    return (float8)(mad(x.lo, y.lo, z.lo), mad(x.hi, y.hi, z.hi));
 }
 
 #define DEFINE_PICK(type, compare)                                             \
@@ -109,7 +129,9 @@ DEFINE_SCALAR_CONVERSION(uint, float)
 DEFINE_CONVERSION(ushort4, uint4)
 DEFINE_CONVERSION(uint4, float4)
 DEFINE_CONVERSION(uint4, ushort4)
+DEFINE_CONVERSION(ushort8, uint8)
 DEFINE_CONVERSION(uint8, ushort8)
+DEFINE_CONVERSION(uint8, float8)
 
 #define DEFINE_LOAD(type, type4, space)                                        \
     type4 OVERLOADED vload4(size_t i, const space type *p)                     \
