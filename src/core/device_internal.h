@@ -38,4 +38,10 @@ struct ttm_event {
     uint64_t host_time_ns;     /* Then: host time at which the stream had finished. */
 };
 
+/** ttm_event_record into memory of the caller, who ends it with ttm_event_release. */
+TTM_CHECKED ttm_status ttm_event_record_in(ttm_event *event, ttm_stream *stream);
+
+/** Ends an event of ttm_event_record_in. */
+void ttm_event_release(ttm_event *event);
+
 #endif

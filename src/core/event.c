@@ -19,9 +19,10 @@ static ttm_status finish(const ttm_device *device, const char *function, ttm_sta
     return TTM_OK;
 }
 
-static ttm_status record(ttm_event *event, ttm_stream *stream)
+ttm_status ttm_event_record_in(ttm_event *event, ttm_stream *stream)
 {
     const ttm_backend *backend = stream->device->backend;
+    *event = (ttm_event){.device = stream->device};
     if (stream->handle == NULL || backend->event_record == NULL) {
         TTM_TRY(ttm_stream_synchronize(stream));
         event->host_time_ns = ttm_host_clock_ns();
@@ -42,8 +43,7 @@ ttm_status ttm_event_record(ttm_event **event, ttm_stream *stream)
 {
     ttm_event *made = NULL;
     TTM_TRY(ttm_array_new(&made, 1, sizeof *made, "an event"));
-    made->device = stream->device;
-    const ttm_status status = record(made, stream);
+    const ttm_status status = ttm_event_record_in(made, stream);
     if (status != TTM_OK) {
         free(made);
         return status;
@@ -96,13 +96,17 @@ ttm_status ttm_event_elapsed_ns(uint64_t *elapsed_ns, ttm_event *start, ttm_even
                   start->device->backend->event_elapsed_ns(elapsed_ns, start->handle, end->handle));
 }
 
-void ttm_event_destroy(ttm_event *event)
+void ttm_event_release(ttm_event *event)
 {
-    if (event == NULL) {
-        return;
-    }
     if (event->handle != NULL) {
         event->device->backend->event_destroy(event->handle);
     }
-    free(event);
+}
+
+void ttm_event_destroy(ttm_event *event)
+{
+    if (event != NULL) {
+        ttm_event_release(event);
+        free(event);
+    }
 }

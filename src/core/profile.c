@@ -7,6 +7,7 @@
  * stick and are reported by ttm_profile_stop: the work itself mustn't fail because somebody
  * watches. */
 #include "core/array.h"
+#include "core/device_internal.h"
 #include "core/error.h"
 #include "core/host_clock.h"
 #include "core/op_dispatch.h"
@@ -20,7 +21,7 @@
 
 /* A moment of the stream. */
 typedef struct mark {
-    ttm_event *event;
+    ttm_event event;
     uint64_t device_ns; /* Known once times are read. */
 } mark;
 
@@ -188,7 +189,7 @@ static ttm_status read_times(ttm_profile *profile)
 {
     for (size_t k = 0; k < profile->mark_count; k++) {
         mark *moment = &profile->marks[k];
-        TTM_TRY(ttm_event_elapsed_ns(&moment->device_ns, profile->origin, moment->event));
+        TTM_TRY(ttm_event_elapsed_ns(&moment->device_ns, profile->origin, &moment->event));
     }
     for (size_t call = 0; call < profile->call_count; call++) {
         const recorded *marked = &profile->marked[call];
@@ -207,7 +208,7 @@ static ttm_status read_times(ttm_profile *profile)
 static void forget_marks(ttm_profile *profile)
 {
     for (size_t k = 0; k < profile->mark_count; k++) {
-        ttm_event_destroy(profile->marks[k].event);
+        ttm_event_release(&profile->marks[k].event);
     }
     profile->mark_count = 0;
     profile->idle_since_ns = 0;
@@ -249,8 +250,7 @@ static ttm_status take_mark(size_t *index, ttm_profile *profile, uint64_t host_n
     }
     TTM_TRY(ttm_array_reserve(&profile->marks, &profile->mark_capacity, count + 1,
                               sizeof *profile->marks, "a profile"));
-    profile->marks[count] = (mark){0};
-    TTM_TRY(ttm_event_record(&profile->marks[count].event, profile->stream));
+    TTM_TRY(ttm_event_record_in(&profile->marks[count].event, profile->stream));
     *index = ++profile->mark_count;
     return TTM_OK;
 }
@@ -338,7 +338,9 @@ void ttm_profile_end(ttm_stream *stream, size_t call)
     if (profile == NULL || call >= profile->call_count) {
         return;
     }
-    const ttm_status status = take_mark(&profile->marked[call].end, profile, ttm_host_clock_ns());
+    /* The clock only matters after calls of a decomposed op: else something was queued since. */
+    const uint64_t now_ns = profile->idle_since_ns != 0 ? ttm_host_clock_ns() : 0;
+    const ttm_status status = take_mark(&profile->marked[call].end, profile, now_ns);
     if (status != TTM_OK) {
         remember_failure(profile, status);
     }
