@@ -12,12 +12,19 @@ format)
     c_files | xargs clang-format --dry-run --Werror
     ;;
 headers)
-    # Every public header compiles alone, as C11 and as C++17.
-    for header in include/ttm/*.h; do
-        # export.h declares nothing: a declaration after it keeps -pedantic content.
-        printf '#include "%s"\nextern int after_header;\n' "$header" |
-            cc -std=c11 -Wall -Wextra -Werror -pedantic -Iinclude -I. -fsyntax-only -x c -
-        c++ -std=c++17 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c++ "$header"
+    # Every public header compiles alone, as C11 and as C++17, by the system's compiler and by clang where it is installed.
+    for compilers in "cc c++" "clang clang++"; do
+        c=${compilers% *}
+        cpp=${compilers#* }
+        if [ "$c" = clang ] && ! command -v clang++ >/dev/null; then
+            continue
+        fi
+        for header in include/ttm/*.h; do
+            # export.h declares nothing: a declaration after it keeps -pedantic content.
+            printf '#include "%s"\nextern int after_header;\n' "$header" |
+                "$c" -std=c11 -Wall -Wextra -Werror -pedantic -Iinclude -I. -fsyntax-only -x c -
+            printf '#include "%s"\n' "$header" | "$cpp" -std=c++17 -Wall -Wextra -Werror -Iinclude -I. -fsyntax-only -x c++ -
+        done
     done
     ;;
 tidy)

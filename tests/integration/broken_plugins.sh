@@ -1,11 +1,10 @@
 #!/bin/sh
 # Plugins that can't be loaded or started: whoever names one gets one line that says why; chosen automatically, the next
-# backend is taken. Links in circles, and what a set-uid program doesn't trust.
+# backend is taken. Links in circles.
 . "$(dirname "$0")/common.sh"
 
 fakes=$(realpath "$TTM_TEST_PROGRAMS/../unit/core/plugins")
 conformance="$TTM_TOOLS/ttm-conformance"
-reference=$(realpath "$TTM_BACKEND_PATH/libttm-backend-reference.so")
 mkdir plugins
 TTM_BACKEND_PATH="$scratch/plugins:$TTM_BACKEND_PATH"
 export TTM_BACKEND_PATH
@@ -100,27 +99,3 @@ cp "$fakes/libttm-backend-fake.so" second
 expect 0 env TTM_BACKEND_PATH="$scratch/first:$scratch/second" "$TTM_TOOLS/ttm-devices"
 grep -A 1 'second/libttm-backend-fake.so' out | grep -q 'shadowed by.*first/libttm-backend-fake.so' ||
     fail "no word of the plugin that was found second: $(cat out)"
-
-# ---- A set-uid program: the environment doesn't count, nor does what everyone may write ----
-# ttm-conformance needs no shared libttm, whose place a set-uid program wouldn't look up.
-if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null && [ -z "${TTM_TEST_SANITIZED:-}" ]; then
-    chmod 755 "$scratch"
-    mkdir -m 755 secure
-    cp "$conformance" "$reference" secure
-    chmod 4755 secure/ttm-conformance
-    chmod 644 secure/libttm-backend-reference.so
-    as_nobody="setpriv --reuid=65534 --clear-groups"
-    if $as_nobody sh -c "secure/ttm-conformance --version" >/dev/null 2>&1; then # not on a nosuid mount
-        expect 0 $as_nobody secure/ttm-conformance --backend reference --filter device/info
-        expect 0 env TTM_BACKEND_PATH="$scratch/first:$(dirname "$reference")" "$conformance" --backend fake --filter memory/separate
-        expect 1 env TTM_BACKEND_PATH="$scratch/first:$(dirname "$reference")" $as_nobody secure/ttm-conformance --backend fake --filter memory/separate
-        one_line_error
-        chmod 666 secure/libttm-backend-reference.so
-        expect 1 $as_nobody secure/ttm-conformance --backend reference --filter device/info
-        grep -q 'written by everyone' err || fail "no word of a file that everyone may write: $(cat err)"
-        chmod 644 secure/libttm-backend-reference.so
-        chmod 777 secure
-        expect 1 $as_nobody secure/ttm-conformance --backend reference --filter device/info
-        grep -q 'written by everyone' err || fail "no word of a folder that everyone may write: $(cat err)"
-    fi
-fi

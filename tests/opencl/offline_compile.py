@@ -68,9 +68,9 @@ def variants():
     yield 'attention_backward', '-DDATA=1 ' + tile(128, 1, 1), True
 
 
-def run(command):
+def run(command, folder=None):
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            check=False)
+                            check=False, cwd=folder)
     return result.returncode, result.stdout
 
 
@@ -97,15 +97,16 @@ def compile_amd(source, options, folder, chip):
 
 def compile_intel(source, options, folder, _chip):
     """The same by ocloc and the binary's patch tokens (15 local memory, 18 scratch, 23 the rest)."""
-    code, text = run(['ocloc', 'compile', '-file', source, '-device', 'dg2', '-options', options,
-                      '-output', 'kernel', '-out_dir', folder])
+    # ocloc leaves a file of its own where it runs.
+    code, text = run(['ocloc', 'compile', '-file', os.path.abspath(source), '-device', 'dg2',
+                      '-options', options, '-output', 'kernel', '-out_dir', folder], folder)
     binaries = [name for name in os.listdir(folder) if name.endswith('.bin')]
     if code != 0 or not binaries:
         raise RuntimeError(text)
     dump = os.path.join(folder, 'dump')
     os.mkdir(dump)
     run(['ocloc', 'disasm', '-file', os.path.join(folder, binaries[0]), '-dump', dump, '-device',
-         'dg2'])
+         'dg2'], folder)
     with open(os.path.join(dump, 'PTM.txt'), encoding='utf-8', errors='replace') as listing:
         blocks = listing.read().split('KernelBinaryHeader:')[1:]
     kernels = []
