@@ -1,11 +1,12 @@
-"""Whole training steps (forward, backward, clipping, AdamW) of GPT-2 small in PyTorch on the CPU: what libttm is compared with.
+"""Whole training steps (forward, backward, clipping, AdamW) of GPT-2 small in PyTorch: what libttm is compared with.
 
-    python3 bench/gpt2_pytorch.py --model dense|ttm64|ttm64-autograd [--compile] [--bf16] [--batch 4] [--seq 512] [--steps 4]
-    python3 bench/gpt2_pytorch.py --generate 100 [--bf16]
+    python3 bench/gpt2_pytorch.py --model dense|ttm64|ttm64-autograd [--device cpu|cuda] [--compile] [--bf16] [--batch 4] [--seq 512] [--steps 4]
+    python3 bench/gpt2_pytorch.py --generate 100 [--device cpu|cuda] [--batch 1] [--bf16]
 
 ttm64 computes y = x·W through a function with its own backward, which saves only x and the cores and rebuilds W, as the authors of
 TTM layers do; ttm64-autograd leaves everything to autograd. Prints one line of JSON: tokens per second of every step and their
-median, and the peak memory of the process. --generate decodes so many tokens of one sequence with a cache of keys and values instead. Random tokens; needs torch only.
+median, and the peak memory: of the process, or with --device cuda what PyTorch had allocated there. --generate decodes so many tokens of --batch sequences with a
+cache of keys and values instead. Random tokens; needs torch only.
 """
 import argparse
 import json
@@ -80,10 +81,11 @@ class Block(nn.Module):
         self.fc, self.proj = mlp_linear(kind, width, 4 * width), mlp_linear(kind, 4 * width, width)
 
     def decode(self, x, cache, position):
-        """One token more: x [1, 1, width], cache [2, heads, context, head size]."""
-        q, k, v = (part.view(1, 1, self.heads, -1).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).split(x.shape[2], dim=2))
-        cache[0, :, position], cache[1, :, position] = k[0, :, 0], v[0, :, 0]
-        seen = cache[:, None, :, :position + 1]
+        """One token more: x [batch, 1, width], cache [2, batch, heads, context, head size]."""
+        batch = x.shape[0]
+        q, k, v = (part.view(batch, 1, self.heads, -1).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).split(x.shape[2], dim=2))
+        cache[0, :, :, position], cache[1, :, :, position] = k[:, :, 0], v[:, :, 0]
+        seen = cache[:, :, :, :position + 1]
         x = x + self.c_proj(F.scaled_dot_product_attention(q, seen[0], seen[1]).transpose(1, 2).reshape(x.shape))
         return x + self.proj(F.gelu(self.fc(self.ln_2(x)), approximate="tanh"))
 
@@ -105,41 +107,81 @@ class GPT2(nn.Module):
         nn.init.normal_(self.wte.weight, std=0.02)
 
     def forward(self, tokens, targets):
-        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
+        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1], device=tokens.device))
         for block in self.blocks:
             x = block(x)
         logits = self.ln_f(x) @ self.wte.weight.T
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1))
 
 
-def generate(options):
-    """Tokens per second of greedy decoding at batch 1, the first ten tokens left out."""
-    model = GPT2("dense").to(torch.bfloat16 if options.bf16 else torch.float32).eval()
+def now(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
-    def next_token(token, position, caches):
-        x = (model.wte(token) + model.wpe(position))[None]
+
+def peak_mib(device):
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def generate(options):
+    """Tokens per second of greedy decoding, the first ten tokens of each sequence left out."""
+    batch = options.batch or 1
+    model = GPT2("dense").to(options.device, torch.bfloat16 if options.bf16 else torch.float32).eval()
+
+    def next_tokens(tokens, position, caches):
+        x = (model.wte(tokens) + model.wpe.weight[position])[:, None]
         for block, cache in zip(model.blocks, caches):
-            x = block.decode(x, cache, int(position))
-        return (model.ln_f(x)[0] @ model.wte.weight.T).argmax(dim=1)
+            x = block.decode(x, cache, position)
+        return (model.ln_f(x)[:, 0] @ model.wte.weight.T).argmax(dim=1)
 
     times = []
     with torch.inference_mode():
-        caches = [torch.zeros(2, 12, 1024, 64, dtype=model.wte.weight.dtype) for _ in model.blocks]
-        token = torch.tensor([818])
+        caches = [torch.zeros(2, batch, 12, 1024, 64, dtype=model.wte.weight.dtype, device=options.device) for _ in model.blocks]
+        tokens = torch.full((batch,), 818, device=options.device)
         for position in range(options.generate + 10):
-            start = time.perf_counter()
-            token = next_token(token, torch.tensor([position]), caches)
-            times.append(time.perf_counter() - start)
+            start = now(options.device)
+            tokens = next_tokens(tokens, position, caches)
+            times.append(now(options.device) - start)
     print(json.dumps({"program": "pytorch " + torch.__version__, "model": "generate", "compile": False, "bf16": options.bf16,
-                      "tokens_per_second": 1 / statistics.median(times[10:])}))
+                      "batch": batch, "tokens_per_second": batch / statistics.median(times[10:])}))
+
+
+def train(options):
+    batch = options.batch or 4
+    model = GPT2(options.model).to(options.device)
+    parameters = sum(p.numel() for p in model.parameters())
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    run = torch.compile(model) if options.compile else model
+    warm_ups = 1 if options.device == "cpu" else 3  # a GPU's clocks and allocator need more than one step
+    speeds = []
+    for step in range(options.steps + warm_ups):
+        tokens = torch.randint(0, 50257, (batch, options.seq + 1)).to(options.device)
+        start = now(options.device)
+        with torch.autocast(options.device, torch.bfloat16, enabled=options.bf16):
+            loss = run(tokens[:, :-1], tokens[:, 1:])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        loss.item()
+        if step >= warm_ups:
+            speeds.append(batch * options.seq / (now(options.device) - start))
+    print(json.dumps({"program": "pytorch " + torch.__version__, "model": options.model, "compile": options.compile,
+                      "bf16": options.bf16, "batch": batch, "parameters": parameters,
+                      "tokens_per_second": statistics.median(speeds), "steps": [round(s, 2) for s in speeds],
+                      "peak_mib": peak_mib(options.device)}))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", choices=["dense", "ttm64", "ttm64-autograd"], default="dense")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, help="4 in training, 1 in generation")
     parser.add_argument("--seq", type=int, default=512)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--generate", type=int, default=0)
@@ -147,28 +189,8 @@ def main():
     torch.manual_seed(0)
     if options.generate:
         generate(options)
-        return
-    model = GPT2(options.model)
-    parameters = sum(p.numel() for p in model.parameters())
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    run = torch.compile(model) if options.compile else model
-    speeds = []
-    for step in range(options.steps + 1):
-        tokens = torch.randint(0, 50257, (options.batch, options.seq + 1))
-        start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-            loss = run(tokens[:, :-1], tokens[:, 1:])
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        loss.item()
-        if step > 0:  # the first step warms up
-            speeds.append(options.batch * options.seq / (time.perf_counter() - start))
-    print(json.dumps({"program": "pytorch " + torch.__version__, "model": options.model, "compile": options.compile,
-                      "bf16": options.bf16, "parameters": parameters, "tokens_per_second": statistics.median(speeds),
-                      "steps": [round(s, 2) for s in speeds],
-                      "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    else:
+        train(options)
 
 
 if __name__ == "__main__":

@@ -52,10 +52,15 @@ ttm_status opencl_attention_few_open(opencl_tuning *tuning)
     return TTM_OK;
 }
 
+static int wide_elements(ttm_dtype dtype)
+{
+    return dtype == TTM_F32 ? WIDE_BYTES / 4 : WIDE_BYTES / 2;
+}
+
 /* Whether every row of the tensor begins at a multiple of WIDE_BYTES. */
 static int is_wide(const ttm_tensor *tensor)
 {
-    const int64_t elements = WIDE_BYTES / (int64_t)ttm_dtype_bytes(tensor->dtype);
+    const int64_t elements = wide_elements(tensor->dtype);
     return tensor->offset % WIDE_BYTES == 0 && tensor->stride[0] % elements == 0 &&
            tensor->stride[1] % elements == 0 && tensor->stride[2] % elements == 0 &&
            tensor->shape[3] % elements == 0;
@@ -107,7 +112,7 @@ static int choose_shape(few_shape *shape, const ttm_backend_device *device, cons
         shape->queries *= 2;
     }
     if (tuning->group > 1 && is_wide(k) && is_wide(v)) {
-        shape->width = WIDE_BYTES / (int)ttm_dtype_bytes(k->dtype);
+        shape->width = wide_elements(k->dtype);
         while (shape->width * shape->queries > MOST_SUMS) {
             shape->width /= 2;
         }
