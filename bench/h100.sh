@@ -86,7 +86,7 @@ steps() {
         for kind in dense ttm64; do
             [ $kind = dense ] && model=$dense || model=$preset
             for round in 1 2; do
-                [ $round = 1 ] && roofs= compile=eager || roofs=--no-roofs compile=compile
+                [ $round = 1 ] && roofs='' compile=eager || roofs=--no-roofs compile=compile
                 # shellcheck disable=SC2086  # options that may be none
                 attempt $((45 * patience)) "step-$kind-$type-ours$round.json" "$bench" train --backend "$device" --preset $model --dtype $type --batch $batch --seq $seq \
                     --steps $steps --seconds 4 $roofs --json

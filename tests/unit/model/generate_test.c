@@ -122,6 +122,59 @@ static void a_full_window_slides_to_its_last_half(void **state)
     ttm_model_destroy(model);
 }
 
+/* The most probable continuations of `batch` prompts of three tokens: out[batch][8]. */
+static void continue_prompts(model_testing *testing, ttm_model *model, int32_t (*out)[8],
+                             int32_t (*prompts)[3], int64_t batch)
+{
+    ttm_generator_options options = TTM_GENERATOR_OPTIONS_INIT;
+    ttm_sampling best = TTM_SAMPLING_INIT;
+    ttm_generator *generator = NULL;
+    int32_t next[5];
+    best.temperature = 0.0;
+    options.batch = batch;
+    assert_ok(ttm_generator_create(&generator, model, testing->stream, &options));
+    for (int64_t sequence = 0; sequence < batch; sequence++) {
+        assert_ok(ttm_generator_prefill(generator, sequence, prompts[sequence], 3));
+    }
+    for (int step = 0; step < 8; step++) {
+        for (int64_t sequence = 0; sequence < batch; sequence++) {
+            assert_ok(ttm_sample(&next[sequence], ttm_generator_logits(generator, sequence), 19,
+                                 &best, 0));
+            out[sequence][step] = next[sequence];
+        }
+        assert_ok(ttm_generator_step(generator, next));
+    }
+    ttm_generator_destroy(generator);
+}
+
+static void a_batch_gives_the_tokens_of_single_runs(void **state)
+{
+    static const ttm_dtype types[] = {TTM_F32, TTM_BF16};
+    const model_testing *common = *state;
+    model_testing testing = {.random = common->random};
+    int32_t prompts[5][3];
+    int32_t together[5][8];
+    int32_t alone[5][8];
+    assert_ok(ttm_device_open(&testing.device, "cpu", NULL));
+    assert_ok(ttm_stream_create(&testing.stream, testing.device));
+    for (int index = 0; index < 15; index++) {
+        prompts[index / 3][index % 3] = (int32_t)(ttm_random_u32(&testing.random) % 19);
+    }
+    for (int type = 0; type < 2; type++) {
+        ttm_model *model = new_model(&testing, types[type], TTM_TT_AUTO);
+        continue_prompts(&testing, model, together, prompts, 5);
+        for (int sequence = 0; sequence < 5; sequence++) {
+            continue_prompts(&testing, model, &alone[sequence], &prompts[sequence], 1);
+        }
+        assert_memory_equal(together, alone, sizeof together);
+        /* What is equal anyway would show nothing. */
+        assert_memory_not_equal(together[0], together[1], sizeof together - sizeof together[0]);
+        ttm_model_destroy(model);
+    }
+    ttm_stream_destroy(testing.stream);
+    ttm_device_close(testing.device);
+}
+
 typedef struct collected {
     int32_t tokens[64];
     size_t count;
@@ -305,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cached_generation_equals_whole_passes),
         cmocka_unit_test(a_full_window_slides_to_its_last_half),
+        cmocka_unit_test(a_batch_gives_the_tokens_of_single_runs),
         cmocka_unit_test(generation_repeats_with_its_seed),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(a_cache_may_exceed_the_largest_allocation_by_layer_only),
