@@ -255,11 +255,23 @@ static void write_point(FILE *file, const axes *range, const bench_entry *entry,
     fputs("</text></g>\n", file);
 }
 
+/* The flat roof and the text on it, as labels that others must leave room for. Returns how many. */
+static int place_roof_labels(point_label *labels, const axes *range, double peak, double memory)
+{
+    const double y = place_y(range, peak);
+    const double text_width = 150.0;
+    labels[0] = (point_label){.x = place_x(range, peak / memory),
+                              .y = y + 3.0,
+                              .width = WIDTH - RIGHT - place_x(range, peak / memory)};
+    labels[1] =
+        (point_label){.x = WIDTH - RIGHT - 4.0 - text_width, .y = y - 7.0, .width = text_width};
+    return 2;
+}
+
 void bench_report_roofline(FILE *file, const bench_result *result, const char *group)
 {
     enum { MOST_LABELS = 128 };
     point_label labels[MOST_LABELS];
-    int label_count = 0;
     const double peak = bench_number(result, "roofs", "product_f32_flops");
     const double memory = bench_number(result, "roofs", "memory_bytes_per_second");
     if (!(peak > 0.0) || !(memory > 0.0)) {
@@ -272,6 +284,7 @@ void bench_report_roofline(FILE *file, const bench_result *result, const char *g
             WIDTH, HEIGHT);
     write_grid(file, &range);
     write_roof(file, &range, peak, memory);
+    int label_count = place_roof_labels(labels, &range, peak, memory);
     int number = 0;
     for (size_t k = 0; k < result->entry_count; k++) {
         const bench_entry *entry = &result->entries[k];
