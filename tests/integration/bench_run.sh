@@ -115,3 +115,6 @@ done
 # shellcheck disable=SC2086
 expect 1 "$bench" ops $small --op gelu --output missing/folder.json
 one_line_error
+# shellcheck disable=SC2086
+expect 1 "$bench" ops $small --op nosuch
+one_line_error

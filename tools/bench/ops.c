@@ -26,6 +26,12 @@ static ttm_status run_cases(bench_session *session)
     for (size_t k = 0; k < count && status == TTM_OK; k++) {
         status = bench_case_run(session, &cases[k]);
     }
+    if (count == 0 && status == TTM_OK) {
+        tool_fail_text("no op of this model has '%s' in its name: without --op all are measured",
+                       session->arguments->op);
+        session->failure_told = true;
+        status = TTM_ERROR_ARGUMENT;
+    }
     free(cases);
     ttm_gpt2_config_free(&config);
     return status;
