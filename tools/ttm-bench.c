@@ -1,5 +1,6 @@
 /* ttm-bench: how fast a device is at this work, why, and what to change. */
 #include "bench/commands.h"
+#include "bench/product_list.h"
 #include "bench/table.h"
 
 #include <errno.h>
@@ -46,7 +47,8 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_INT("batch", 'b', "N", &a->batch, 1, 4096, "sequences"),
         TOOL_INT("seq", 0, "N", &a->seq, 1, 1 << 20, "tokens in a sequence, at most the context"),
         TOOL_STRING("op", 0, "TEXT", &a->op, "ops: only those with this in their name"),
-        TOOL_STRING("product", 0, "MxNxK,…", &a->product, "ops, tune: these products instead"),
+        TOOL_STRING("product", 0, "MxNxK[:CASE][:TYPE],…", &a->product,
+                    "ops, tune: these products instead; CASE nn, nt, tn or tt, TYPE f32 or bf16"),
         TOOL_STRING("rows", 0, "N,N,…", &a->rows, "layer, tune: numbers of rows"),
         TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype, "train, generate: type of the model"),
         TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "train: steps, each also taken profiled"),
@@ -86,25 +88,6 @@ static const struct {
     {"train", bench_run_train},     {"generate", bench_run_generate}, {"tune", bench_run_tune},
 };
 
-static bool is_product_list(const char *list)
-{
-    while (*list != '\0') {
-        int64_t sizes[3];
-        for (int k = 0; k < 3; k++) {
-            char *end = NULL;
-            sizes[k] = strtoll(list, &end, 10);
-            if (end == list || sizes[k] < 1 || sizes[k] > 1 << 20 || (k < 2 && *end != 'x')) {
-                return false;
-            }
-            list = end + (k < 2 ? 1 : 0);
-        }
-        if (*list != '\0' && *list++ != ',') {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int check_arguments(const bench_arguments *arguments)
 {
     const char *list = arguments->rows;
@@ -116,9 +99,10 @@ static int check_arguments(const bench_arguments *arguments)
         return tool_usage_error("--rows '%s' isn't a list of whole numbers such as 1,512",
                                 arguments->rows);
     }
-    if (arguments->product != NULL && !is_product_list(arguments->product)) {
-        return tool_usage_error("--product '%s' isn't a list such as 512x512x512,1x3072x768",
-                                arguments->product);
+    if (arguments->product != NULL && !bench_is_product_list(arguments->product)) {
+        return tool_usage_error(
+            "--product '%s' isn't a list such as 512x512x512,1x3072x768:nt:bf16",
+            arguments->product);
     }
     if (arguments->no_roofs && strcmp(arguments->command, "tune") == 0) {
         return tool_usage_error("tune keeps the roofs: leave out --no-roofs");

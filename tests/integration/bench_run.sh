@@ -97,8 +97,21 @@ head -n 1 out | grep -q '^group,name,op,shapes,median_ns,' || fail "CSV without 
 # shellcheck disable=SC2086
 expect 0 "$bench" ops $small --product 8x8x8,3x5x7 --json
 grep -q '"name": "matmul 3x5x7"' out || fail "--product isn't measured"
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $small --product 8x6x4:nn,8x6x4:tn,8x6x4:nt:bf16,8x6x4:tt:f64,8x6x4:bf16 --json
+for name in 8x6x4 8x6x4:tn 8x6x4:nt:bf16 8x6x4:tt:f64 8x6x4:bf16; do
+    grep -q "\"name\": \"matmul $name\"" out || fail "--product $name isn't measured"
+done
+grep -q '"product_bf16_flops"' out || fail "bf16 products without their roof"
 
 # Bad input.
+long=$(printf '%0400d' 0 | tr 0 9)
+for list in 3x4x5: 3x4x5:nx 3x4x5:bf16:tn 3x4x5:tn:tn 3x4x5:i32 3x4x5:tn:bf16x 3x4x5:TN 0x4x5 -3x4x5 +3x4x5 3x4x9999999 \
+    3x4x18446744073709551617 "3x4x5,,3x4x5" "" "3 x4x5" "3x4x5 " "3x4x$long" "3x4x5:$long" 3x4x5:%s%n; do
+    # shellcheck disable=SC2086
+    expect 2 "$bench" ops $small --product "$list"
+    one_line_error
+done
 echo '{"schema": "other"}' >other.json
 head -c 300 ops.json >cut.json
 for arguments in "frobnicate" "ops --preset nope" "ops --product 3x4" "layer --rows 1,x" "train --append" "compare ops.json" \

@@ -169,7 +169,9 @@ static ttm_status time_placed(placed_case *placed)
     }
     if (status == TTM_OK) {
         entry->wall_ns = timing.wall_ns;
-        bench_judge(session, entry, TTM_F32);
+        const bool multiplies = placed->item->opcode == TTM_OP_MATMUL;
+        bench_judge(session, entry,
+                    multiplies ? placed->item->tensors[TTM_MATMUL_A].dtype : TTM_F32);
     }
     return status;
 }

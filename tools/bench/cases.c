@@ -2,6 +2,8 @@
  * C, heads H of size D, V tokens. */
 #include "bench/cases.h"
 
+#include "bench/product_list.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,26 +351,36 @@ ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_con
     return TTM_OK;
 }
 
+/* The sizes in memory; transposed operands are exchanged after allocation. */
+static void set_product(bench_case *item, const bench_product *product)
+{
+    char name[80];
+    snprintf(name, sizeof name, "matmul %s", product->name);
+    bench_case_product(item, name, product->m, product->n, product->k);
+    if (product->a_transposed) {
+        item->tensors[TTM_MATMUL_A] = matrix(product->k, product->m);
+    }
+    if (product->b_transposed) {
+        item->tensors[TTM_MATMUL_B] = matrix(product->n, product->k);
+    }
+    item->transposed[TTM_MATMUL_A] = product->a_transposed;
+    item->transposed[TTM_MATMUL_B] = product->b_transposed;
+    item->tensors[TTM_MATMUL_OUT].dtype = product->dtype;
+    item->tensors[TTM_MATMUL_A].dtype = product->dtype;
+    item->tensors[TTM_MATMUL_B].dtype = product->dtype;
+}
+
 ttm_status bench_cases_of_products(bench_case **cases, size_t *count, const char *list)
 {
     size_t room = 1;
+    bench_product product;
     for (const char *comma = list; *comma != '\0'; comma++) {
         room += *comma == ',';
     }
     *count = 0;
     *cases = calloc(room, sizeof **cases);
-    while (*cases != NULL && *count < room && *list != '\0') {
-        long long m = 0;
-        long long n = 0;
-        long long k = 0;
-        int length = 0;
-        char name[80];
-        if (sscanf(list, "%lldx%lldx%lld%n", &m, &n, &k, &length) != 3) {
-            break; /* The command line was checked. */
-        }
-        snprintf(name, sizeof name, "matmul %lldx%lldx%lld", m, n, k);
-        bench_case_product(&(*cases)[(*count)++], name, m, n, k);
-        list += length + (list[length] == ',' ? 1 : 0);
+    while (*cases != NULL && *count < room && bench_next_product(&product, &list)) {
+        set_product(&(*cases)[(*count)++], &product);
     }
     return TTM_OK;
 }

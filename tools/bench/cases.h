@@ -52,8 +52,8 @@ ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_con
 /** *item = a product [m, k]·[k, n]. */
 void bench_case_product(bench_case *item, const char *name, int64_t m, int64_t n, int64_t k);
 
-/** *cases [*count] = the products of a list "MxNxK,…" that the command line's check has passed; the
- * caller frees with free(). */
+/** *cases [*count] = the products of a list as in product_list.h that the command line's check has
+ * passed; the caller frees with free(). */
 ttm_status bench_cases_of_products(bench_case **cases, size_t *count, const char *list);
 
 /** Times a case and adds an entry of group "op". An op that the device has no way to do is noted

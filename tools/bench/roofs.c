@@ -1,6 +1,7 @@
 /* The device's roofs, through its own plugin: what shares of peak are shares of. */
 #include "bench/host_memory.h"
 #include "bench/measure.h"
+#include "bench/product_list.h"
 #include "bench/session.h"
 
 #include <math.h>
@@ -242,7 +243,8 @@ ttm_status bench_measure_roofs(bench_session *session, bool all)
         return TTM_OK;
     }
     for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes && status == TTM_OK; k++) {
-        const bool wanted = all || dtypes[k] == TTM_F32 || dtypes[k] == session->dtype;
+        const bool wanted = all || dtypes[k] == TTM_F32 || dtypes[k] == session->dtype ||
+                            bench_products_have(session->arguments->product, dtypes[k]);
         if (wanted && has_products(session, dtypes[k])) {
             status = measure_products(session, dtypes[k]);
         }

@@ -18,7 +18,7 @@ typedef struct bench_arguments {
     const char *preset;
     const char *tt;      /* NULL: the preset's own. */
     const char *op;      /* Only ops whose name has this in it; NULL: all. */
-    const char *product; /* MxNxK,… instead of the preset's products; NULL: none. */
+    const char *product; /* product_list.h, instead of the preset's products; NULL: none. */
     const char *rows;    /* N,N,… */
     const char *dtype;   /* "auto", "fp32" or "bf16" */
     int64_t batch;
