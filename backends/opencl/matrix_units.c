@@ -3,6 +3,7 @@
 
 #include "opencl/matrix_units_plan.h"
 #include "opencl/matrix_units_probe.h"
+#include "opencl/matrix_units_tuned.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -41,9 +42,13 @@ struct opencl_units {
     int32_t device_index;
     opencl_unit unit; /* What is used now; NONE after a failure. */
     int emulated;
-    int splits;          /* f32 products are split. */
-    int only;            /* The one variant to use, or -1. */
-    int pieces;          /* What TTM_OPENCL_PIECES says, or 0. */
+    int splits; /* f32 products are split. */
+    int only;   /* The one variant to use, or -1. */
+    int pieces; /* What TTM_OPENCL_PIECES says, or 0. */
+    opencl_tuned_units tuned;
+    int is_said[OPENCL_MOST_TUNED_UNITS]; /* That an entry is used, in the log. */
+    int tried_variant;                    /* While tuning, or -1; with tried_pieces. */
+    int tried_pieces;
     opencl_unit planned; /* The unit at first: what scratch is asked for, whatever fails later. */
     int forced;          /* Named by the user: small products too, and kept failures don't count. */
     int is_probe;        /* In a child: nothing is proven, and nothing is caught. */
@@ -109,6 +114,7 @@ ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *dev
     pthread_mutex_init(&made->lock, NULL);
     made->device_index = device_index;
     made->only = -1;
+    made->tried_variant = -1;
     made->is_probe = getenv("TTM_OPENCL_MATRIX_UNITS_PROBE") != NULL;
     made->splits = products != NULL && strcmp(products, "split") == 0;
     ttm_status status = TTM_OK;
@@ -166,20 +172,6 @@ opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product)
                                .cols = extent(&product->out, 0),
                                .depth = extent(&product->a, 0),
                                .batches = opencl_product_batches(product)};
-}
-
-/* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. */
-static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_product *product,
-                                 opencl_unit unit, int parts, size_t room)
-{
-    const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
-    const opencl_unit_choice choice = {.unit = unit,
-                                       .parts = parts,
-                                       .only = device->units->only,
-                                       .pieces = device->units->pieces,
-                                       .compute_units = device->description->limits.compute_units,
-                                       .room = room};
-    return opencl_unit_plan_for(&choice, &sizes);
 }
 
 /* Bytes of the scratch that a product has; none where float4 aren't aligned in it. */
@@ -264,6 +256,106 @@ static int parts_for(const opencl_units *units, opencl_unit unit, const opencl_p
                    depth >= (units->forced ? 16 : LEAST_SPLIT_DEPTH)
                ? 3
                : 0;
+}
+
+/* ---- Plans ---- */
+
+static opencl_unit_class class_of(const opencl_units *units, const opencl_product *product,
+                                  opencl_unit unit, int parts)
+{
+    const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
+    opencl_unit_class products = {.unit = unit,
+                                  .is_emulated = units->emulated,
+                                  .parts = parts,
+                                  .result = (int)product->out.dtype,
+                                  .a_runs = way_of(&product->a, 1, 0).runs,
+                                  .b_runs = way_of(&product->b, 0, 0).runs};
+    opencl_unit_class_set_sizes(&products, &sizes);
+    return products;
+}
+
+/* What tuning says of a product, NULL for nothing. Who names a variant gets that one. */
+static const opencl_tuned_unit *find_tuned(const opencl_units *units, const opencl_product *product,
+                                           opencl_unit unit, int parts)
+{
+    if (units->tuned.count == 0 || units->only >= 0 || units->tried_variant >= 0) {
+        return NULL;
+    }
+    const opencl_unit_class products = class_of(units, product, unit, parts);
+    return opencl_tuned_units_find(&units->tuned, &products);
+}
+
+/* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. */
+static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_product *product,
+                                 opencl_unit unit, int parts, size_t room)
+{
+    const opencl_units *units = device->units;
+    const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
+    const opencl_tuned_unit *tuned = find_tuned(units, product, unit, parts);
+    opencl_unit_choice choice = {.unit = unit,
+                                 .parts = parts,
+                                 .only = units->only,
+                                 .compute_units = device->description->limits.compute_units,
+                                 .room = room};
+    if (units->tried_variant >= 0 && units->only < 0) {
+        choice.only = units->tried_variant;
+    } else if (tuned != NULL) {
+        choice.only = tuned->variant;
+        choice.pieces = tuned->pieces;
+    }
+    if (units->tried_variant >= 0) {
+        choice.pieces = units->tried_pieces;
+    }
+    choice.pieces = units->pieces > 0 ? units->pieces : choice.pieces;
+    return opencl_unit_plan_for(&choice, &sizes);
+}
+
+/* Says once that an entry is used. */
+static void say_tuned(opencl_units *units, const opencl_product *product, int parts)
+{
+    const opencl_tuned_unit *tuned = find_tuned(units, product, units->unit, parts);
+    if (tuned != NULL && !units->is_said[tuned - units->tuned.entries]) {
+        char text[OPENCL_TUNED_UNIT_BYTES];
+        units->is_said[tuned - units->tuned.entries] = 1;
+        opencl_tuned_unit_print(text, tuned);
+        opencl_log(TTM_LOG_DEBUG, "as tuned: %s", text);
+    }
+}
+
+int opencl_units_present(const opencl_units *units)
+{
+    return units->unit != OPENCL_UNIT_NONE;
+}
+
+int opencl_units_class(opencl_unit_class *products, const ttm_backend_device *device,
+                       const opencl_product *product)
+{
+    const opencl_units *units = device->units;
+    const int parts = opencl_units_present(units) ? parts_for(units, units->unit, product) : 0;
+    if (parts > 0) {
+        *products = class_of(units, product, units->unit, parts);
+    }
+    return parts > 0;
+}
+
+opencl_unit_plan opencl_units_plan(const ttm_backend_device *device, const opencl_product *product)
+{
+    const opencl_units *units = device->units;
+    const int parts = opencl_units_present(units) ? parts_for(units, units->unit, product) : 0;
+    return parts > 0 ? plan_for(device, product, units->unit, parts, room_of(product))
+                     : (opencl_unit_plan){.variant = -1};
+}
+
+void opencl_units_use(opencl_units *units, const opencl_tuned_units *tuned)
+{
+    units->tuned = *tuned;
+    memset(units->is_said, 0, sizeof units->is_said);
+}
+
+void opencl_units_try(opencl_units *units, int variant, int pieces)
+{
+    units->tried_variant = variant;
+    units->tried_pieces = pieces;
 }
 
 /* ---- Proof ---- */
@@ -439,6 +531,7 @@ static int find_kernel(opencl_unit_plan *plan, opencl_family *family, char *opti
         *family = family_of(units->unit);
         write_options(options, units, &variants[plan->variant], product, a, b, plan->pieces);
         if (is_proven(units, device, *family, options, &request, plan->variant)) {
+            say_tuned(units, product, parts);
             return 1;
         }
     }

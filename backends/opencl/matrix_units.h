@@ -72,6 +72,27 @@ void opencl_units_close(opencl_units *units);
 size_t opencl_units_workspace_bytes(const ttm_backend_device *device,
                                     const opencl_product *product);
 
+/** See matrix_units_plan.h and matrix_units_tuned.h. */
+typedef struct opencl_unit_plan opencl_unit_plan;
+typedef struct opencl_unit_class opencl_unit_class;
+typedef struct opencl_tuned_units opencl_tuned_units;
+
+/** Returns whether the device has units that are used. */
+int opencl_units_present(const opencl_units *units);
+
+/** *products = the class of a product; 0 where units don't take it. */
+int opencl_units_class(opencl_unit_class *products, const ttm_backend_device *device,
+                       const opencl_product *product);
+
+/** Returns the plan that the product, with its workspace, has now; variant -1 for none. */
+opencl_unit_plan opencl_units_plan(const ttm_backend_device *device, const opencl_product *product);
+
+/** Uses what was tuned from now on, in place of what was tuned before. */
+void opencl_units_use(opencl_units *units, const opencl_tuned_units *tuned);
+
+/** Uses this variant and number of pieces for all products that they fit; -1: no more. */
+void opencl_units_try(opencl_units *units, int variant, int pieces);
+
 /** Queues the product on matrix units where the device has any that take it and are proven; *done
  * says whether. */
 ttm_status opencl_product_by_matrix_units(int *done, ttm_backend_stream *stream,

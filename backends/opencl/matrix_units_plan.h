@@ -27,11 +27,11 @@ typedef struct opencl_unit_choice {
 } opencl_unit_choice;
 
 /** What was chosen. */
-typedef struct opencl_unit_plan {
+struct opencl_unit_plan {
     int variant;         /**< -1: none. */
     int pieces;          /**< 1: the depth isn't cut. */
     int64_t piece_depth; /**< A multiple of the variant's tile_depth, where it is. */
-} opencl_unit_plan;
+};
 
 /** Returns the sizes of a product. */
 opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product);

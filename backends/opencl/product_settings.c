@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_FILE_BYTES ((size_t)8192)
+#define MOST_FILE_BYTES ((size_t)16384)
 
 /* The text of a file in the making. */
 typedef struct text {
@@ -68,6 +68,11 @@ static void print_settings(text *out, const ttm_backend_device *device,
     }
     print(out, "large-size %" PRIu64 "\nclblast-multiplies %" PRId64 "\n", settings->large_size,
           settings->clblast_multiplies);
+    for (int k = 0; k < settings->units.count; k++) {
+        char line[OPENCL_TUNED_UNIT_BYTES];
+        opencl_tuned_unit_print(line, &settings->units.entries[k]);
+        print(out, "%s\n", line);
+    }
     print_sum(out);
 }
 
@@ -100,6 +105,10 @@ static void parse(opencl_product_settings *settings, const char *content)
             if (strncmp(line, name, length) == 0 && line[length] == ' ') {
                 parse_kernel(settings, kernel, line + length);
             }
+        }
+        opencl_tuned_unit unit;
+        if (opencl_tuned_unit_parse(&unit, line)) {
+            (void)opencl_tuned_units_set(&settings->units, &unit);
         }
         (void)sscanf(line, "large-size %" SCNu64, &settings->large_size);
         (void)sscanf(line, "clblast-multiplies %" SCNd64, &settings->clblast_multiplies);
@@ -165,6 +174,10 @@ ttm_status opencl_product_settings_use_size(const ttm_backend_device *device, ui
 static ttm_status use_all(ttm_backend_device *device, const opencl_product_settings *settings)
 {
     ttm_status status = TTM_OK;
+    opencl_units_use(device->units, &settings->units);
+    if (device->tuning.clblast == OPENCL_CLBLAST_NEVER) {
+        return TTM_OK;
+    }
     for (int kernel = 0; kernel < OPENCL_PRODUCT_KERNELS && status == TTM_OK; kernel++) {
         if (settings->is_chosen[kernel]) {
             status = opencl_product_settings_use(device, kernel, &settings->parameters[kernel]);
@@ -227,6 +240,25 @@ void opencl_product_settings_load(ttm_backend_device *device)
                    path);
     } else {
         opencl_log(TTM_LOG_DEBUG, "tuned products are used: '%s'", path);
+    }
+    free(content);
+}
+
+void opencl_product_settings_read(opencl_product_settings *settings,
+                                  const ttm_backend_device *device)
+{
+    char path[2400];
+    char folder[2400];
+    size_t bytes = 0;
+    unsigned char *content = find_file(path, folder, sizeof path, device)
+                                 ? opencl_private_read(&bytes, path, MOST_FILE_BYTES - 1)
+                                 : NULL;
+    if (content != NULL) {
+        parse(settings, (const char *)content);
+    }
+    if (content == NULL || !is_usable(settings, device, (const char *)content)) {
+        *settings =
+            (opencl_product_settings){.clblast_multiplies = device->tuning.clblast_multiplies};
     }
     free(content);
 }

@@ -4,7 +4,7 @@
 #ifndef TTM_OPENCL_PRODUCT_SETTINGS_H
 #define TTM_OPENCL_PRODUCT_SETTINGS_H
 
-#include "opencl/device.h"
+#include "opencl/matrix_units_tuned.h"
 #include "opencl/product_space.h"
 
 /** The settings. */
@@ -15,7 +15,13 @@ typedef struct opencl_product_settings {
                                    multiply-adds, go to OPENCL_XGEMM, smaller ones to
                                    OPENCL_XGEMM_DIRECT. 0: as CLBlast decides. */
     int64_t clblast_multiplies; /**< Below, our own kernels are used. */
+    opencl_tuned_units units;   /**< What products on matrix units use. */
 } opencl_product_settings;
+
+/** *settings = the device's file, where there is one that opencl_product_settings_load would use;
+ * else what holds without. Says nothing. */
+void opencl_product_settings_read(opencl_product_settings *settings,
+                                  const ttm_backend_device *device);
 
 /** Reads the device's file, if there is one, and uses what it says from now on. One that is
  * damaged, of another device or driver, not the user's own, or refused by CLBlast is ignored, with

@@ -7,7 +7,7 @@
  * own say from which size on which of them is used. */
 #include "opencl/product_tune.h"
 
-#include "opencl/product.h"
+#include "opencl/matrix_units_tune.h"
 #include "opencl/product_settings.h"
 #include "opencl/stream.h"
 
@@ -471,15 +471,13 @@ static ttm_status tune(tuner *state, double seconds)
     return status == TTM_OK ? choose_limits(state, &direct, &large) : status;
 }
 
-ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, size_t op_count,
-                              double seconds)
+/* Tunes CLBlast for the f32 products among `ops`; *count says how many there are. */
+static ttm_status tune_clblast(opencl_product_settings *settings, size_t *count,
+                               ttm_backend_device *device, const ttm_op *ops, size_t op_count,
+                               double seconds)
 {
     const opencl_clblast_use use = device->tuning.clblast;
-    if (use == OPENCL_CLBLAST_NEVER) {
-        return opencl_fail(TTM_ERROR_UNSUPPORTED,
-                           "%s has nothing to tune: its products don't go to CLBlast",
-                           device->description->name);
-    }
+    ttm_status status = TTM_OK;
     tuner *state = calloc(1, sizeof *state);
     if (state == NULL) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for tuning");
@@ -490,14 +488,42 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
             add_product(state, &ops[k]);
         }
     }
-    ttm_status status = TTM_OK;
+    *count = (size_t)state->count;
     if (state->count > 0) {
+        state->settings.units = settings->units;
         status = tune(state, seconds);
         device->tuning.clblast = use;
-        if (status == TTM_OK) {
-            status = opencl_product_settings_save(device, &state->settings);
-        }
+        *settings = status == TTM_OK ? state->settings : *settings;
     }
     clean_up(state);
     return status;
+}
+
+ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, size_t op_count,
+                              double seconds)
+{
+    size_t count = 0;
+    opencl_product_settings settings;
+    const int has_clblast = device->tuning.clblast != OPENCL_CLBLAST_NEVER;
+    const int has_units = opencl_units_can_tune(device);
+    if (!has_clblast && !has_units) {
+        return opencl_fail(TTM_ERROR_UNSUPPORTED,
+                           "%s has nothing to tune: its products don't go to CLBlast",
+                           device->description->name);
+    }
+    opencl_product_settings_read(&settings, device);
+    const double share = has_clblast && has_units ? 0.5 * seconds : seconds;
+    ttm_status status = TTM_OK;
+    if (has_units && op_count > 0) {
+        status = opencl_units_tune(&settings.units, device, ops, op_count, share);
+        count += (size_t)settings.units.count;
+    }
+    if (has_clblast && status == TTM_OK) {
+        size_t clblast_count = 0;
+        status = tune_clblast(&settings, &clblast_count, device, ops, op_count, share);
+        count += clblast_count;
+    }
+    return status == TTM_OK && op_count > 0 && count > 0
+               ? opencl_product_settings_save(device, &settings)
+               : status;
 }

@@ -1,0 +1,254 @@
+/* The rule's plan is measured first, and stays unless another is faster by more than times vary.
+ * Results need no check: a kernel runs only once its probe has passed. */
+#include "opencl/matrix_units_tune.h"
+
+#include "opencl/stream.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SAMPLE_SECONDS 2e-3 /* Shorter products are repeated within a sample. */
+#define SAMPLES        3
+#define WORTH_CHANGING 0.97
+#define LEAST_ROWS     16 /* Fewer go to a kernel of their own. */
+
+enum { OUT, A, B, SCRATCH, BUFFERS };
+
+/* A product with memory. */
+typedef struct placed {
+    ttm_backend_device *device;
+    ttm_backend_stream *stream;
+    opencl_product product;
+    ttm_memory *memory[BUFFERS];
+} placed;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* ---- Memory ---- */
+
+static size_t extent_of(const ttm_tensor *tensor)
+{
+    int64_t last = 0;
+    for (int32_t dim = 0; dim < tensor->rank; dim++) {
+        last += (tensor->shape[dim] - 1) * tensor->stride[dim];
+    }
+    return (size_t)(last + 1);
+}
+
+/* Random numbers in ±1: zeros would be faster on some devices. */
+static ttm_status fill(const placed *state, ttm_memory *memory, ttm_dtype dtype, size_t count)
+{
+    const size_t width = dtype == TTM_F32 ? 4 : 2; /* units take f32 and bf16 */
+    unsigned char *bytes = malloc(count * width);
+    uint64_t random = 0x9e3779b97f4a7c15u ^ count;
+    if (bytes == NULL) {
+        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for %zu random numbers", count);
+    }
+    for (size_t k = 0; k < count; k++) {
+        uint32_t bits;
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        const float number = (float)(int32_t)(random >> 32) * 0x1p-31F;
+        memcpy(&bits, &number, sizeof bits);
+        bits = width == 2 ? bits >> 16 : bits;
+        memcpy(bytes + k * width, &bits, width);
+    }
+    const ttm_status status = opencl_memory_write(state->stream, memory, 0, bytes, count * width);
+    free(bytes);
+    return status;
+}
+
+/* The scratch is as large as any number of pieces may want. */
+static ttm_status place(placed *state)
+{
+    ttm_tensor *const tensors[] = {&state->product.out, &state->product.a, &state->product.b};
+    const opencl_unit_sizes sizes = opencl_unit_sizes_of(&state->product);
+    const size_t limit = (size_t)state->device->description->limits.allocation_bytes / 4;
+    size_t scratch = opencl_unit_pieces_bytes(&sizes, OPENCL_MOST_PIECES);
+    scratch = scratch > OPENCL_MOST_PIECES_BYTES ? OPENCL_MOST_PIECES_BYTES : scratch;
+    scratch = scratch > limit ? limit : scratch;
+    ttm_status status = opencl_stream_create(&state->stream, state->device);
+    for (int k = OUT; k < SCRATCH && status == TTM_OK; k++) {
+        const size_t count = extent_of(tensors[k]);
+        status = opencl_memory_alloc(&state->memory[k], state->device,
+                                     count * ttm_dtype_bytes(tensors[k]->dtype));
+        if (status == TTM_OK) {
+            tensors[k]->memory = state->memory[k];
+            status = fill(state, state->memory[k], tensors[k]->dtype, count);
+        }
+    }
+    if (status == TTM_OK) {
+        status = opencl_memory_alloc(&state->memory[SCRATCH], state->device, scratch);
+    }
+    state->product.workspace = (ttm_tensor){.dtype = TTM_F32,
+                                            .rank = 1,
+                                            .shape = {(int64_t)(scratch / sizeof(float))},
+                                            .stride = {1},
+                                            .memory = state->memory[SCRATCH]};
+    return status;
+}
+
+static void clean_up(placed *state)
+{
+    opencl_stream_destroy(state->stream);
+    for (int k = 0; k < BUFFERS; k++) {
+        opencl_memory_free(state->device, state->memory[k]);
+    }
+}
+
+/* ---- Measuring ---- */
+
+static ttm_status run(const placed *state, int repeats, int *done)
+{
+    ttm_status status = TTM_OK;
+    *done = 1;
+    for (int k = 0; k < repeats && status == TTM_OK && *done; k++) {
+        status = opencl_product_by_matrix_units(done, state->stream, &state->product);
+    }
+    return status == TTM_OK ? opencl_stream_synchronize(state->stream) : status;
+}
+
+/* *seconds = the shortest time, infinite where units don't take the product. What takes longer
+ * than `most` isn't measured again. */
+static ttm_status measure(double *seconds, const placed *state, double most)
+{
+    int done = 0;
+    *seconds = INFINITY;
+    ttm_status status = run(state, 1, &done); /* builds, and probes */
+    double start = now();
+    if (status == TTM_OK && done) {
+        status = run(state, 1, &done);
+        *seconds = now() - start;
+    }
+    const int repeats = (int)fmin(fmax(ceil(SAMPLE_SECONDS / *seconds), 1.0), 64.0);
+    for (int k = 0; k < SAMPLES && status == TTM_OK && done && *seconds < 2.0 * most; k++) {
+        start = now();
+        status = run(state, repeats, &done);
+        *seconds = fmin(*seconds, (now() - start) / repeats);
+    }
+    return status;
+}
+
+/* Whether a variant in so many pieces is a plan of its own for the product. */
+static int is_plan(const opencl_unit_plan *plan, int variant, int pieces,
+                   const opencl_unit_plan *rule)
+{
+    return plan->variant == variant && plan->pieces == pieces &&
+           (variant != rule->variant || pieces != rule->pieces);
+}
+
+/* *best = the fastest plan found before `until`. */
+static ttm_status search(opencl_tuned_unit *best, const placed *state, double until)
+{
+    int count = 0;
+    int tried = 1;
+    double fastest = 0.0;
+    opencl_units *units = state->device->units;
+    (void)opencl_unit_variants(&count);
+    const opencl_unit_plan rule = opencl_units_plan(state->device, &state->product);
+    ttm_status status = measure(&fastest, state, INFINITY);
+    const double before = fastest;
+    best->variant = rule.variant;
+    best->pieces = rule.pieces;
+    for (int candidate = 0; candidate < count * OPENCL_MOST_PIECES && status == TTM_OK;
+         candidate++) {
+        const int variant = candidate / OPENCL_MOST_PIECES;
+        const int pieces = candidate % OPENCL_MOST_PIECES + 1;
+        double seconds = INFINITY;
+        opencl_units_try(units, variant, pieces);
+        const opencl_unit_plan plan = opencl_units_plan(state->device, &state->product);
+        if (now() > until || !is_plan(&plan, variant, pieces, &rule)) {
+            continue;
+        }
+        status = measure(&seconds, state, fastest);
+        tried++;
+        if (status == TTM_OK && seconds < WORTH_CHANGING * fastest) {
+            fastest = seconds;
+            best->variant = variant;
+            best->pieces = pieces;
+        }
+    }
+    opencl_units_try(units, -1, 0);
+    if (status == TTM_OK) {
+        char text[OPENCL_TUNED_UNIT_BYTES];
+        opencl_tuned_unit_print(text, best);
+        opencl_log(TTM_LOG_INFO, "%s: %.3f ms by rule, %.3f ms by the best of %d plans", text,
+                   before * 1e3, fastest * 1e3, tried);
+    }
+    return status;
+}
+
+static ttm_status tune_product(opencl_tuned_units *tuned, ttm_backend_device *device,
+                               const opencl_product *product, double until)
+{
+    placed state = {.device = device, .product = *product};
+    opencl_tuned_unit entry = {.variant = -1};
+    ttm_status status = place(&state);
+    if (status == TTM_OK && opencl_units_class(&entry.products, device, product)) {
+        status = search(&entry, &state, until);
+        if (status == TTM_OK && entry.variant >= 0 && !opencl_tuned_units_set(tuned, &entry)) {
+            opencl_log(TTM_LOG_INFO, "no more than %d classes of products are kept",
+                       OPENCL_MOST_TUNED_UNITS);
+        }
+    }
+    clean_up(&state);
+    return status;
+}
+
+/* ---- The products ---- */
+
+/* *product = the op's, without epilogue; 0 if its class isn't for units or is among `known`. */
+static int read_product(opencl_product *product, opencl_tuned_units *known,
+                        const ttm_backend_device *device, const ttm_op *op)
+{
+    opencl_tuned_unit entry = {.pieces = 1};
+    if (op->opcode != TTM_OP_MATMUL) {
+        return 0;
+    }
+    const ttm_matmul_params *params = op->params;
+    *product = (opencl_product){.out = op->tensors[TTM_MATMUL_OUT],
+                                .a = op->tensors[TTM_MATMUL_A],
+                                .b = op->tensors[TTM_MATMUL_B],
+                                .alpha = 1.0,
+                                .adds_out = params->beta != 0.0};
+    product->out.offset = product->a.offset = product->b.offset = 0;
+    return opencl_count(&product->out) > 0 &&
+           product->out.shape[product->out.rank - 2] >= LEAST_ROWS &&
+           opencl_units_class(&entry.products, device, product) &&
+           opencl_tuned_units_find(known, &entry.products) == NULL &&
+           opencl_tuned_units_set(known, &entry);
+}
+
+int opencl_units_can_tune(const ttm_backend_device *device)
+{
+    return opencl_units_present(device->units);
+}
+
+ttm_status opencl_units_tune(opencl_tuned_units *tuned, ttm_backend_device *device,
+                             const ttm_op *ops, size_t op_count, double seconds)
+{
+    opencl_product product;
+    opencl_tuned_units known = {.count = 0};
+    ttm_status status = TTM_OK;
+    int left = 0;
+    for (size_t k = 0; k < op_count; k++) {
+        left += read_product(&product, &known, device, &ops[k]);
+    }
+    const double end = now() + seconds;
+    known.count = 0;
+    opencl_units_use(device->units, &known); /* nothing: the rule is what is compared with */
+    for (size_t k = 0; k < op_count && status == TTM_OK; k++) {
+        if (read_product(&product, &known, device, &ops[k])) {
+            status = tune_product(tuned, device, &product, now() + (end - now()) / left);
+            left--;
+        }
+    }
+    opencl_units_use(device->units, tuned);
+    return status;
+}

@@ -1,0 +1,110 @@
+/* Entries as text, and their search. */
+#include "opencl/matrix_units_tuned.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int power_of_two(int64_t value)
+{
+    int power = 0;
+    while (value > 1) {
+        value /= 2;
+        power++;
+    }
+    return power;
+}
+
+void opencl_unit_class_set_sizes(opencl_unit_class *products, const opencl_unit_sizes *sizes)
+{
+    products->sizes[0] = power_of_two(sizes->rows);
+    products->sizes[1] = power_of_two(sizes->cols);
+    products->sizes[2] = power_of_two(sizes->depth);
+    products->sizes[3] = power_of_two(sizes->batches);
+}
+
+static int is_same(const opencl_unit_class *x, const opencl_unit_class *y)
+{
+    return x->unit == y->unit && x->is_emulated == y->is_emulated && x->parts == y->parts &&
+           x->result == y->result && x->a_runs == y->a_runs && x->b_runs == y->b_runs &&
+           memcmp(x->sizes, y->sizes, sizeof x->sizes) == 0;
+}
+
+const opencl_tuned_unit *opencl_tuned_units_find(const opencl_tuned_units *tuned,
+                                                 const opencl_unit_class *products)
+{
+    for (int k = 0; k < tuned->count; k++) {
+        if (is_same(&tuned->entries[k].products, products)) {
+            return &tuned->entries[k];
+        }
+    }
+    return NULL;
+}
+
+int opencl_tuned_units_set(opencl_tuned_units *tuned, const opencl_tuned_unit *entry)
+{
+    int place = 0;
+    while (place < tuned->count && !is_same(&tuned->entries[place].products, &entry->products)) {
+        place++;
+    }
+    if (place == OPENCL_MOST_TUNED_UNITS) {
+        return 0;
+    }
+    tuned->entries[place] = *entry;
+    tuned->count = place == tuned->count ? tuned->count + 1 : tuned->count;
+    return 1;
+}
+
+void opencl_tuned_unit_print(char text[OPENCL_TUNED_UNIT_BYTES], const opencl_tuned_unit *entry)
+{
+    int count = 0;
+    const opencl_unit_class *products = &entry->products;
+    const opencl_unit_variant *variant = &opencl_unit_variants(&count)[entry->variant];
+    snprintf(text, OPENCL_TUNED_UNIT_BYTES,
+             "unit %s%s parts %d result %d runs %d %d sizes %d %d %d %d variant %dx%dx%d:%dx%d:%d "
+             "pieces %d",
+             products->is_emulated ? "emulated-" : "", opencl_unit_name(products->unit),
+             products->parts, products->result, products->a_runs, products->b_runs,
+             products->sizes[0], products->sizes[1], products->sizes[2], products->sizes[3],
+             variant->tile_rows, variant->tile_cols, variant->tile_depth, variant->warp_rows,
+             variant->warp_cols, variant->stages, entry->pieces);
+}
+
+/* The number of a variant, -1 for none. */
+static int find_variant(const opencl_unit_variant *wanted)
+{
+    int count = 0;
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    for (int k = 0; k < count; k++) {
+        const opencl_unit_variant *one = &variants[k];
+        if (one->unit == wanted->unit && one->parts == wanted->parts &&
+            one->tile_rows == wanted->tile_rows && one->tile_cols == wanted->tile_cols &&
+            one->tile_depth == wanted->tile_depth && one->warp_rows == wanted->warp_rows &&
+            one->warp_cols == wanted->warp_cols && one->stages == wanted->stages) {
+            return k;
+        }
+    }
+    return -1;
+}
+
+int opencl_tuned_unit_parse(opencl_tuned_unit *entry, const char *line)
+{
+    char name[32];
+    opencl_unit_variant shape = {.unit = OPENCL_UNIT_NONE};
+    opencl_unit_class *products = &entry->products;
+    memset(entry, 0, sizeof *entry);
+    if (sscanf(line,
+               "unit %31s parts %d result %d runs %d %d sizes %d %d %d %d variant "
+               "%dx%dx%d:%dx%d:%d pieces %d",
+               name, &products->parts, &products->result, &products->a_runs, &products->b_runs,
+               &products->sizes[0], &products->sizes[1], &products->sizes[2], &products->sizes[3],
+               &shape.tile_rows, &shape.tile_cols, &shape.tile_depth, &shape.warp_rows,
+               &shape.warp_cols, &shape.stages, &entry->pieces) != 16) {
+        return 0;
+    }
+    products->is_emulated = strncmp(name, "emulated-", 9) == 0;
+    products->unit = opencl_unit_named(products->is_emulated ? name + 9 : name);
+    shape.unit = products->unit;
+    shape.parts = products->parts;
+    entry->variant = find_variant(&shape);
+    return entry->variant >= 0 && entry->pieces >= 1 && entry->pieces <= OPENCL_MOST_PIECES;
+}
