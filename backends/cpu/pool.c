@@ -29,6 +29,7 @@ typedef struct worker {
     int index; /**< 1 … threads − 1. */
 } worker;
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): lines of their own are the point */
 struct ttm_cpu_pool {
     /** Number of the job in the upper half, pieces left to take in the lower. */
     _Alignas(CACHE_LINE) atomic_uint_fast64_t ticket;

@@ -38,7 +38,6 @@ typedef struct backward {
 static backward lay_out(const ttm_cpu_attention *job)
 {
     const int64_t along = job->queries * words_of(job->size);
-    const int64_t across = words_of(job->queries) * job->size;
     const int64_t transposed = words_of(job->size) * KEYS;
     backward state = {.job = job, .dq = job->scratch};
     state.q = state.dq + job->queries * job->size;
@@ -47,6 +46,7 @@ static backward lay_out(const ttm_cpu_attention *job)
     state.dout_across = state.dout;
     float *next = state.dout + along;
     if (WORD_ELEMENTS > 1) {
+        const int64_t across = words_of(job->queries) * job->size;
         state.q_across = next;
         state.dout_across = next + across;
         next += 2 * across;
