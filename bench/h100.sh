@@ -143,10 +143,13 @@ generation() {
     tell "$without"
 }
 
-# Kernels by themselves, f32, with cold caches, against the measured roofs; those of bf16 are in the tables of steps.
+# Kernels by themselves with cold caches, against the measured roofs.
 kernels() {
-    for op in attention layer_norm cross_entropy adamw; do
-        attempt 25 "kernel-$op.json" "$bench" ops --backend "$device" --preset $dense --batch $batch_fp32 --seq $seq --op $op --cold --seconds $seconds --json
+    for type in bf16 fp32; do
+        for op in attention layer_norm cross_entropy adamw; do
+            attempt 25 "kernel-$type-$op.json" "$bench" ops --backend "$device" --preset $dense --dtype $type --batch $batch_fp32 --seq $seq --op $op --cold \
+                --seconds $seconds --json
+        done
     done
     tell ""
 }
@@ -229,7 +232,7 @@ part 240 steps
 part 60 products
 part 45 cublas
 part 60 generation
-part 40 kernels
+part 70 kernels
 part 60 startup
 part 60 probe
 part 60 conformance

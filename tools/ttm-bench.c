@@ -50,7 +50,7 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_STRING("product", 0, "MxNxK[:CASE][:TYPE],…", &a->product,
                     "ops, tune: these products instead; CASE nn, nt, tn or tt, TYPE f32 or bf16"),
         TOOL_STRING("rows", 0, "N,N,…", &a->rows, "layer, tune: numbers of rows"),
-        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype, "train, generate: type of the model"),
+        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype, "ops, train, generate, tune: type of the model"),
         TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "train: steps, each also taken profiled"),
         TOOL_INT("tokens", 0, "N", &a->tokens, 3, 100000, "generate: tokens, likewise"),
         TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20, "generate: tokens of the prompt"),

@@ -52,6 +52,13 @@ planned=$(value bf16.json memory planned_peak_bytes)
 between "$((planned * 95 / 100))" "$(value bf16.json memory measured_peak_bytes)" "$((planned * 105 / 100))" ||
     fail "the memory plan isn't what a bf16 step takes"
 expect 1 "$bench" compare train.json bf16.json
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $small --op matmul --dtype bf16 --json
+grep -q '"product_bf16_flops"' out || fail "no peak of bf16 products"
+bf16_bytes=$(grep -A 12 '"name": "matmul mlp.c_fc dW"' out | sed -n 's/.*"bytes": \([0-9]*\).*/\1/p')
+f32_bytes=$(grep -A 12 '"name": "matmul mlp.c_fc dW"' ops.json | sed -n 's/.*"bytes": \([0-9]*\).*/\1/p')
+# Operands of 32 × (C + 4·C) elements take half, the gradient that is read and written stays f32.
+between "$((f32_bytes / 2 + 1))" "$bf16_bytes" "$((f32_bytes - 1))" || fail "a weight's gradient takes $bf16_bytes bytes in bf16, $f32_bytes in f32"
 
 # The trace: balanced JSON of complete events on both tracks.
 # shellcheck disable=SC2086

@@ -152,6 +152,21 @@ static void print_shapes(char *text, size_t text_bytes, const bench_case *item,
     }
 }
 
+/* The type whose peak counts. */
+static ttm_dtype multiplied_dtype(const bench_case *item)
+{
+    switch (item->opcode) {
+    case TTM_OP_MATMUL:
+        return item->tensors[TTM_MATMUL_A].dtype;
+    case TTM_OP_ATTENTION:
+        return item->tensors[TTM_ATTENTION_Q].dtype;
+    case TTM_OP_ATTENTION_BACKWARD:
+        return item->tensors[TTM_ATTENTION_BACKWARD_Q].dtype;
+    default:
+        return TTM_F32;
+    }
+}
+
 static ttm_status time_placed(placed_case *placed)
 {
     bench_session *session = placed->session;
@@ -169,9 +184,7 @@ static ttm_status time_placed(placed_case *placed)
     }
     if (status == TTM_OK) {
         entry->wall_ns = timing.wall_ns;
-        const bool multiplies = placed->item->opcode == TTM_OP_MATMUL;
-        bench_judge(session, entry,
-                    multiplies ? placed->item->tensors[TTM_MATMUL_A].dtype : TTM_F32);
+        bench_judge(session, entry, multiplied_dtype(placed->item));
     }
     return status;
 }

@@ -320,7 +320,7 @@ static ttm_status tt_shape_of(ttm_tt_shape *shape, const ttm_gpt2_config *config
 }
 
 ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_config *config,
-                           const bench_arguments *arguments)
+                           const bench_arguments *arguments, ttm_dtype dtype)
 {
     const int64_t seq = arguments->seq < config->context ? arguments->seq : config->context;
     ttm_tt_shape shape;
@@ -347,6 +347,9 @@ ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_con
     add_elementwise(&list);
     add_embedding(&list);
     add_optimiser(&list, ttm_gpt2_parameter_count(config));
+    for (size_t k = 0; k < list.count; k++) {
+        bench_case_set_dtype(&list.cases[k], dtype);
+    }
     *count = list.count;
     return TTM_OK;
 }

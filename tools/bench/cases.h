@@ -44,10 +44,13 @@ typedef struct bench_case {
     ttm_adamw_segment segment;
 } bench_case;
 
-/** *cases [*count] = the ops of the command line's model, batch and sequence length; the caller
- * frees with free(). */
+/** *cases [*count] = the ops of the command line's model, batch and sequence length, in a model of
+ * `dtype`; the caller frees with free(). */
 ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_config *config,
-                           const bench_arguments *arguments);
+                           const bench_arguments *arguments, ttm_dtype dtype);
+
+/** Makes what is f32 in *item as it is in a model of `dtype`. */
+void bench_case_set_dtype(bench_case *item, ttm_dtype dtype);
 
 /** *item = a product [m, k]·[k, n]. */
 void bench_case_product(bench_case *item, const char *name, int64_t m, int64_t n, int64_t k);

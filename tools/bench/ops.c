@@ -20,7 +20,7 @@ static ttm_status run_cases(bench_session *session)
     } else {
         status = bench_configure(&config, session->arguments);
         if (status == TTM_OK) {
-            status = bench_cases_new(&cases, &count, &config, session->arguments);
+            status = bench_cases_new(&cases, &count, &config, session->arguments, session->dtype);
         }
     }
     for (size_t k = 0; k < count && status == TTM_OK; k++) {

@@ -59,7 +59,7 @@ typedef struct bench_roofs {
 typedef struct bench_session {
     const bench_arguments *arguments;
     ttm_device *device;
-    ttm_dtype dtype; /**< Of the model of train and generate. */
+    ttm_dtype dtype; /**< Of the model. */
     ttm_stream *stream;
     bench_roofs roofs;
     double cache_bytes; /**< Of the host's last level; 0 unknown or another device. */

@@ -105,7 +105,7 @@ ttm_status bench_tune_plugin(bench_session *session)
     } else {
         status = bench_configure(&config, &products);
         if (status == TTM_OK) {
-            status = bench_cases_new(&cases, &count, &config, &products);
+            status = bench_cases_new(&cases, &count, &config, &products, session->dtype);
         }
     }
     if (status == TTM_OK) {
