@@ -50,7 +50,8 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_STRING("product", 0, "MxNxK[:CASE][:TYPE],…", &a->product,
                     "ops, tune: these products instead; CASE nn, nt, tn or tt, TYPE f32 or bf16"),
         TOOL_STRING("rows", 0, "N,N,…", &a->rows, "layer, tune: numbers of rows"),
-        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype, "ops, train, generate, tune: type of the model"),
+        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype,
+                    "ops, train, generate, tune: type of the model"),
         TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "train: steps, each also taken profiled"),
         TOOL_INT("tokens", 0, "N", &a->tokens, 3, 100000, "generate: tokens, likewise"),
         TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20, "generate: tokens of the prompt"),
@@ -120,11 +121,32 @@ static int check_arguments(const bench_arguments *arguments)
     return status == TTM_OK ? TOOL_GO_ON : tool_usage_error("%s", ttm_error_message());
 }
 
+enum { PATH_BYTES = 4200 };
+
+static void temporary_name(char name[PATH_BYTES], const char *path)
+{
+    snprintf(name, PATH_BYTES, "%.4096s.tmp%ld", path, (long)getpid());
+}
+
+/* Before minutes of measuring, not after them. */
+static int check_output(const char *path)
+{
+    char temporary[PATH_BYTES];
+    temporary_name(temporary, path);
+    FILE *file = fopen(temporary, "we");
+    if (file == NULL) {
+        return tool_fail_text("can't write '%s': %s", path, strerror(errno));
+    }
+    fclose(file);
+    unlink(temporary);
+    return TOOL_GO_ON;
+}
+
 /* Writes under a temporary name, then renames: a result that is there isn't lost to a full disk. */
 static int write_output(const bench_result *result, const char *path)
 {
-    char temporary[4200];
-    snprintf(temporary, sizeof temporary, "%.4096s.tmp%ld", path, (long)getpid());
+    char temporary[PATH_BYTES];
+    temporary_name(temporary, path);
     FILE *file = fopen(temporary, "we");
     bool written = file != NULL && bench_write_json(file, result);
     written = file != NULL && fclose(file) == 0 && written;
@@ -219,7 +241,10 @@ static int run_command(bench_arguments *arguments)
         if (operands->count > 1) {
             return tool_usage_error("%s takes no '%s'", arguments->command, operands->items[1]);
         }
-        const int code = check_arguments(arguments);
+        int code = check_arguments(arguments);
+        if (code == TOOL_GO_ON && arguments->output != NULL) {
+            code = check_output(arguments->output);
+        }
         return code == TOOL_GO_ON ? measure(arguments, commands[k].run) : code;
     }
     return tool_usage_error("unknown command '%s': take devices, ops, layer, train, generate, "

@@ -135,6 +135,10 @@ done
 # shellcheck disable=SC2086
 expect 1 "$bench" ops $small --op gelu --output missing/folder.json
 one_line_error
+# It says so before it measures, and even before it opens the device.
+# shellcheck disable=SC2086
+expect 1 "$bench" ops $small --backend nosuch --output missing/folder.json
+grep -q "can't write 'missing/folder.json'" err || fail "an --output that can't be written is told late: $(cat err)"
 # shellcheck disable=SC2086
 expect 1 "$bench" ops $small --op nosuch
 one_line_error
