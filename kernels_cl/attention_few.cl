@@ -248,9 +248,9 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
 attention_few(__global data_t *out, long out_start, __global const data_t *q,
                               long q_start, __global const data_t *k, long k_start,
                               __global const data_t *v, long v_start, __global float *lse,
-                              long lse_start, __global float *parts, long parts_start, long heads,
-                              long queries, long keys, long splits, long split_keys, long8 strides,
-                              long8 more, long8 lse_strides, float scale, int causal, int has_lse)
+                              long lse_start, long heads, long queries, long keys, long8 strides,
+                              long8 more, long8 lse_strides, float scale, int causal, int has_lse,
+                              __global float *parts, long parts_start, long splits, long split_keys)
 {
     PART(q_tile, QUERIES * D_PADDED);
     PART(dots, DOTS);

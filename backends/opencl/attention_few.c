@@ -1,6 +1,8 @@
 /* Which attention has few queries, how its keys are split, and the launches. */
 #include "opencl/attention_few.h"
 
+#include "opencl/attention_call.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,36 +144,13 @@ size_t opencl_attention_few_workspace(const ttm_backend_device *device, const tt
 static ttm_status run_parts(ttm_backend_stream *stream, const ttm_op *op, const few_shape *shape,
                             const char *options)
 {
-    const ttm_attention_params *params = op->params;
-    const ttm_tensor *out = &op->tensors[TTM_ATTENTION_OUT];
     const ttm_tensor *q = &op->tensors[TTM_ATTENTION_Q];
-    const ttm_tensor *k = &op->tensors[TTM_ATTENTION_K];
-    const ttm_tensor *v = &op->tensors[TTM_ATTENTION_V];
-    const ttm_tensor *lse = &op->tensors[TTM_ATTENTION_LSE];
-    const int64_t strides[8] = {q->stride[0], q->stride[1], q->stride[2],
-                                k->stride[0], k->stride[1], k->stride[2]};
-    const int64_t more[8] = {v->stride[0],   v->stride[1],   v->stride[2],
-                             out->stride[0], out->stride[1], out->stride[2]};
-    const int64_t lse_strides[8] = {lse->stride[0], lse->stride[1], lse->stride[2]};
     opencl_call call =
         opencl_call_start(stream, OPENCL_ATTENTION_FEW, "attention_few", "%s", options);
-    opencl_call_tensor(&call, out, out);
-    opencl_call_tensor(&call, q, out);
-    opencl_call_tensor(&call, k, out);
-    opencl_call_tensor(&call, v, out);
-    opencl_call_tensor(&call, lse, out);
-    opencl_call_tensor(&call, &op->workspace, out);
-    opencl_call_long(&call, q->shape[1]);
-    opencl_call_long(&call, q->shape[2]);
-    opencl_call_long(&call, k->shape[2]);
+    opencl_attention_arguments(&call, op);
+    opencl_call_tensor(&call, &op->workspace, &op->tensors[TTM_ATTENTION_OUT]);
     opencl_call_long(&call, shape->splits);
     opencl_call_long(&call, shape->split_keys);
-    opencl_call_longs8(&call, strides);
-    opencl_call_longs8(&call, more);
-    opencl_call_longs8(&call, lse_strides);
-    opencl_call_float(&call, params->scale);
-    opencl_call_int(&call, params->causal != 0);
-    opencl_call_int(&call, ttm_tensor_present(lse));
     const size_t group = stream->device->tuning.group;
     const size_t local[2] = {group, 1};
     const size_t global[2] = {(size_t)shape->splits * group, (size_t)(q->shape[0] * q->shape[1])};

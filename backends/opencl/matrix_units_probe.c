@@ -1,6 +1,8 @@
 /* Starting the child, waiting for what it says, and keeping verdicts. */
 #include "opencl/matrix_units_probe.h"
 
+#include "opencl/clock.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096, NUMBER_BYTES = 16, DEFAULT_SECONDS = 60 };
@@ -95,20 +96,13 @@ static int start_child(pid_t *child, int *output, const opencl_probe_request *re
     return 1;
 }
 
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Reads until the child closes its output; 0 when that takes too long. */
 static int read_output(char *text, size_t text_bytes, int output, double until)
 {
     size_t used = 0;
     for (;;) {
         struct pollfd wait = {.fd = output, .events = POLLIN};
-        const double left = until - now_seconds();
+        const double left = until - opencl_seconds();
         const int ready = left > 0.0 ? poll(&wait, 1, (int)(left * 1000.0) + 1) : 0;
         if (ready == 0) {
             return 0;
@@ -152,7 +146,7 @@ opencl_verdict opencl_probe_run(char *reason, size_t reason_bytes,
                  "started from the plugin's folder");
         return OPENCL_VERDICT_UNKNOWN;
     }
-    const int ended = read_output(text, sizeof text, output, now_seconds() + seconds);
+    const int ended = read_output(text, sizeof text, output, opencl_seconds() + seconds);
     close(output);
     if (!ended) {
         kill(child, SIGKILL);

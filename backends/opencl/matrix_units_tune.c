@@ -2,12 +2,12 @@
  * Results need no check: a kernel runs only once its probe has passed. */
 #include "opencl/matrix_units_tune.h"
 
+#include "opencl/clock.h"
 #include "opencl/stream.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SAMPLE_SECONDS 2e-3 /* Shorter products are repeated within a sample. */
 #define SAMPLES        3
@@ -24,23 +24,7 @@ typedef struct placed {
     ttm_memory *memory[BUFFERS];
 } placed;
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* ---- Memory ---- */
-
-static size_t extent_of(const ttm_tensor *tensor)
-{
-    int64_t last = 0;
-    for (int32_t dim = 0; dim < tensor->rank; dim++) {
-        last += (tensor->shape[dim] - 1) * tensor->stride[dim];
-    }
-    return (size_t)(last + 1);
-}
 
 /* Random numbers in ±1: zeros would be faster on some devices. */
 static ttm_status fill(const placed *state, ttm_memory *memory, ttm_dtype dtype, size_t count)
@@ -75,7 +59,7 @@ static ttm_status place(placed *state)
     scratch = scratch > limit ? limit : scratch;
     ttm_status status = opencl_stream_create(&state->stream, state->device);
     for (int k = OUT; k < SCRATCH && status == TTM_OK; k++) {
-        const size_t count = extent_of(tensors[k]);
+        const size_t count = opencl_product_extent(tensors[k]);
         status = opencl_memory_alloc(&state->memory[k], state->device,
                                      count * ttm_dtype_bytes(tensors[k]->dtype));
         if (status == TTM_OK) {
@@ -121,16 +105,16 @@ static ttm_status measure(double *seconds, const placed *state, double most)
     int done = 0;
     *seconds = INFINITY;
     ttm_status status = run(state, 1, &done); /* builds, and probes */
-    double start = now();
+    double start = opencl_seconds();
     if (status == TTM_OK && done) {
         status = run(state, 1, &done);
-        *seconds = now() - start;
+        *seconds = opencl_seconds() - start;
     }
     const int repeats = (int)fmin(fmax(ceil(SAMPLE_SECONDS / *seconds), 1.0), 64.0);
     for (int k = 0; k < SAMPLES && status == TTM_OK && done && *seconds < 2.0 * most; k++) {
-        start = now();
+        start = opencl_seconds();
         status = run(state, repeats, &done);
-        *seconds = fmin(*seconds, (now() - start) / repeats);
+        *seconds = fmin(*seconds, (opencl_seconds() - start) / repeats);
     }
     return status;
 }
@@ -163,7 +147,7 @@ static ttm_status search(opencl_tuned_unit *best, const placed *state, double un
         double seconds = INFINITY;
         opencl_units_try(units, variant, pieces);
         const opencl_unit_plan plan = opencl_units_plan(state->device, &state->product);
-        if (now() > until || !is_plan(&plan, variant, pieces, &rule)) {
+        if (opencl_seconds() > until || !is_plan(&plan, variant, pieces, &rule)) {
             continue;
         }
         status = measure(&seconds, state, fastest);
@@ -240,12 +224,13 @@ ttm_status opencl_units_tune(opencl_tuned_units *tuned, ttm_backend_device *devi
     for (size_t k = 0; k < op_count; k++) {
         left += read_product(&product, &known, device, &ops[k]);
     }
-    const double end = now() + seconds;
+    const double end = opencl_seconds() + seconds;
     known.count = 0;
     opencl_units_use(device->units, &known); /* nothing: the rule is what is compared with */
     for (size_t k = 0; k < op_count && status == TTM_OK; k++) {
         if (read_product(&product, &known, device, &ops[k])) {
-            status = tune_product(tuned, device, &product, now() + (end - now()) / left);
+            status = tune_product(tuned, device, &product,
+                                  opencl_seconds() + (end - opencl_seconds()) / left);
             left--;
         }
     }

@@ -1,4 +1,5 @@
 /* ATTENTION and ATTENTION_BACKWARD: the shape of the tiles, and their launches. */
+#include "opencl/attention_call.h"
 #include "opencl/attention_few.h"
 #include "opencl/attention_units.h"
 
@@ -113,45 +114,22 @@ static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
     char options[OPTIONS_BYTES];
     attention_shape shape = {1, 1, 1, 1};
     const ttm_attention_params *params = op->params;
-    const ttm_tensor *out = &op->tensors[TTM_ATTENTION_OUT];
     const ttm_tensor *q = &op->tensors[TTM_ATTENTION_Q];
-    const ttm_tensor *k = &op->tensors[TTM_ATTENTION_K];
-    const ttm_tensor *v = &op->tensors[TTM_ATTENTION_V];
-    const ttm_tensor *lse = &op->tensors[TTM_ATTENTION_LSE];
-    const int64_t strides[8] = {q->stride[0], q->stride[1], q->stride[2],
-                                k->stride[0], k->stride[1], k->stride[2]};
-    const int64_t more[8] = {v->stride[0],   v->stride[1],   v->stride[2],
-                             out->stride[0], out->stride[1], out->stride[2]};
-    const int64_t lse_strides[8] = {lse->stride[0], lse->stride[1], lse->stride[2]};
     if (opencl_count(q) == 0) {
         return TTM_OK;
     }
     int done = 0;
-    const ttm_status status = opencl_attention_by_matrix_units(&done, stream, op);
+    ttm_status status = opencl_attention_by_matrix_units(&done, stream, op);
+    if (status == TTM_OK && !done) {
+        status = opencl_attention_of_few(&done, stream, op);
+    }
     if (status != TTM_OK || done) {
         return status;
-    }
-    const ttm_status few_status = opencl_attention_of_few(&done, stream, op);
-    if (few_status != TTM_OK || done) {
-        return few_status;
     }
     choose_shape(&shape, stream->device, q->shape[3], 0);
     write_options(options, &shape, q, params);
     opencl_call call = opencl_call_start(stream, OPENCL_ATTENTION, "attention", "%s", options);
-    opencl_call_tensor(&call, out, out);
-    opencl_call_tensor(&call, q, out);
-    opencl_call_tensor(&call, k, out);
-    opencl_call_tensor(&call, v, out);
-    opencl_call_tensor(&call, lse, out);
-    opencl_call_long(&call, q->shape[1]);
-    opencl_call_long(&call, q->shape[2]);
-    opencl_call_long(&call, k->shape[2]);
-    opencl_call_longs8(&call, strides);
-    opencl_call_longs8(&call, more);
-    opencl_call_longs8(&call, lse_strides);
-    opencl_call_float(&call, params->scale);
-    opencl_call_int(&call, params->causal != 0);
-    opencl_call_int(&call, ttm_tensor_present(lse));
+    opencl_attention_arguments(&call, op);
     add_dropout(&call, params);
     return run_blocks(&call, &shape, q->shape[2], q->shape[0] * q->shape[1]);
 }

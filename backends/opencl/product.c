@@ -29,6 +29,15 @@ int64_t opencl_product_batches(const opencl_product *product)
     return batches;
 }
 
+size_t opencl_product_extent(const ttm_tensor *tensor)
+{
+    int64_t last = 0;
+    for (int32_t dim = 0; dim < tensor->rank; dim++) {
+        last += (tensor->shape[dim] - 1) * tensor->stride[dim];
+    }
+    return (size_t)(last + 1);
+}
+
 /* The stride of batch dimension `from_inner`, counted from the innermost; 0 where there is none. */
 static int64_t batch_stride(const ttm_tensor *tensor, int from_inner)
 {

@@ -38,4 +38,7 @@ void opencl_product_arguments(opencl_call *call, const opencl_product *product);
 /** Returns the number of matrices. */
 int64_t opencl_product_batches(const opencl_product *product);
 
+/** Returns the elements from a tensor's first to its last, those between its rows included. */
+size_t opencl_product_extent(const ttm_tensor *tensor);
+
 #endif

@@ -7,6 +7,7 @@
  * own say from which size on which of them is used. */
 #include "opencl/product_tune.h"
 
+#include "opencl/clock.h"
 #include "opencl/matrix_units_tune.h"
 #include "opencl/product_settings.h"
 #include "opencl/stream.h"
@@ -14,7 +15,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_PRODUCTS = 48, MOST_TRIED = 2048, LEAST_EXTENT = 16 };
 
@@ -46,22 +46,11 @@ typedef struct tuner {
     int tried_count;
 } tuner;
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* ---- The products ---- */
 
 static size_t extent_bytes(const ttm_tensor *tensor)
 {
-    int64_t last = 0;
-    for (int32_t dim = 0; dim < tensor->rank; dim++) {
-        last += (tensor->shape[dim] - 1) * tensor->stride[dim];
-    }
-    return (size_t)(last + 1) * sizeof(float);
+    return opencl_product_extent(tensor) * sizeof(float);
 }
 
 static int same_layout(const ttm_tensor *x, const ttm_tensor *y)
@@ -187,17 +176,17 @@ static ttm_status run(tuner *state, int number, int repeats)
 static ttm_status time_product(double *seconds, tuner *state, int number)
 {
     ttm_status status = run(state, number, 1);
-    double start = now();
+    double start = opencl_seconds();
     if (status == TTM_OK) {
         status = run(state, number, 1);
     }
-    *seconds = now() - start;
+    *seconds = opencl_seconds() - start;
     const int repeats = (int)fmin(fmax(ceil(SAMPLE_SECONDS / *seconds), 1.0), 64.0);
     const int samples = *seconds > 0.1 ? 1 : SAMPLES;
     for (int k = 0; k < samples && status == TTM_OK; k++) {
-        start = now();
+        start = opencl_seconds();
         status = run(state, number, repeats);
-        *seconds = fmin(*seconds, (now() - start) / repeats);
+        *seconds = fmin(*seconds, (opencl_seconds() - start) / repeats);
     }
     return status;
 }
@@ -313,15 +302,15 @@ static int draw(opencl_parameters *next, tuner *state, opencl_product_kernel ker
 static int search(opencl_parameters *best, double *total, tuner *state,
                   opencl_product_kernel kernel, const int *is_wanted, double seconds)
 {
-    const double start = now();
+    const double start = opencl_seconds();
     uint64_t random = 0x243f6a8885a308d3u;
     int known = 0;
     int judged = 0;
     opencl_parameters next;
     *total = INFINITY;
     state->tried_count = 0;
-    while (now() - start < seconds || judged == 0) {
-        const int refines = isfinite(*total) && now() - start > 0.5 * seconds;
+    while (opencl_seconds() - start < seconds || judged == 0) {
+        const int refines = isfinite(*total) && opencl_seconds() - start > 0.5 * seconds;
         if (!draw(&next, state, kernel, &known, refines ? best : NULL, &random)) {
             break;
         }

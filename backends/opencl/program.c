@@ -1,6 +1,7 @@
 /* Building programs: memory, then the disk cache, then the compiler. */
 #include "opencl/program.h"
 
+#include "opencl/clock.h"
 #include "opencl/kernel_sources.h"
 #include "opencl/matrix_units_retarget.h"
 #include "opencl/program_cache.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_PARTS = 8, OPTIONS_BYTES = 1024 };
 
@@ -303,13 +303,6 @@ static ttm_status build_retargeted(cl_program *program, const opencl_programs *p
     return TTM_OK;
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Whether binaries are kept on disk: not where the driver does that.
  * TTM_OPENCL_PROGRAM_CACHE=on|off decides otherwise. */
 static int keeps_binaries(const opencl_description *description)
@@ -327,7 +320,7 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
     const char *sources[MAX_PARTS];
     const cl_uint count = collect_sources(sources, family);
     const opencl_cache_key key = make_key(programs, sources, count, options);
-    const double start = seconds();
+    const double start = opencl_seconds();
     const int keeps = keeps_binaries(programs->description);
     *program = keeps ? build_from_cache(programs, &key, options) : NULL;
     const int cached = *program != NULL;
@@ -344,7 +337,7 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
         }
     }
     opencl_log(TTM_LOG_DEBUG, "%s %s in %.3f s (%s)", opencl_family_file(family),
-               cached ? "taken from the cache" : "built", seconds() - start, options);
+               cached ? "taken from the cache" : "built", opencl_seconds() - start, options);
     return TTM_OK;
 }
 

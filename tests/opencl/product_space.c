@@ -2,19 +2,12 @@
  * for. */
 #include "opencl/product_space.h"
 
+#include "check.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { DRAWS = 2000 };
-
-#define CHECK(condition)                                                         \
-    do {                                                                         \
-        if (!(condition)) {                                                      \
-            fprintf(stderr, "line %d: %s doesn't hold\n", __LINE__, #condition); \
-            exit(1);                                                             \
-        }                                                                        \
-    } while (0)
 
 static opencl_limits limits_of(size_t items, uint64_t local_bytes)
 {

@@ -2,16 +2,9 @@
  * device with as many compute units as an H100 has, and what it may never say. */
 #include "opencl/matrix_units_plan.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "check.h"
 
-#define CHECK(condition)                                                         \
-    do {                                                                         \
-        if (!(condition)) {                                                      \
-            fprintf(stderr, "line %d: %s doesn't hold\n", __LINE__, #condition); \
-            exit(1);                                                             \
-        }                                                                        \
-    } while (0)
+#include <stdio.h>
 
 static const opencl_unit_choice h100 = {.unit = OPENCL_UNIT_WGMMA,
                                         .parts = 1,

@@ -268,11 +268,23 @@ static int place_roof_labels(point_label *labels, const axes *range, double peak
     return 2;
 }
 
+/* The highest roof of products: types other than f32 are measured where ops are of them. */
+static double product_roof(const bench_result *result)
+{
+    static const char *const names[] = {"product_f32_flops", "product_bf16_flops",
+                                        "product_f16_flops"};
+    double peak = 0.0;
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        peak = fmax(peak, bench_number(result, "roofs", names[k]));
+    }
+    return peak;
+}
+
 void bench_report_roofline(FILE *file, const bench_result *result, const char *group)
 {
     enum { MOST_LABELS = 128 };
     point_label labels[MOST_LABELS];
-    const double peak = bench_number(result, "roofs", "product_f32_flops");
+    const double peak = product_roof(result);
     const double memory = bench_number(result, "roofs", "memory_bytes_per_second");
     if (!(peak > 0.0) || !(memory > 0.0)) {
         return;
