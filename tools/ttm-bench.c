@@ -45,7 +45,8 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_INT("layers", 0, "N", &a->layers, 0, 1000, "layers of the model",
                  TOOL_SHOW_DEFAULT("the preset's")),
         TOOL_INT("batch", 'b', "N", &a->batch, 1, 4096, "sequences"),
-        TOOL_INT("seq", 0, "N", &a->seq, 1, 1 << 20, "tokens in a sequence, at most the context"),
+        TOOL_INT("seq", 0, "N", &a->seq, 1, 1 << 20, "tokens in a sequence, at most the context",
+                 TOOL_SHOW_DEFAULT("512 or the context")),
         TOOL_STRING("op", 0, "TEXT", &a->op, "ops: only those with this in their name"),
         TOOL_STRING("product", 0, "MxNxK[:CASE][:TYPE],…", &a->product,
                     "ops, tune: these products instead; CASE nn, nt, tn or tt, TYPE f32 or bf16"),
@@ -54,7 +55,8 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
                     "ops, train, generate, tune: type of the model"),
         TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "train: steps, each also taken profiled"),
         TOOL_INT("tokens", 0, "N", &a->tokens, 3, 100000, "generate: tokens, likewise"),
-        TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20, "generate: tokens of the prompt"),
+        TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20,
+                 "generate: tokens of the prompt, less than the context"),
         TOOL_GROUP("How"),
         TOOL_FLAG("cold", 0, &a->cold, "ops: rotate over buffers, so that caches are cold"),
         TOOL_FLAG("no-roofs", 0, &a->no_roofs,
@@ -69,7 +71,7 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_DOUBLE("margin", 0, "X", &a->margin, 0.0, 1.0,
                     "compare: smaller differences don't matter"),
         TOOL_GROUP("Results"),
-        TOOL_FLAG("csv", 0, &a->csv, "print CSV"),
+        TOOL_FLAG("csv", 0, &a->csv, "print CSV instead of a table"),
         TOOL_STRING("output", 'o', "FILE", &a->output, "write JSON (report: the page) to FILE too"),
         TOOL_FLAG("append", 0, &a->append, "add a round of samples to --output FILE"),
         TOOL_STRING("trace", 0, "FILE", &a->trace,
@@ -89,7 +91,32 @@ static const struct {
     {"train", bench_run_train},     {"generate", bench_run_generate}, {"tune", bench_run_tune},
 };
 
-static int check_arguments(const bench_arguments *arguments)
+/* What doesn't fit the model's positions is refused: cut, it would be a figure of other work. */
+static int check_lengths(bench_arguments *arguments)
+{
+    ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
+    if (bench_configure(&config, arguments) != TTM_OK) {
+        return tool_usage_error("%s", ttm_error_message());
+    }
+    const long long context = config.context;
+    arguments->layers = config.layers;
+    ttm_gpt2_config_free(&config);
+    if (!tool_given(arguments->program, "seq")) {
+        arguments->seq = context < 512 ? context : 512;
+    }
+    if (arguments->seq > context) {
+        return tool_usage_error("--seq %lld: %s has a context of %lld tokens",
+                                (long long)arguments->seq, arguments->preset, context);
+    }
+    if (strcmp(arguments->command, "generate") == 0 && arguments->prompt >= context) {
+        return tool_usage_error("--prompt %lld: %s has a context of %lld tokens, and a prompt "
+                                "leaves room for one more",
+                                (long long)arguments->prompt, arguments->preset, context);
+    }
+    return TOOL_GO_ON;
+}
+
+static int check_arguments(bench_arguments *arguments)
 {
     const char *list = arguments->rows;
     int64_t rows = 0;
@@ -108,17 +135,7 @@ static int check_arguments(const bench_arguments *arguments)
     if (arguments->no_roofs && strcmp(arguments->command, "tune") == 0) {
         return tool_usage_error("tune keeps the roofs: leave out --no-roofs");
     }
-    if (arguments->append && arguments->output == NULL) {
-        return tool_usage_error("--append adds to the file named by --output FILE");
-    }
-    if (arguments->trace != NULL && strcmp(arguments->command, "train") != 0 &&
-        strcmp(arguments->command, "generate") != 0) {
-        return tool_usage_error("--trace goes with train and generate");
-    }
-    ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
-    const ttm_status status = bench_configure(&config, arguments);
-    ttm_gpt2_config_free(&config);
-    return status == TTM_OK ? TOOL_GO_ON : tool_usage_error("%s", ttm_error_message());
+    return check_lengths(arguments);
 }
 
 enum { PATH_BYTES = 4200 };
@@ -218,10 +235,50 @@ static int measure(const bench_arguments *arguments, ttm_status (*run)(bench_ses
     return code;
 }
 
+/* Where a result goes: what would be ignored is refused. */
+static int check_results(const bench_arguments *arguments)
+{
+    const bool compares = strcmp(arguments->command, "compare") == 0;
+    const bool reports = strcmp(arguments->command, "report") == 0;
+    if (arguments->csv && arguments->program->json) {
+        return tool_usage_error("--csv and --json both print the result: take one of them, and "
+                                "--output FILE for JSON in a file besides");
+    }
+    if (compares && (arguments->csv || arguments->append || arguments->output != NULL)) {
+        return tool_usage_error("compare prints a table, or an object with --json: leave out "
+                                "--csv, --output and --append");
+    }
+    if (reports && (arguments->csv || arguments->append || arguments->program->json)) {
+        return tool_usage_error("report writes a page: leave out --csv, --json and --append");
+    }
+    if (arguments->append && arguments->output == NULL) {
+        return tool_usage_error("--append adds to the file named by --output FILE");
+    }
+    if (arguments->trace != NULL && strcmp(arguments->command, "train") != 0 &&
+        strcmp(arguments->command, "generate") != 0) {
+        return tool_usage_error("--trace goes with train and generate");
+    }
+    return TOOL_GO_ON;
+}
+
+static int check_and_measure(bench_arguments *arguments, ttm_status (*run)(bench_session *session))
+{
+    const char *const files[] = {arguments->output, arguments->trace};
+    int code = check_arguments(arguments);
+    for (size_t k = 0; k < sizeof files / sizeof *files && code == TOOL_GO_ON; k++) {
+        code = files[k] != NULL ? check_output(files[k]) : TOOL_GO_ON;
+    }
+    return code == TOOL_GO_ON ? measure(arguments, run) : code;
+}
+
 static int run_command(bench_arguments *arguments)
 {
     const tool_list *operands = &arguments->program->operands;
     arguments->command = operands->items[0];
+    const int code = check_results(arguments);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
     if (strcmp(arguments->command, "compare") == 0) {
         if (operands->count != 3) {
             return tool_usage_error("compare takes two files: A.json B.json");
@@ -241,11 +298,7 @@ static int run_command(bench_arguments *arguments)
         if (operands->count > 1) {
             return tool_usage_error("%s takes no '%s'", arguments->command, operands->items[1]);
         }
-        int code = check_arguments(arguments);
-        if (code == TOOL_GO_ON && arguments->output != NULL) {
-            code = check_output(arguments->output);
-        }
-        return code == TOOL_GO_ON ? measure(arguments, commands[k].run) : code;
+        return check_and_measure(arguments, commands[k].run);
     }
     return tool_usage_error("unknown command '%s': take devices, ops, layer, train, generate, "
                             "tune, compare or report",
@@ -258,7 +311,6 @@ int main(int argc, char **argv)
                                  .rows = "1,16,512,2048",
                                  .dtype = "fp32",
                                  .batch = 1,
-                                 .seq = 512,
                                  .steps = 10,
                                  .tokens = 64,
                                  .prompt = 64,

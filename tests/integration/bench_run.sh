@@ -111,6 +111,25 @@ for name in 8x6x4 8x6x4:tn 8x6x4:nt:bf16 8x6x4:tt:f64 8x6x4:bf16; do
 done
 grep -q '"product_bf16_flops"' out || fail "bf16 products without their roof"
 
+# A sequence is at most the model's context, and by itself no longer; what was taken is in the result, as are other numbers of work.
+quick="--preset gpt2-tiny --layers 1 --no-roofs --seconds 0.02 --samples 3"
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $quick --op softmax --json
+[ "$(value out settings seq)" -eq 256 ] && grep -q '"shapes": "\[256,256\]' out || fail "gpt2-tiny isn't measured at its context"
+# shellcheck disable=SC2086
+expect 0 "$bench" generate $quick --tokens 3 --prompt 255 --json
+[ "$(value out settings prompt)" -eq 255 ] && [ "$(value out settings layers)" -eq 1 ] || fail "prompt and layers aren't in the result"
+# shellcheck disable=SC2086
+expect 0 "$bench" generate $quick --tokens 3 --prompt 8 --quiet --output prompt.json
+sed 's/"prompt": 8/"prompt": 9/' prompt.json >other-prompt.json
+expect 1 "$bench" compare prompt.json other-prompt.json
+grep -q 'not the same work: prompt is 8' err || fail "results of two prompts are compared: $(cat err)"
+
+# Intervals are those of --confidence: the wider, the surer.
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $quick --samples 60 --seconds 0.2 --precision 1e-4 --op gelu --confidence 0.5 --quiet --output half.json
+[ "$(grep -c '"confidence": 0\.[56]' half.json)" -ge 4 ] || fail "--confidence 0.5 isn't what intervals have: $(grep confidence half.json)"
+
 # Bad input.
 long=$(printf '%0400d' 0 | tr 0 9)
 for list in 3x4x5: 3x4x5:nx 3x4x5:bf16:tn 3x4x5:tn:tn 3x4x5:i32 3x4x5:tn:bf16x 3x4x5:TN 0x4x5 -3x4x5 +3x4x5 3x4x9999999 \
@@ -122,7 +141,9 @@ done
 echo '{"schema": "other"}' >other.json
 head -c 300 ops.json >cut.json
 for arguments in "frobnicate" "ops --preset nope" "ops --product 3x4" "layer --rows 1,x" "train --append" "compare ops.json" \
-    "ops --trace t.json" "report"; do
+    "ops --trace t.json" "report" "ops --csv --json" "train --preset gpt2-tiny --seq 257" "ops --preset gpt2-tiny --seq 257" \
+    "tune --preset gpt2-tiny --seq 257" "generate --preset gpt2-tiny --prompt 256" "compare ops.json ops.json --csv" \
+    "compare ops.json ops.json --output o.json" "report ops.json --json" "report ops.json --csv" "report ops.json --trace t.json"; do
     # shellcheck disable=SC2086
     expect 2 "$bench" $arguments
     one_line_error
@@ -136,9 +157,11 @@ done
 expect 1 "$bench" ops $small --op gelu --output missing/folder.json
 one_line_error
 # It says so before it measures, and even before it opens the device.
-# shellcheck disable=SC2086
-expect 1 "$bench" ops $small --backend nosuch --output missing/folder.json
-grep -q "can't write 'missing/folder.json'" err || fail "an --output that can't be written is told late: $(cat err)"
+for file in --output --trace; do
+    # shellcheck disable=SC2086
+    expect 1 "$bench" train $small --backend nosuch $file missing/folder.json
+    grep -q "can't write 'missing/folder.json'" err || fail "a $file that can't be written is told late: $(cat err)"
+done
 # shellcheck disable=SC2086
 expect 1 "$bench" ops $small --op nosuch
 one_line_error

@@ -197,7 +197,7 @@ static void note_step(const bench_breakdown *breakdown, bench_result *result, do
 {
     const bench_series *slowdowns = &breakdown->slowdowns;
     const bench_interval slowdown =
-        bench_median_interval(slowdowns->values, slowdowns->count, 0.95);
+        bench_median_interval(slowdowns->values, slowdowns->count, bench_confidence(result));
     const double wall = median_of(result, "profile", "wall");
     const double gaps = median_of(result, "profile", "gaps");
     bench_set_number(result, "step", "wall_ns", unwatched_ns);

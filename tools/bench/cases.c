@@ -322,13 +322,12 @@ static ttm_status tt_shape_of(ttm_tt_shape *shape, const ttm_gpt2_config *config
 ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_config *config,
                            const bench_arguments *arguments, ttm_dtype dtype)
 {
-    const int64_t seq = arguments->seq < config->context ? arguments->seq : config->context;
     ttm_tt_shape shape;
     case_list list = {.cases = calloc(MOST_CASES, sizeof **cases),
                       .wanted = arguments->op,
                       .batch = arguments->batch,
-                      .seq = seq,
-                      .rows = arguments->batch * seq,
+                      .seq = arguments->seq,
+                      .rows = arguments->batch * arguments->seq,
                       .width = config->width,
                       .inner = config->inner_width,
                       .heads = config->heads,

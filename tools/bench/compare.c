@@ -51,7 +51,7 @@ static const char *setting(const bench_result *result, const char *name)
 static int check_same_work(const comparison *state)
 {
     static const char *const texts[] = {"preset", "tt", "dtype", "cache", "tt_shape"};
-    static const char *const numbers[] = {"batch", "seq"};
+    static const char *const numbers[] = {"batch", "seq", "layers", "prompt"};
     if (strcmp(state->a.command, state->b.command) != 0) {
         return tool_fail_text("'%s' is of 'ttm-bench %s', '%s' of 'ttm-bench %s': compare two of "
                               "one kind",

@@ -107,12 +107,12 @@ void bench_report_bars(FILE *file, const bench_result *result, const char *group
     fputs("</p></div>\n", file);
 }
 
-static void write_row(FILE *file, const bench_entry *entry, int number, bool in_step)
+static void write_row(FILE *file, const bench_result *result, const bench_entry *entry, int number,
+                      bool in_step)
 {
     char text[32];
     const double median = bench_entry_median(entry);
-    const bench_interval interval =
-        bench_median_interval(entry->series.values, entry->series.count, 0.95);
+    const bench_interval interval = bench_entry_interval(result, entry);
     fprintf(file, "<tr><td>%d</td><td class=\"name\">", number);
     bench_html(file, entry->name);
     if (entry->shapes[0] != '\0' && strcmp(entry->group, "op") == 0) {
@@ -156,12 +156,12 @@ void bench_report_table(FILE *file, const bench_result *result, const char *grou
     }
     fprintf(file,
             "<div class=\"panel\"><table><thead><tr><th>#</th><th class=\"name\">%s</th>"
-            "<th>median</th><th>95%%</th><th>operations</th><th>bytes</th><th>of roof</th>"
+            "<th>median</th><th>%.4g%%</th><th>operations</th><th>bytes</th><th>of roof</th>"
             "<th>bound</th>%s<th>on host</th></tr></thead><tbody>\n",
-            group, in_step ? "<th>calls</th><th>share</th>" : "");
+            group, 100.0 * bench_confidence(result), in_step ? "<th>calls</th><th>share</th>" : "");
     for (size_t k = 0; k < result->entry_count; k++) {
         if (strcmp(result->entries[k].group, group) == 0) {
-            write_row(file, &result->entries[k], ++number, in_step);
+            write_row(file, result, &result->entries[k], ++number, in_step);
         }
     }
     fputs("</tbody></table></div>\n", file);

@@ -222,6 +222,18 @@ double bench_entry_median(const bench_entry *entry)
     return bench_median(entry->series.values, entry->series.count);
 }
 
+double bench_confidence(const bench_result *result)
+{
+    const double confidence = bench_number(result, "settings", "confidence");
+    return confidence > 0.0 && confidence < 1.0 ? confidence : 0.95;
+}
+
+bench_interval bench_entry_interval(const bench_result *result, const bench_entry *entry)
+{
+    return bench_median_interval(entry->series.values, entry->series.count,
+                                 bench_confidence(result));
+}
+
 const char *bench_bound_name(bench_bound bound)
 {
     static const char *const names[] = {"", "compute", "memory", "cache", "launch"};

@@ -95,6 +95,12 @@ int bench_merge(bench_result *result, bench_result *more);
 /** Returns the median of an entry's values, all rounds. */
 double bench_entry_median(const bench_entry *entry);
 
+/** Returns the confidence that a result's intervals have: its --confidence. */
+double bench_confidence(const bench_result *result);
+
+/** Returns the interval of an entry's median at that confidence. */
+bench_interval bench_entry_interval(const bench_result *result, const bench_entry *entry);
+
 /** Returns a bound as the tools spell it, "" for none. */
 const char *bench_bound_name(bench_bound bound);
 

@@ -66,11 +66,11 @@ static void write_known(ttm_json_writer *writer, const char *key, double value)
     }
 }
 
-static void write_entry(ttm_json_writer *writer, const bench_entry *entry)
+static void write_entry(ttm_json_writer *writer, const bench_result *result,
+                        const bench_entry *entry)
 {
     const double median = bench_entry_median(entry);
-    const bench_interval interval =
-        bench_median_interval(entry->series.values, entry->series.count, 0.95);
+    const bench_interval interval = bench_entry_interval(result, entry);
     ttm_json_begin_object(writer);
     ttm_json_member_string(writer, "group", entry->group);
     ttm_json_member_string(writer, "name", entry->name);
@@ -112,7 +112,7 @@ int bench_write_json(FILE *file, const bench_result *result)
     ttm_json_key(writer, "entries");
     ttm_json_begin_array(writer);
     for (size_t k = 0; k < result->entry_count; k++) {
-        write_entry(writer, &result->entries[k]);
+        write_entry(writer, result, &result->entries[k]);
     }
     ttm_json_end_array(writer);
     ttm_json_end_object(writer);
@@ -144,14 +144,14 @@ static void put_csv_number(FILE *file, double value, const char *end)
 
 int bench_write_csv(FILE *file, const bench_result *result)
 {
-    fputs("group,name,op,shapes,median_ns,low_ns,high_ns,wall_ns,operations,bytes,flops,"
-          "bytes_per_second,roof_share,bound,calls,fallback_calls,decomposed_calls,share\n",
-          file);
+    fputs(
+        "group,name,op,shapes,median_ns,low_ns,high_ns,confidence,wall_ns,operations,bytes,flops,"
+        "bytes_per_second,floor_ns,roof_share,bound,calls,fallback_calls,decomposed_calls,share\n",
+        file);
     for (size_t k = 0; k < result->entry_count; k++) {
         const bench_entry *entry = &result->entries[k];
         const double median = bench_entry_median(entry);
-        const bench_interval interval =
-            bench_median_interval(entry->series.values, entry->series.count, 0.95);
+        const bench_interval interval = bench_entry_interval(result, entry);
         put_csv_text(file, entry->group);
         put_csv_text(file, entry->name);
         put_csv_text(file, entry->op);
@@ -159,11 +159,13 @@ int bench_write_csv(FILE *file, const bench_result *result)
         const double numbers[] = {median,
                                   interval.low,
                                   interval.high,
+                                  interval.confidence,
                                   entry->wall_ns,
                                   entry->operations,
                                   entry->bytes,
                                   entry->operations / median * 1e9,
                                   entry->bytes / median * 1e9,
+                                  entry->floor_ns,
                                   entry->floor_ns / median};
         for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
             put_csv_number(file, numbers[n], ",");

@@ -58,6 +58,10 @@ static void note_settings(bench_session *session)
     bench_set_text(result, "settings", "dtype", session->dtype == TTM_BF16 ? "bf16" : "fp32");
     bench_set_number(result, "settings", "batch", (double)arguments->batch);
     bench_set_number(result, "settings", "seq", (double)arguments->seq);
+    bench_set_number(result, "settings", "layers", (double)arguments->layers);
+    if (strcmp(arguments->command, "generate") == 0) {
+        bench_set_number(result, "settings", "prompt", (double)arguments->prompt);
+    }
     bench_set_number(result, "settings", "least_samples", (double)arguments->samples);
     bench_set_number(result, "settings", "seconds", arguments->seconds);
     bench_set_number(result, "settings", "precision", arguments->precision);

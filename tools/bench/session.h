@@ -22,8 +22,8 @@ typedef struct bench_arguments {
     const char *rows;    /* N,N,… */
     const char *dtype;   /* "auto", "fp32" or "bf16" */
     int64_t batch;
-    int64_t seq;
-    int64_t layers; /* 0: the preset's. */
+    int64_t seq;    /* At most the model's context. */
+    int64_t layers; /* 0: the preset's, which it becomes before anything is measured. */
     int64_t steps;
     int64_t tokens;
     int64_t prompt;

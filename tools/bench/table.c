@@ -166,8 +166,8 @@ static const char *share_paint(const bench_entry *entry, double share, const pal
     return share >= 0.7 ? paint->good : share >= 0.35 ? paint->fair : paint->poor;
 }
 
-static void print_entry(FILE *file, const bench_entry *entry, int name_width, bool with_share,
-                        const palette *paint)
+static void print_entry(FILE *file, const bench_result *result, const bench_entry *entry,
+                        int name_width, bool with_share, const palette *paint)
 {
     char time[24];
     char flops[24];
@@ -176,8 +176,7 @@ static void print_entry(FILE *file, const bench_entry *entry, int name_width, bo
     char roof[16] = "-";
     char note[64] = "";
     const double median = bench_entry_median(entry);
-    const bench_interval interval =
-        bench_median_interval(entry->series.values, entry->series.count, 0.95);
+    const bench_interval interval = bench_entry_interval(result, entry);
     const double share = entry->floor_ns / median;
     if (median > 0.0) {
         snprintf(spread, sizeof spread, "%.1f%%", 50.0 * (interval.high - interval.low) / median);
@@ -225,7 +224,7 @@ static void print_group(FILE *file, const bench_result *result, const char *grou
     for (size_t k = 0; k < result->entry_count && printed < most; k++) {
         if (strcmp(result->entries[k].group, group) == 0) {
             printed++;
-            print_entry(file, &result->entries[k], name_width, with_share, paint);
+            print_entry(file, result, &result->entries[k], name_width, with_share, paint);
         }
     }
 }

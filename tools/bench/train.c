@@ -155,7 +155,7 @@ static ttm_status open_work(train_work *work, bench_session *session)
         return status;
     }
     work->batch = arguments->batch;
-    work->seq = arguments->seq < work->config.context ? arguments->seq : work->config.context;
+    work->seq = arguments->seq;
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     options.training = true;
     options.dtype = session->dtype;
