@@ -34,7 +34,8 @@ static const char *const names[TTM_OP_COUNT] = {"copy",
                                                 "tt_build",
                                                 "tt_gradient",
                                                 "tt_linear",
-                                                "tt_linear_backward"};
+                                                "tt_linear_backward",
+                                                "sample"};
 
 /* One more for ops of a newer libttm. */
 static op_record ops[TTM_OP_COUNT + 1];

@@ -131,6 +131,11 @@ TTM_API TTM_CHECKED ttm_status ttm_embedding_backward(ttm_stream *stream, const 
                                                       int64_t sequence_length,
                                                       int64_t position_start);
 
+/** tokens [rows] = tokens drawn from logits [rows, vocab] with the random words [rows, 2]. */
+TTM_API TTM_CHECKED ttm_status ttm_sample_rows(ttm_stream *stream, const ttm_tensor *tokens,
+                                               const ttm_tensor *logits, const ttm_tensor *random,
+                                               const ttm_sample_params *params);
+
 /** One AdamW step; norm_squared and working may be NULL. */
 TTM_API TTM_CHECKED ttm_status ttm_adamw(ttm_stream *stream, const ttm_tensor *parameters,
                                          const ttm_tensor *gradients,

@@ -53,7 +53,8 @@ typedef enum ttm_opcode {
     TTM_OP_TT_GRADIENT = 19,
     TTM_OP_TT_LINEAR = 20,
     TTM_OP_TT_LINEAR_BACKWARD = 21,
-    TTM_OP_COUNT = 22
+    TTM_OP_SAMPLE = 22, /* since minor version 3 */
+    TTM_OP_COUNT = 23
 } ttm_opcode;
 
 /** The most TT cores in one op. */
@@ -440,6 +441,36 @@ enum {
     TTM_TT_LINEAR_BACKWARD_DCORE = 12, /* … 19, inout */
     TTM_TT_LINEAR_BACKWARD_TENSORS = 20
 };
+
+/* ---- SAMPLE (since minor version 3)
+ * -------------------------------------------------------------------------------
+ * tokens[i] = a token drawn from softmax(logits[i, :]/temperature), cut off by top_k and top_p.
+ * logits [rows, vocab]; random i32 [rows, 2], any 32 bits; tokens i32 [rows]. For each row:
+ *   order: by descending logit, of equal logits (0 and −0 are equal) the lower token first;
+ *   weight of token j: w_j = exp((logits_ij − max_i)/temperature), of −∞ 0;
+ *   kept: the first top_k in that order (0: all); of these the shortest run from the first one on
+ *     whose weights make up at least top_p of all of theirs (1: all);
+ *   drawn: going through the kept tokens by number, the first one at which the sum of weights
+ *     exceeds u·(sum over all kept), u = ttm_uniform_f64(random[i, 0], random[i, 1]) of
+ *     ttm/random.h, the words taken as unsigned. A token without weight is never drawn.
+ * With temperature 0 or top_k 1 the first in that order is taken. Where a logit is NaN or +∞, or
+ * none is above −∞, the token is −1. ttm/sample_row.h has all this as code for one row.
+ * Accuracy: the order is exact, but that logits below the smallest normal number may count as 0.
+ * Sums may be off: a token is right if it is drawn by the rule above for some top_p' and u' with
+ * |top_p' − top_p| and |u' − u| at most e = u32·(8·√(vocab/3) + Σ_j p_j·(16 + 4·|ln w_j|)), p the
+ * weights divided by their sum: a sum of vocab positive terms, 8 standard deviations of independent
+ * roundings, and the weights' own errors. */
+enum {
+    TTM_SAMPLE_TOKENS = 0, /* out */
+    TTM_SAMPLE_LOGITS = 1,
+    TTM_SAMPLE_RANDOM = 2,
+    TTM_SAMPLE_TENSORS = 3
+};
+typedef struct ttm_sample_params {
+    double temperature; /**< ≥ 0. */
+    double top_p;       /**< In (0, 1]; 1: no limit. */
+    int64_t top_k;      /**< ≥ 0; 0: no limit. */
+} ttm_sample_params;
 
 /** One op, as a backend receives it. Everything it points at stays valid until the call returns,
  * the memory until the stream has finished the op. */

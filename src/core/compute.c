@@ -224,6 +224,16 @@ ttm_status ttm_embedding(ttm_stream *stream, const ttm_tensor *out, const ttm_te
     return run(stream, TTM_OP_EMBEDDING, slots, TTM_EMBEDDING_TENSORS, &params, sizeof params);
 }
 
+ttm_status ttm_sample_rows(ttm_stream *stream, const ttm_tensor *tokens, const ttm_tensor *logits,
+                           const ttm_tensor *random, const ttm_sample_params *params)
+{
+    ttm_tensor slots[TTM_SAMPLE_TENSORS] = {0};
+    set_slot(&slots[TTM_SAMPLE_TOKENS], tokens);
+    set_slot(&slots[TTM_SAMPLE_LOGITS], logits);
+    set_slot(&slots[TTM_SAMPLE_RANDOM], random);
+    return run(stream, TTM_OP_SAMPLE, slots, TTM_SAMPLE_TENSORS, params, sizeof *params);
+}
+
 ttm_status ttm_embedding_backward(ttm_stream *stream, const ttm_tensor *dtable,
                                   const ttm_tensor *dpositions, const ttm_tensor *dout,
                                   const ttm_tensor *tokens, int64_t sequence_length,

@@ -120,6 +120,9 @@ void ttm_op_cost(double *operations, double *bytes, const ttm_op *op)
     case TTM_OP_CROSS_ENTROPY:
         *operations = 6.0 * (double)ttm_tensor_count(&tensors[TTM_CROSS_ENTROPY_LOGITS]);
         break;
+    case TTM_OP_SAMPLE:
+        *operations = 6.0 * (double)ttm_tensor_count(&tensors[TTM_SAMPLE_LOGITS]);
+        break;
     case TTM_OP_EMBEDDING:
         *operations = count;
         *bytes = embedding_bytes(op, &tensors[TTM_EMBEDDING_OUT]);

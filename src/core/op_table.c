@@ -151,6 +151,11 @@ static const ttm_op_info ops[TTM_OP_COUNT] = {
                                     REQUIRED("x", "RI", IN, DATA),
                                     OPTIONAL("dbias", "O", INOUT, RESULT), CORES("core", IN, DATA),
                                     CORES("dcore", INOUT, RESULT)}},
+    [TTM_OP_SAMPLE] = {"sample",
+                       TTM_SAMPLE_TENSORS,
+                       sizeof(ttm_sample_params),
+                       {REQUIRED("tokens", "R", OUT, INDEX), REQUIRED("logits", "RV", IN, DATA),
+                        REQUIRED("random", "R2", IN, INDEX)}},
 };
 
 const ttm_op_info *ttm_op_get_info(ttm_opcode opcode)
@@ -174,6 +179,8 @@ uint16_t ttm_op_since_minor(const ttm_op *op)
         return op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype != op->tensors[TTM_ADAMW_PARAMETERS].dtype;
     case TTM_OP_TT_BUILD:
         return op->tensors[TTM_TT_BUILD_W].dtype != op->tensors[TTM_TT_BUILD_CORE].dtype;
+    case TTM_OP_SAMPLE:
+        return 3;
     default:
         return 0;
     }

@@ -43,8 +43,8 @@ typedef struct ttm_op_info {
 /** Returns the table's entry, or NULL for an opcode that doesn't exist. */
 const ttm_op_info *ttm_op_get_info(ttm_opcode opcode);
 
-/** Returns the minor version of the plugin ABI that first allowed an op's combination of types:
- * older plugins aren't asked for it. */
+/** Returns the minor version of the plugin ABI that first had the op, or allowed its combination of
+ * types: older plugins aren't asked for it. */
 uint16_t ttm_op_since_minor(const ttm_op *op);
 
 /** Returns what this very op does with a slot: the table's role, sharpened by the op's parameters

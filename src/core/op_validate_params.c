@@ -137,6 +137,29 @@ static ttm_status check_adamw(const ttm_op *op)
     return TTM_OK;
 }
 
+static ttm_status check_sample(const ttm_op *op, const ttm_tensor *logits)
+{
+    const ttm_sample_params *params = op->params;
+    if (!(params->temperature >= 0.0) || !isfinite(params->temperature)) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "sample: the temperature must be 0 or positive, not %g",
+                        params->temperature);
+    }
+    if (params->top_k < 0) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "sample: top_k must be 0 (all) or positive, not %" PRId64, params->top_k);
+    }
+    if (!(params->top_p > 0.0 && params->top_p <= 1.0)) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "sample: top_p must be greater than 0 and at most 1, not %g",
+                        params->top_p);
+    }
+    if (logits->shape[1] > INT32_MAX) {
+        return ttm_fail(TTM_ERROR_SHAPE, "sample: a vocabulary of %" PRId64 " tokens is too large",
+                        logits->shape[1]);
+    }
+    return TTM_OK;
+}
+
 ttm_status ttm_op_validate_params(const ttm_op *op)
 {
     const ttm_tensor *tensors = op->tensors;
@@ -183,6 +206,8 @@ ttm_status ttm_op_validate_params(const ttm_op *op)
                                &tensors[TTM_EMBEDDING_BACKWARD_DPOSITIONS]);
     case TTM_OP_ADAMW:
         return check_adamw(op);
+    case TTM_OP_SAMPLE:
+        return check_sample(op, &tensors[TTM_SAMPLE_LOGITS]);
     case TTM_OP_TT_GRADIENT:
         return check_beta(op, "beta", ((const ttm_tt_gradient_params *)op->params)->beta);
     default:

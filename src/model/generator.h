@@ -19,4 +19,7 @@ struct ttm_generator {
     void *logits_read; /* [batch, vocab] of the model's type, as read from the device */
 };
 
+/** Checks that tokens can be drawn so from `vocab` logits. */
+TTM_CHECKED ttm_status ttm_sampling_check(const ttm_sampling *sampling, int64_t vocab);
+
 #endif

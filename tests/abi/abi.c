@@ -123,6 +123,10 @@ enum abi_constants {
     ABI_TT_LINEAR_BACKWARD_CORE = TTM_TT_LINEAR_BACKWARD_CORE,
     ABI_TT_LINEAR_BACKWARD_DCORE = TTM_TT_LINEAR_BACKWARD_DCORE,
     ABI_TT_LINEAR_BACKWARD_TENSORS = TTM_TT_LINEAR_BACKWARD_TENSORS,
+    ABI_SAMPLE_TOKENS = TTM_SAMPLE_TOKENS,
+    ABI_SAMPLE_LOGITS = TTM_SAMPLE_LOGITS,
+    ABI_SAMPLE_RANDOM = TTM_SAMPLE_RANDOM,
+    ABI_SAMPLE_TENSORS = TTM_SAMPLE_TENSORS,
     ABI_DEVICE_CAN_MAP = TTM_DEVICE_CAN_MAP,
     ABI_DEVICE_CHECKING_ONLY = TTM_DEVICE_CHECKING_ONLY,
 };
@@ -142,6 +146,7 @@ TTM_API extern ttm_cross_entropy_params abi_cross_entropy;
 TTM_API extern ttm_embedding_params abi_embedding;
 TTM_API extern ttm_adamw_params abi_adamw;
 TTM_API extern ttm_tt_gradient_params abi_tt_gradient;
+TTM_API extern ttm_sample_params abi_sample;
 TTM_API extern ttm_random abi_random;
 
 ttm_fill_params abi_fill;
@@ -158,6 +163,7 @@ ttm_cross_entropy_params abi_cross_entropy;
 ttm_embedding_params abi_embedding;
 ttm_adamw_params abi_adamw;
 ttm_tt_gradient_params abi_tt_gradient;
+ttm_sample_params abi_sample;
 ttm_random abi_random;
 
 TTM_API enum abi_constants abi_constants(void);

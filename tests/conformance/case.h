@@ -25,6 +25,7 @@ typedef union case_params {
     ttm_embedding_params embedding;
     ttm_adamw_params adamw;
     ttm_tt_gradient_params tt_gradient;
+    ttm_sample_params sample;
 } case_params;
 
 /** A case. */

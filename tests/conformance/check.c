@@ -3,6 +3,7 @@
 #include "conformance/check.h"
 
 #include "conformance/bounds.h"
+#include "conformance/judge_sample.h"
 #include "core/error.h"
 #include "core/op_table.h"
 #include "core/op_validate.h"
@@ -209,6 +210,9 @@ static void compare_slot(check_verdict *verdict, const unsigned char *image,
 static ttm_status check_results(check_verdict *verdict, const struct images *images,
                                 const conformance_case *made, const struct target *oracle)
 {
+    if (made->opcode == TTM_OP_SAMPLE) {
+        return judge_sample(verdict, images->after[0][TTM_SAMPLE_TOKENS], made);
+    }
     case_results exact = {0};
     case_results absolute = {0};
     case_results squared = {0};

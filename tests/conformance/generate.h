@@ -69,5 +69,6 @@ ttm_status generate_tt_build(conformance_case *made, const struct target *oracle
 ttm_status generate_tt_gradient(conformance_case *made, const struct target *oracle);
 ttm_status generate_tt_linear(conformance_case *made, const struct target *oracle);
 ttm_status generate_tt_linear_backward(conformance_case *made, const struct target *oracle);
+ttm_status generate_sample(conformance_case *made, const struct target *oracle);
 
 #endif

@@ -277,6 +277,7 @@ static ttm_status spoil_parameters(valid_op *valid)
     ttm_embedding_params embedding = valid->made->params.embedding;
     ttm_adamw_params adamw = valid->made->params.adamw;
     ttm_matmul_params matmul = valid->made->params.matmul;
+    ttm_sample_params sample = valid->made->params.sample;
     switch (valid->made->opcode) {
     case TTM_OP_EMBEDDING:
     case TTM_OP_EMBEDDING_BACKWARD:
@@ -291,6 +292,21 @@ static ttm_status spoil_parameters(valid_op *valid)
         matmul.beta = 0.5;
         memcpy(valid->params, &matmul, sizeof matmul);
         return expect_refusal(valid, "a beta of 0.5", UINT32_MAX);
+    case TTM_OP_SAMPLE:
+        sample.top_p = 1.5;
+        memcpy(valid->params, &sample, sizeof sample);
+        TTM_TRY(expect_refusal(valid, "a top_p of 1.5", UINT32_MAX));
+        sample.top_p = 0.0;
+        memcpy(valid->params, &sample, sizeof sample);
+        TTM_TRY(expect_refusal(valid, "a top_p of 0", UINT32_MAX));
+        sample.top_p = 1.0;
+        sample.top_k = -1;
+        memcpy(valid->params, &sample, sizeof sample);
+        TTM_TRY(expect_refusal(valid, "a top_k of -1", UINT32_MAX));
+        sample.top_k = 0;
+        sample.temperature = -1.0;
+        memcpy(valid->params, &sample, sizeof sample);
+        return expect_refusal(valid, "a temperature of -1", UINT32_MAX);
     default:
         return TTM_OK;
     }

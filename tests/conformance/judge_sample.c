@@ -1,0 +1,167 @@
+/* SAMPLE's tokens: the order is exact, sums may be off by a derived bound, so a token is right if
+ * some number of kept tokens and some u within the bound give it. */
+#include "conformance/judge_sample.h"
+
+#include "core/error.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ttm/random.h>
+
+/* A token, in the order in which tokens are kept. */
+typedef struct ranked {
+    double logit;
+    double weight;
+    int64_t token;
+} ranked;
+
+/* One row. */
+typedef struct question {
+    const ttm_sample_params *params;
+    ranked *order; /* [vocab] */
+    int64_t vocab;
+    double u;
+    double sum_unit;
+} question;
+
+static int compare(const void *left, const void *right)
+{
+    const ranked *a = left;
+    const ranked *b = right;
+    if (a->logit != b->logit) {
+        return a->logit > b->logit ? -1 : 1;
+    }
+    return a->token < b->token ? -1 : 1;
+}
+
+/* Sorts the row; false where it has no distribution. */
+static bool rank(question *q, const double *logits)
+{
+    double largest = -INFINITY;
+    for (int64_t j = 0; j < q->vocab; j++) {
+        if (isnan(logits[j]) || logits[j] == (double)INFINITY) {
+            return false;
+        }
+        largest = fmax(largest, logits[j]);
+    }
+    if (largest == -(double)INFINITY) {
+        return false;
+    }
+    for (int64_t j = 0; j < q->vocab; j++) {
+        const double distance = logits[j] - largest;
+        q->order[j] = (ranked){.logit = logits[j], .token = j};
+        q->order[j].weight =
+            q->params->temperature > 0.0 ? exp(distance / q->params->temperature) : 1.0;
+    }
+    qsort(q->order, (size_t)q->vocab, sizeof *q->order, compare);
+    return true;
+}
+
+/* e of the contract for the `count` first tokens, and the sum of their weights. */
+static double allowed_error(double *sum, const question *q, int64_t count)
+{
+    double weighted = 0.0;
+    *sum = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        const double weight = q->order[i].weight;
+        *sum += weight;
+        weighted += weight > 0.0 ? weight * (16.0 + 4.0 * fabs(log(weight))) : 0.0;
+    }
+    return q->sum_unit * (8.0 * sqrt((double)q->vocab / 3.0) + weighted / *sum);
+}
+
+/* How far `value` lies outside [low, high). */
+static double outside(double value, double low, double high)
+{
+    return fmax(fmax(low - value, value - high), 0.0);
+}
+
+/* The least error, in parts of what is allowed, with which the token at `place` of the order is
+ * drawn; infinite where no error helps. */
+static double error_of(const question *q, int64_t place)
+{
+    const ttm_sample_params *params = q->params;
+    const int64_t most = params->top_k > 0 && params->top_k < q->vocab ? params->top_k : q->vocab;
+    const int64_t token = q->order[place].token;
+    double all = 0.0;
+    double sum = 0.0;   /* of the tokens kept */
+    double below = 0.0; /* of those of them with lower numbers */
+    double least = INFINITY;
+    const double allowed = allowed_error(&all, q, most);
+    for (int64_t kept = 1; kept <= most; kept++) {
+        const ranked *last = &q->order[kept - 1];
+        const double before = sum;
+        sum += last->weight;
+        below += last->token < token ? last->weight : 0.0;
+        /* As many are kept for a top_p above what those before the last make up, up to what they
+         * make up with it. All are kept with top_p 1, which isn't compared with anything. */
+        const double wrong_p = params->top_p < 1.0 ? outside(params->top_p, before / all, sum / all)
+                                                   : (kept == most ? 0.0 : (double)INFINITY);
+        if (place >= kept || wrong_p > allowed) {
+            continue;
+        }
+        const double weight = q->order[place].weight;
+        const double wrong_u = outside(q->u, below / sum, (below + weight) / sum);
+        least = fmin(least, fmax(wrong_p, wrong_u) / allowed);
+    }
+    return least;
+}
+
+/* Judges one token: its error in parts of what is allowed. */
+static double judge(question *q, const double *logits, double got)
+{
+    if (!rank(q, logits)) {
+        return got == -1.0 ? 0.0 : (double)INFINITY;
+    }
+    int64_t place = 0;
+    while (place < q->vocab && (double)q->order[place].token != got) {
+        place++;
+    }
+    if (q->params->temperature == 0.0 || q->params->top_k == 1) {
+        return place == 0 ? 0.0 : (double)INFINITY;
+    }
+    const bool possible = place < q->vocab && q->order[place].weight > 0.0;
+    return possible ? error_of(q, place) : (double)INFINITY;
+}
+
+static void fail_row(check_verdict *verdict, const question *q, int64_t row, double got,
+                     double error, int64_t wrong)
+{
+    verdict->outcome = CHECK_FAILED;
+    snprintf(verdict->message, sizeof verdict->message,
+             "tokens[%lld] is %.0f, which u = %.9g doesn't draw with temperature %g, top_k %lld, "
+             "top_p %g (%.3g of the error allowed); %lld wrong in all",
+             (long long)row, got, q->u, q->params->temperature, (long long)q->params->top_k,
+             q->params->top_p, error, (long long)wrong);
+}
+
+ttm_status judge_sample(check_verdict *verdict, const unsigned char *image,
+                        const conformance_case *made)
+{
+    const struct operand *logits = &made->slots[TTM_SAMPLE_LOGITS];
+    const struct operand *tokens = &made->slots[TTM_SAMPLE_TOKENS];
+    const double *random = made->slots[TTM_SAMPLE_RANDOM].values;
+    question q = {.params = &made->params.sample,
+                  .vocab = logits->shape[1],
+                  .sum_unit = made->dtype == TTM_F64 ? 0x1p-53 : 0x1p-24};
+    int64_t wrong = 0;
+    q.order = calloc((size_t)q.vocab + 1, sizeof *q.order);
+    if (q.order == NULL) {
+        return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a row's order");
+    }
+    for (int64_t row = 0; row < tokens->count; row++) {
+        const double got = operand_read_image(image, tokens, row);
+        q.u = ttm_uniform_f64((uint32_t)(int32_t)random[2 * row],
+                              (uint32_t)(int32_t)random[2 * row + 1]);
+        const double error = judge(&q, logits->values + row * q.vocab, got);
+        verdict->worst = fmax(verdict->worst, error);
+        if (error > 1.0) {
+            wrong++;
+            fail_row(verdict, &q, row, got, error, wrong);
+        }
+    }
+    free(q.order);
+    return TTM_OK;
+}
