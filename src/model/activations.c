@@ -16,6 +16,10 @@
  * bf16 products are the faster ones and need twice as many. */
 #define LEAST_LOGIT_ROWS 512
 
+/* Rows of logits begin at multiples of so many bytes: a cache line, and whole accesses of 16 bytes
+ * for devices that copy operands by these, though 50257 columns are odd. */
+#define LOGIT_ROW_BYTES 64
+
 /* Tensors of a layer that is trained, and those besides, at most. */
 #define LAYER_TENSORS 10
 #define OUTER_TENSORS 12
@@ -118,6 +122,15 @@ static ttm_tensor take_final_logits(place_cursor *arena, int64_t rows, int64_t v
     return take(arena, "logits", arena->model->master_dtype, 2, shape);
 }
 
+/* Logits [rows, vocab] that products read again: of the model's type, with columns left out behind
+ * each row. */
+static ttm_tensor take_logits(place_cursor *arena, int64_t rows, int64_t vocab)
+{
+    const int64_t unit = LOGIT_ROW_BYTES / (int64_t)ttm_dtype_bytes(arena->model->options.dtype);
+    const ttm_tensor padded = take2(arena, "logits", rows, (vocab + unit - 1) / unit * unit);
+    return ttm_tensor_slice(&padded, 1, 0, vocab);
+}
+
 static void place_training_layers(ttm_pass *pass, place_cursor *arena)
 {
     const ttm_gpt2_config *config = &pass->model->config;
@@ -159,7 +172,7 @@ static void place_training(ttm_pass *pass, place_cursor *arena)
     /* The head runs between the layers' forward and backward passes, when their buffers are idle.
      */
     const arena_place shared = arena->at;
-    pass->logits = take2(arena, "logits", pass->logit_rows, config->vocab_size);
+    pass->logits = take_logits(arena, pass->logit_rows, config->vocab_size);
     arena->at = shared;
     pass->attention_gradient = take2(arena, "attention_gradient", rows, width);
     pass->qkv_gradient = take2(arena, "qkv_gradient", rows, 3 * width);

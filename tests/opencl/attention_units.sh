@@ -65,7 +65,8 @@ grep -q 'probing' "$folder/out" && fail "a kernel that is known to be right was 
 for fault in "1:wrong numbers" "2:died of signal" "3:didn't end within 20 s"; do
     for name in "$forward" "$backward"; do
         case $name:$fault in "$backward:3"*) continue ;; esac
-        (TTM_OPENCL_OPTIONS=-DUNIT_FAULT=${fault%%:*} TTM_OPENCL_PROBE_SECONDS=20
+        case $fault in *20*) seconds=20 ;; *) seconds=$TTM_OPENCL_PROBE_SECONDS ;; esac
+        (TTM_OPENCL_OPTIONS=-DUNIT_FAULT=${fault%%:*} TTM_OPENCL_PROBE_SECONDS=$seconds
          export TTM_OPENCL_OPTIONS TTM_OPENCL_PROBE_SECONDS
          attend "$name" "${fault#*:}") || exit 1
         demoted 1

@@ -6,6 +6,8 @@ export RUSTICL_ENABLE=${RUSTICL_ENABLE-llvmpipe}
 export XDG_CACHE_HOME=${TTM_OPENCL_CACHE:-${TMPDIR:-/tmp}/ttm-opencl-cache}
 export POCL_CACHE_DIR=$XDG_CACHE_HOME/pocl
 mkdir -p "$XDG_CACHE_HOME" "$POCL_CACHE_DIR"
+# Emulated matrix units are slow, and a machine that does other work beside is slower still: no test is to fail for time.
+export TTM_OPENCL_PROBE_SECONDS=${TTM_OPENCL_PROBE_SECONDS-600}
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 
