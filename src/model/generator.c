@@ -1,8 +1,9 @@
 /* Generation with a key-value cache.
  *
- * The cache is a tensor [batch, heads, window, head_size] for the keys of each layer and one for
- * its values. Products run over all sequences at once; what depends on a sequence's length
- * (positions, attention) runs over spans of neighbouring sequences of equal length. */
+ * The cache is a tensor [2, batch, heads, window, head_size] for each layer, keys and values: one
+ * copy a layer puts both there, since a launch costs a GPU more than the copy of a token. Products
+ * run over all sequences at once; what depends on a sequence's length (positions, attention) runs
+ * over spans of neighbouring sequences of equal length. */
 #include "model/generator.h"
 
 #include "core/array.h"
@@ -22,17 +23,17 @@ typedef struct span {
     int64_t length;
 } span;
 
-static ttm_status allocate_cache(ttm_generator *generator, ttm_dtype dtype, const int64_t shape[4])
+static ttm_status allocate_cache(ttm_generator *generator, ttm_dtype dtype, const int64_t shape[5])
 {
     ttm_device *device = generator->model->device;
-    const size_t count = 2 * (size_t)generator->model->config.layers;
-    const ttm_tensor described = ttm_tensor_describe(dtype, 4, shape);
+    const size_t count = (size_t)generator->model->config.layers;
+    const ttm_tensor described = ttm_tensor_describe(dtype, 5, shape);
     TTM_TRY(ttm_device_allocation_check(
         device, (uint64_t)ttm_tensor_count(&described) * ttm_dtype_bytes(dtype),
-        "the keys of a layer", "use fewer sequences or a shorter window"));
+        "the keys and values of a layer", "use fewer sequences or a shorter window"));
     TTM_TRY(ttm_array_new(&generator->cache, count, sizeof *generator->cache, "a generator"));
     for (size_t index = 0; index < count; index++) {
-        TTM_TRY(ttm_tensor_alloc(&generator->cache[index], device, dtype, 4, shape));
+        TTM_TRY(ttm_tensor_alloc(&generator->cache[index], device, dtype, 5, shape));
     }
     return TTM_OK;
 }
@@ -43,7 +44,7 @@ static ttm_status allocate(ttm_generator *generator)
     const size_t batch = (size_t)generator->batch;
     const size_t vocab = (size_t)config->vocab_size;
     const ttm_dtype dtype = generator->model->options.dtype;
-    const int64_t shape[4] = {generator->batch, config->heads, generator->window,
+    const int64_t shape[5] = {2, generator->batch, config->heads, generator->window,
                               config->width / config->heads};
     int64_t token_count = 0;
     if (__builtin_mul_overflow(generator->batch, generator->window, &token_count) ||
@@ -99,7 +100,7 @@ void ttm_generator_destroy(ttm_generator *generator)
     if (generator == NULL) {
         return;
     }
-    const size_t cached = 2 * (size_t)generator->model->config.layers;
+    const size_t cached = (size_t)generator->model->config.layers;
     for (size_t index = 0; generator->cache != NULL && index < cached; index++) {
         ttm_tensor_free(&generator->cache[index], generator->model->device);
     }
@@ -113,14 +114,39 @@ void ttm_generator_destroy(ttm_generator *generator)
     free(generator);
 }
 
-/* Returns keys (part 0) or values (part 1) of positions start … start + count − 1 in a layer's
- * cache: [sequences, heads, count, head_size]. */
-static ttm_tensor cached(const ttm_generator *generator, int64_t layer, int part, span which,
-                         int64_t start, int64_t count)
+/* Returns the places of the next `count` positions in a layer's cache:
+ * [2, sequences, heads, count, head_size]. */
+static ttm_tensor next_places(const ttm_generator *generator, int64_t layer, span which,
+                              int64_t count)
 {
-    const ttm_tensor *cache = &generator->cache[2 * layer + part];
-    const ttm_tensor view = ttm_tensor_slice(cache, 0, which.first, which.count);
-    return ttm_tensor_slice(&view, 2, start, count);
+    const ttm_tensor view = ttm_tensor_slice(&generator->cache[layer], 1, which.first, which.count);
+    return ttm_tensor_slice(&view, 3, which.length, count);
+}
+
+/* Returns all that a layer's cache holds of a span, keys (part 0) or values (part 1):
+ * [sequences, heads, count, head_size]. */
+static ttm_tensor cached_part(const ttm_generator *generator, int64_t layer, int64_t part,
+                              span which, int64_t count)
+{
+    const ttm_tensor *cache = &generator->cache[layer];
+    const int64_t start = part * (ttm_tensor_count(cache) / 2);
+    const ttm_tensor whole = ttm_tensor_view(cache, start, cache->dtype, 4, cache->shape + 1);
+    const ttm_tensor view = ttm_tensor_slice(&whole, 0, which.first, which.count);
+    return ttm_tensor_slice(&view, 2, 0, count);
+}
+
+/* Returns keys and values of a pass: [2, batch, heads, seq, head_size]. */
+static ttm_tensor new_keys_and_values(const ttm_pass *pass, const ttm_tensor *qkv)
+{
+    const ttm_gpt2_config *config = &pass->model->config;
+    const int64_t shape[3] = {pass->batch, pass->seq, qkv->shape[1]};
+    ttm_tensor view = ttm_tensor_reshape(qkv, 3, shape);
+    view = ttm_tensor_slice(&view, 2, config->width, 2 * config->width);
+    view = ttm_tensor_split(&view, 2, 2, config->width);
+    view = ttm_tensor_split(&view, 3, config->heads, config->width / config->heads);
+    view = ttm_tensor_transpose(&view, 0, 2); /* [2, seq, batch, heads, head_size] */
+    view = ttm_tensor_transpose(&view, 1, 2);
+    return ttm_tensor_transpose(&view, 2, 3);
 }
 
 /* Puts the new keys and values of a span into the cache and lets its queries look at all that is
@@ -130,19 +156,18 @@ static ttm_status attend(const ttm_generator *generator, const ttm_pass *pass, i
 {
     const ttm_layer_activations *buffers = &pass->layers[layer];
     const ttm_attention_params params = ttm_pass_attention(pass, layer);
-    ttm_tensor parts[4];
-    for (int64_t part = 0; part < 4; part++) {
-        const ttm_tensor *tensor = part < 3 ? &buffers->qkv : &buffers->attention;
-        const ttm_tensor heads = ttm_pass_heads(pass, tensor, part < 3 ? part : 0);
-        parts[part] = ttm_tensor_slice(&heads, 0, row, which.count);
-    }
-    for (int part = 0; part < 2; part++) {
-        const ttm_tensor place = cached(generator, layer, part, which, which.length, pass->seq);
-        TTM_TRY(ttm_copy(pass->stream, &place, &parts[1 + part]));
-    }
-    const ttm_tensor keys = cached(generator, layer, 0, which, 0, which.length + pass->seq);
-    const ttm_tensor values = cached(generator, layer, 1, which, 0, which.length + pass->seq);
-    return ttm_attention(pass->stream, &parts[3], NULL, &parts[0], &keys, &values, &params);
+    const ttm_tensor queries = ttm_pass_heads(pass, &buffers->qkv, 0);
+    const ttm_tensor outputs = ttm_pass_heads(pass, &buffers->attention, 0);
+    const ttm_tensor query = ttm_tensor_slice(&queries, 0, row, which.count);
+    const ttm_tensor output = ttm_tensor_slice(&outputs, 0, row, which.count);
+    const ttm_tensor new_ones = new_keys_and_values(pass, &buffers->qkv);
+    const ttm_tensor source = ttm_tensor_slice(&new_ones, 1, row, which.count);
+    const ttm_tensor places = next_places(generator, layer, which, pass->seq);
+    TTM_TRY(ttm_copy(pass->stream, &places, &source));
+    const int64_t length = which.length + pass->seq;
+    const ttm_tensor keys = cached_part(generator, layer, 0, which, length);
+    const ttm_tensor values = cached_part(generator, layer, 1, which, length);
+    return ttm_attention(pass->stream, &output, NULL, &query, &keys, &values, &params);
 }
 
 static ttm_status embed(const ttm_generator *generator, const ttm_pass *pass, span which,

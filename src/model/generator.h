@@ -10,7 +10,7 @@ struct ttm_generator {
     ttm_stream *stream;
     int64_t batch;
     int64_t window;
-    ttm_tensor *cache; /* [layers, 2]: keys and values [batch, heads, window, head_size] */
+    ttm_tensor *cache; /* [layers]: keys and values [2, batch, heads, window, head_size] */
     ttm_tensor tokens; /* i32 [batch·window] */
     int64_t *lengths;  /* [batch]: tokens in the window; 0: not begun */
     int32_t *history;  /* [batch, window]: those tokens */

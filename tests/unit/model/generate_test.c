@@ -252,13 +252,14 @@ static void a_cache_may_exceed_the_largest_allocation_by_layer_only(void **state
     const ttm_device_info info = testing->device->info;
     ttm_generator_options options = TTM_GENERATOR_OPTIONS_INIT;
     ttm_generator *generator = NULL;
-    options.batch = 100; /* 100·12·16 floats are the keys of a layer */
-    testing->device->info.max_allocation_bytes = 76799;
-    assert_refused(ttm_generator_create(&generator, model, testing->stream, &options),
-                   TTM_ERROR_OUT_OF_MEMORY,
-                   "the keys of a layer take 76800 bytes, but a single allocation may have 76799");
+    options.batch = 100; /* 2·100·12·16 floats are the keys and values of a layer */
+    testing->device->info.max_allocation_bytes = 153599;
+    assert_refused(
+        ttm_generator_create(&generator, model, testing->stream, &options), TTM_ERROR_OUT_OF_MEMORY,
+        "the keys and values of a layer take 153600 bytes, but a single allocation may have "
+        "153599");
     assert_null(generator);
-    testing->device->info.max_allocation_bytes = 76800;
+    testing->device->info.max_allocation_bytes = 153600;
     assert_ok(ttm_generator_create(&generator, model, testing->stream, &options));
     ttm_generator_destroy(generator);
     testing->device->info = info;
