@@ -57,12 +57,13 @@ independent()
     {
         echo "product_f32_flops $(OPENBLAS_NUM_THREADS=$1 "$scratch/sgemm")"
         OMP_NUM_THREADS=$1 "$scratch/triad" | tr -d '{}" ' | tr ',' '\n' | sed 's/:/_bytes_per_second /'
-    } | awk -v threads="$1" -v turn="$2" '{ print threads, $1, turn, "theirs", $2 }' >>"$scratch/values"
+    } | awk -v threads="$1" -v turn="$2" '{ print threads "-thread" (threads > 1 ? "s" : ""), $1, turn, "theirs", $2 }' >>"$scratch/values"
 }
 ours()
 {
     TTM_THREADS=$1 "$build/tools/ttm-bench" devices --backend cpu --json --quiet | awk -F'[:,]' -v threads="$1" -v turn="$2" '
-        /"(product_f32_flops|(triad|copy|read|write)_bytes_per_second)"/ { gsub(/[ "]/, "", $1); print threads, $1, turn, "ours", $2 }' >>"$scratch/values"
+        /"(product_f32_flops|(triad|copy|read|write)_bytes_per_second)"/ {
+            gsub(/[ "]/, "", $1); print threads "-thread" (threads > 1 ? "s" : ""), $1, turn, "ours", $2 }' >>"$scratch/values"
 }
 for threads in "$@"; do
     independent "$threads" 0
@@ -73,25 +74,4 @@ for threads in "$@"; do
         independent "$threads" "$round"
     done
 done
-awk -v rounds="$rounds" '
-    function median(list, n,    i, k, swap) {
-        for (i = 1; i < n; i++)
-            for (k = i; k > 0 && list[k] < list[k - 1]; k--) { swap = list[k]; list[k] = list[k - 1]; list[k - 1] = swap }
-        return n % 2 ? list[(n - 1) / 2] : (list[n / 2 - 1] + list[n / 2]) / 2
-    }
-    { value[$1, $2, $3, $4] = $5; key = $1 " " $2; if (!(key in seen)) { seen[key]; keys[count++] = key } }
-    END {
-        for (c = 0; c < count; c++) {
-            split(keys[c], part, " ")
-            n = 0
-            for (r = 1; r <= rounds; r++) {
-                before = value[part[1], part[2], r - 1, "theirs"]; after = value[part[1], part[2], r, "theirs"]
-                if (before > 1.05 * after || after > 1.05 * before) continue
-                ratio[n] = value[part[1], part[2], r, "ours"] / ((before + after) / 2)
-                our[n] = value[part[1], part[2], r, "ours"]; their[n++] = (before + after) / 2
-            }
-            printf "%s thread%s  %-24s ", part[1], (part[1] > 1 ? "s" : " "), part[2]
-            if (n == 0) { print "changed by itself in every round"; continue }
-            printf "ttm-bench %10.4g   independent %10.4g   ratio %.3f   %d of %d rounds\n", median(our, n), median(their, n), median(ratio, n), n, rounds
-        }
-    }' "$scratch/values"
+awk -v rounds="$rounds" -f bench/roof_ratios.awk "$scratch/values"
