@@ -87,8 +87,8 @@ TTM_API TTM_CHECKED ttm_status ttm_profile_stop(ttm_profile *profile);
  * TTM_PROFILE_TOTALS); valid until the profile starts again or is destroyed. */
 TTM_API const ttm_profile_call *ttm_profile_calls(const ttm_profile *profile, size_t *count);
 
-/** Returns the kinds of calls, *count of them; as long as the calls. Their sums are there once the
- * profile has stopped. */
+/** Returns the kinds of calls, *count of them; as long as the calls. Their sums and shapes are
+ * there once the profile has stopped. */
 TTM_API const ttm_profile_op *ttm_profile_ops(const ttm_profile *profile, size_t *count);
 
 /** Returns device time from start to stop. */

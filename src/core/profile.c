@@ -2,10 +2,10 @@
  *
  * Calls that do the same share one entry of a table, found by a hash of what they are, and where
  * one call follows another at once, the event that ends one begins the other: a call costs the
- * recorder two clock reads, mostly one event, and a look-up, and no text is formatted twice. On a
- * device that events slow down, that is half of what profiling costs. Failures while recording
- * stick and are reported by ttm_profile_stop: the work itself mustn't fail because somebody
- * watches. */
+ * recorder two clock reads, mostly one event, and a look-up, and no text is formatted before the
+ * work is done: for short steps, whose every call is new, that took longer than all the rest.
+ * Failures while recording stick and are reported by ttm_profile_stop: the work itself mustn't fail
+ * because somebody watches. */
 #include "core/array.h"
 #include "core/device_internal.h"
 #include "core/error.h"
@@ -48,9 +48,14 @@ struct ttm_profile {
     char message[512];  /* and what it said. */
     ttm_profile_op *ops;
     uint64_t *hashes; /* Of each op. */
+    size_t *shapes;   /* Of each op, where its types and shapes begin in `extents`. */
     size_t op_count;
     size_t op_capacity;
     size_t hash_capacity;
+    size_t shape_capacity;
+    int64_t *extents; /* For each op its number of tensors, then type, rank and shape of each. */
+    size_t extent_count;
+    size_t extent_capacity;
     uint32_t *slots; /* Open addressing: index of an op + 1, 0 for a free slot. */
     size_t slot_count;
     ttm_profile_call *calls;
@@ -95,26 +100,52 @@ static uint64_t hash_op(const ttm_stream *stream, const ttm_op *op)
     return hash;
 }
 
-static void put_shapes(char *text, size_t text_bytes, const ttm_op *op)
+/* Notes types and shapes of the op that was added last. */
+static ttm_status keep_shapes(ttm_profile *profile, const ttm_op *op)
 {
-    size_t used = 0;
-    ttm_dtype last = TTM_DTYPE_NONE;
+    const size_t most = 1 + op->tensor_count * (2 + (size_t)TTM_MAX_RANK);
+    TTM_TRY(ttm_array_reserve(&profile->extents, &profile->extent_capacity,
+                              profile->extent_count + most, sizeof *profile->extents, "a profile"));
+    int64_t *extents = profile->extents + profile->extent_count;
+    size_t used = 1;
+    extents[0] = 0;
     for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
         const ttm_tensor *tensor = &op->tensors[slot];
-        if (!ttm_tensor_present(tensor)) {
-            continue;
+        if (ttm_tensor_present(tensor)) {
+            extents[0]++;
+            extents[used++] = (int64_t)tensor->dtype;
+            extents[used++] = tensor->rank;
+            for (int32_t dim = 0; dim < tensor->rank; dim++) {
+                extents[used++] = tensor->shape[dim];
+            }
         }
+    }
+    profile->extent_count += used;
+    return TTM_OK;
+}
+
+/* Writes what keep_shapes noted. */
+static void put_shapes(char *text, size_t text_bytes, const int64_t *extents)
+{
+    const int64_t *const first = extents + 1;
+    size_t used = 0;
+    int64_t last = (int64_t)TTM_DTYPE_NONE;
+    extents = first;
+    for (int64_t tensor = 0; tensor < first[-1]; tensor++) {
+        const int64_t dtype = *extents++;
+        const int64_t rank = *extents++;
         char one[160];
         size_t length = 0;
-        if (tensor->dtype != last) {
-            length = (size_t)snprintf(one, sizeof one, "%s ", ttm_dtype_name(tensor->dtype));
-            last = tensor->dtype;
+        if (dtype != last) {
+            length = (size_t)snprintf(one, sizeof one, "%s ", ttm_dtype_name((ttm_dtype)dtype));
+            last = dtype;
         }
         one[length++] = '[';
-        for (int32_t dim = 0; dim < tensor->rank && length < sizeof one - 24; dim++) {
+        for (int64_t dim = 0; dim < rank && length < sizeof one - 24; dim++) {
             length += (size_t)snprintf(one + length, sizeof one - length, "%s%" PRId64,
-                                       dim > 0 ? ", " : "", tensor->shape[dim]);
+                                       dim > 0 ? ", " : "", extents[dim]);
         }
+        extents += rank;
         one[length++] = ']';
         one[length] = '\0';
         if (used + length + 6 > text_bytes) {
@@ -122,6 +153,19 @@ static void put_shapes(char *text, size_t text_bytes, const ttm_op *op)
             return;
         }
         used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", used > 0 ? " " : "", one);
+    }
+}
+
+/* Transfers have none: their text is their bytes. Nor has an op for whose there was no memory. */
+static void write_shapes(ttm_profile *profile)
+{
+    for (size_t k = 0; k < profile->op_count; k++) {
+        ttm_profile_op *op = &profile->ops[k];
+        if (op->opcode == TTM_OP_COUNT) {
+            snprintf(op->shapes, sizeof op->shapes, "%.0f bytes", op->bytes);
+        } else if (profile->shapes[k] < profile->extent_count) {
+            put_shapes(op->shapes, sizeof op->shapes, profile->extents + profile->shapes[k]);
+        }
     }
 }
 
@@ -162,8 +206,11 @@ static ttm_status find_op(size_t *index, bool *made, ttm_profile *profile, uint6
                               "a profile"));
     TTM_TRY(ttm_array_reserve(&profile->hashes, &profile->hash_capacity, count + 1,
                               sizeof *profile->hashes, "a profile"));
+    TTM_TRY(ttm_array_reserve(&profile->shapes, &profile->shape_capacity, count + 1,
+                              sizeof *profile->shapes, "a profile"));
     memset(&profile->ops[count], 0, sizeof profile->ops[count]);
     profile->hashes[count] = hash;
+    profile->shapes[count] = profile->extent_count;
     profile->slots[slot] = (uint32_t)count + 1;
     profile->op_count++;
     *index = count;
@@ -299,9 +346,11 @@ size_t ttm_profile_begin_op(ttm_stream *stream, const ttm_op *op, ttm_profile_ro
         entry->name = ttm_op_name(op->opcode);
         entry->opcode = (int32_t)op->opcode;
         entry->layer = (int32_t)stream->layer - 1;
-        snprintf(entry->label, sizeof entry->label, "%s", op->label != NULL ? op->label : "");
-        put_shapes(entry->shapes, sizeof entry->shapes, op);
+        if (op->label != NULL) {
+            memcpy(entry->label, op->label, strnlen(op->label, sizeof entry->label - 1));
+        }
         ttm_op_cost(&entry->operations, &entry->bytes, op);
+        status = keep_shapes(profile, op);
     }
     if (status == TTM_OK) {
         status = add_call(profile, index, route);
@@ -324,7 +373,6 @@ size_t ttm_profile_begin_transfer(ttm_stream *stream, const char *name, size_t b
         entry->opcode = TTM_OP_COUNT;
         entry->layer = -1;
         entry->bytes = (double)bytes;
-        snprintf(entry->shapes, sizeof entry->shapes, "%zu bytes", bytes);
     }
     if (status == TTM_OK) {
         status = add_call(profile, index, TTM_PROFILE_TRANSFER);
@@ -383,6 +431,8 @@ void ttm_profile_destroy(ttm_profile *profile)
     forget_events(profile);
     free(profile->ops);
     free(profile->hashes);
+    free(profile->shapes);
+    free(profile->extents);
     free(profile->slots);
     free(profile->calls);
     free(profile->marked);
@@ -399,6 +449,7 @@ ttm_status ttm_profile_start(ttm_profile *profile)
     forget_events(profile);
     profile->call_count = 0;
     profile->op_count = 0;
+    profile->extent_count = 0;
     if (profile->slots != NULL) {
         memset(profile->slots, 0, profile->slot_count * sizeof *profile->slots);
     }
@@ -423,6 +474,7 @@ ttm_status ttm_profile_stop(ttm_profile *profile)
     TTM_TRY_OUT(ttm_event_record(&end, profile->stream));
     TTM_TRY_OUT(ttm_stream_synchronize(profile->stream));
     profile->host_ns = ttm_host_clock_ns() - profile->host_origin_ns;
+    write_shapes(profile);
     TTM_TRY_OUT(ttm_event_elapsed_ns(&profile->device_ns, profile->origin, end));
     if (profile->failure != TTM_OK) {
         status = ttm_fail(profile->failure, "profiling: %s", profile->message);
