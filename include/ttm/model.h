@@ -119,7 +119,8 @@ typedef enum ttm_tt_execution {
 
 /** When gradients of W become gradients of cores. */
 typedef enum ttm_tt_reduction {
-    TTM_TT_REDUCE_AUTO = 0,      /**< Per layer when accumulation is 1, else per step. */
+    TTM_TT_REDUCE_AUTO = 0, /**< Per step when accumulation isn't 1, or on a GPU where dW of all
+                               layers is a small part of the memory; else per layer. */
     TTM_TT_REDUCE_PER_LAYER = 1, /**< In each backward pass, one dW shared by all layers: least
                                     memory. */
     TTM_TT_REDUCE_PER_STEP = 2 /**< dW of every layer is kept over the micro-batches and reduced in

@@ -172,9 +172,6 @@ static ttm_status prepare(ttm_model *model, const ttm_gpt2_config *config)
 {
     model->master_dtype = model->options.dtype == TTM_F64 ? TTM_F64 : TTM_F32;
     model->alignment = ttm_model_alignment(model->device, model->options.dtype);
-    model->reduce_per_step =
-        model->options.reduction == TTM_TT_REDUCE_PER_STEP ||
-        (model->options.reduction == TTM_TT_REDUCE_AUTO && model->options.accumulation > 1);
     const size_t layers = (size_t)config->layers;
     TTM_TRY(ttm_gpt2_config_copy(&model->config, config));
     TTM_TRY(

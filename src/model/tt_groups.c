@@ -2,9 +2,15 @@
  * one shape in one call. */
 #include "model/tt_groups.h"
 
+#include "core/device_memory.h"
 #include "core/error.h"
 
 #include <stdio.h>
+#include <ttm/device.h>
+
+/* On a GPU the gradients of all matrices may take this part of the memory, so that all layers'
+ * cores get theirs in a few large launches instead of hundreds of small ones. */
+enum { GPU_GRADIENT_SHARE = 32 };
 
 /* Returns matrices [layers, in, out] in `storage`, each at a multiple of the alignment. */
 static ttm_tensor place_matrices(const ttm_model *model, const ttm_tensor *storage,
@@ -70,11 +76,39 @@ static ttm_status allocate_shared_gradient(ttm_model *model)
     return TTM_OK;
 }
 
+/* Whether dW of every layer fits what a GPU has to spare, each group's in one allocation. */
+static bool is_gpu_with_room(const ttm_model *model)
+{
+    const ttm_device_info *info = ttm_device_get_info(model->device);
+    const uint64_t largest = ttm_device_allocation_limit(model->device);
+    uint64_t left = info->memory_bytes / GPU_GRADIENT_SHARE;
+    for (size_t index = 0; index < model->group_count; index++) {
+        const ttm_tt_group *group = &model->groups[index];
+        const uint64_t layers = (uint64_t)group->layers;
+        const uint64_t matrix = (uint64_t)ttm_tt_matrix_elements(model, group->shape);
+        const uint64_t fit = (left < largest ? left : largest) / ttm_model_wide_bytes(model);
+        if (matrix > fit / layers) {
+            return false;
+        }
+        left -= matrix * layers * ttm_model_wide_bytes(model);
+    }
+    return info->kind == TTM_DEVICE_GPU;
+}
+
+static bool reduces_per_step(const ttm_model *model)
+{
+    if (model->options.reduction != TTM_TT_REDUCE_AUTO) {
+        return model->options.reduction == TTM_TT_REDUCE_PER_STEP;
+    }
+    return model->options.accumulation > 1 || is_gpu_with_room(model);
+}
+
 ttm_status ttm_tt_groups_allocate_gradients(ttm_model *model)
 {
     if (model->group_count == 0) {
         return TTM_OK;
     }
+    model->reduce_per_step = reduces_per_step(model);
     if (!model->reduce_per_step) {
         return allocate_shared_gradient(model);
     }

@@ -1,5 +1,6 @@
 /* Passes through a model agree with each other, refuse what doesn't fit, and take the memory that
  * was planned. */
+#include "core/device_internal.h"
 #include "model_testing.h"
 
 #include <ttm/compute.h>
@@ -274,6 +275,41 @@ static void the_memory_plan_is_what_is_allocated(void **state)
     check_plan(*state, "mlp=2x4,2x4,4x4:3; 1/c_fc=none", 4);
 }
 
+static uint64_t planned_matrix_bytes(model_testing *testing, ttm_tt_reduction reduction)
+{
+    ttm_gpt2_config config = small_config("mlp=2x4,2x4,4x4:3");
+    ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
+    ttm_memory_plan plan;
+    ttm_stream *planning = NULL;
+    options.training = true;
+    options.batch = 3;
+    options.seq = 12;
+    options.reduction = reduction;
+    assert_ok(ttm_stream_create_planning(&planning, testing->device));
+    assert_ok(ttm_model_memory_plan(&plan, planning, &config, &options));
+    ttm_stream_destroy(planning);
+    ttm_gpt2_config_free(&config);
+    return plan.matrix_bytes;
+}
+
+/* W of four matrices, and dW of as many or of one. */
+static void a_gpu_with_room_keeps_the_gradients_of_all_matrices(void **state)
+{
+    model_testing *testing = *state;
+    const ttm_device_info info = testing->device->info;
+    const uint64_t least = planned_matrix_bytes(testing, TTM_TT_REDUCE_PER_LAYER);
+    const uint64_t most = planned_matrix_bytes(testing, TTM_TT_REDUCE_PER_STEP);
+    assert_true(least < most);
+    assert_int_equal(planned_matrix_bytes(testing, TTM_TT_REDUCE_AUTO), least);
+    testing->device->info.kind = TTM_DEVICE_GPU;
+    testing->device->info.memory_bytes = 32 * (most / 2);
+    assert_int_equal(planned_matrix_bytes(testing, TTM_TT_REDUCE_AUTO), most);
+    assert_int_equal(planned_matrix_bytes(testing, TTM_TT_REDUCE_PER_LAYER), least);
+    testing->device->info.memory_bytes = 32 * (most / 2) - 1;
+    assert_int_equal(planned_matrix_bytes(testing, TTM_TT_REDUCE_AUTO), least);
+    testing->device->info = info;
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     model_testing *testing = *state;
@@ -412,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_tt_model_computes_what_its_dense_twin_computes),
         cmocka_unit_test(dropout_masks_follow_seed_and_index),
         cmocka_unit_test(the_memory_plan_is_what_is_allocated),
+        cmocka_unit_test(a_gpu_with_room_keeps_the_gradients_of_all_matrices),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(initial_parameters_have_gpt2s_deviations),
         cmocka_unit_test(the_same_seed_gives_the_same_parameters),
