@@ -47,15 +47,40 @@ static void spoil_rows(conformance_case *made, double *logits, int64_t rows, int
     }
 }
 
-/* Any 32 bits, and now and then the ends of [0, 1). */
-static void draw_words(conformance_case *made, double *words, int64_t rows)
+/* Words whose u is where one token ends and the next begins, so that errors of sums show: of all
+ * tokens, whatever top_k and top_p say. */
+static void edge_words(conformance_case *made, double words[2], const double *logits, int64_t vocab)
 {
+    const double temperature = fmax(made->params.sample.temperature, 1e-3);
+    const int64_t edge = draw_below(&made->random, vocab);
+    double largest = -INFINITY;
+    double before = 0.0;
+    double total = 0.0;
+    for (int64_t j = 0; j < vocab; j++) {
+        largest = fmax(largest, logits[j]);
+    }
+    for (int64_t j = 0; j < vocab && isfinite(largest); j++) {
+        total += exp((logits[j] - largest) / temperature);
+        before = j < edge ? total : before;
+    }
+    const double u = total > 0.0 && before < total ? before / total : 0.0;
+    const uint64_t bits = (uint64_t)(u * 0x1p53);
+    words[0] = (int32_t)(uint32_t)(bits >> 26 << 5);
+    words[1] = (int32_t)(uint32_t)(bits << 6);
+}
+
+/* Any 32 bits, u at an edge, and now and then the ends of [0, 1). */
+static void draw_words(conformance_case *made, double *words, int64_t rows, int64_t vocab)
+{
+    const double *logits = made->slots[TTM_SAMPLE_LOGITS].values;
     for (int64_t row = 0; row < rows; row++) {
-        const bool first = case_once_in(made, 12);
-        const bool last = case_once_in(made, 12);
+        const int64_t kind = draw_below(&made->random, 12);
         for (int64_t i = 2 * row; i < 2 * row + 2; i++) {
             const uint32_t drawn = ttm_random_u32(&made->random);
-            words[i] = (int32_t)(last ? UINT32_MAX : (first ? 0 : drawn));
+            words[i] = (int32_t)(kind == 0 ? UINT32_MAX : (kind == 1 ? 0 : drawn));
+        }
+        if (kind > 6 && vocab > 0) {
+            edge_words(made, words + 2 * row, logits + row * vocab, vocab);
         }
     }
 }
@@ -88,7 +113,7 @@ ttm_status generate_sample(conformance_case *made, const struct target *oracle)
         slot_random(made, TTM_SAMPLE_LOGITS, made->dtype, LAYOUT_ANY, shift, 3.0, 2, shape));
     spoil_some(made, made->slots[TTM_SAMPLE_LOGITS].values, rows * vocab);
     spoil_rows(made, made->slots[TTM_SAMPLE_LOGITS].values, vocab > 0 ? rows : 0, vocab);
-    draw_words(made, values, rows);
+    draw_words(made, values, rows, vocab);
     slot_shape(made, TTM_SAMPLE_RANDOM, TTM_I32, LAYOUT_ANY, 2, (const int64_t[]){rows, 2});
     TTM_TRY_OUT(slot_fill(made, TTM_SAMPLE_RANDOM, values));
     status = prepare_tokens(made, values, rows);

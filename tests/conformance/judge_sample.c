@@ -10,10 +10,11 @@
 #include <string.h>
 #include <ttm/random.h>
 
-/* A token, in the order in which tokens are kept. */
+/* A token, in the order in which tokens are kept. Sums are in long double: those of a backend in
+ * f64 are judged, too. */
 typedef struct ranked {
     double logit;
-    double weight;
+    long double weight;
     int64_t token;
 } ranked;
 
@@ -50,32 +51,32 @@ static bool rank(question *q, const double *logits)
         return false;
     }
     for (int64_t j = 0; j < q->vocab; j++) {
-        const double distance = logits[j] - largest;
+        const long double distance = (long double)logits[j] - (long double)largest;
         q->order[j] = (ranked){.logit = logits[j], .token = j};
         q->order[j].weight =
-            q->params->temperature > 0.0 ? exp(distance / q->params->temperature) : 1.0;
+            q->params->temperature > 0.0 ? expl(distance / q->params->temperature) : 1.0L;
     }
     qsort(q->order, (size_t)q->vocab, sizeof *q->order, compare);
     return true;
 }
 
 /* e of the contract for the `count` first tokens, and the sum of their weights. */
-static double allowed_error(double *sum, const question *q, int64_t count)
+static double allowed_error(long double *sum, const question *q, int64_t count)
 {
-    double weighted = 0.0;
-    *sum = 0.0;
+    long double weighted = 0.0L;
+    *sum = 0.0L;
     for (int64_t i = 0; i < count; i++) {
-        const double weight = q->order[i].weight;
+        const long double weight = q->order[i].weight;
         *sum += weight;
-        weighted += weight > 0.0 ? weight * (16.0 + 4.0 * fabs(log(weight))) : 0.0;
+        weighted += weight > 0.0L ? weight * (16.0L + 4.0L * fabsl(logl(weight))) : 0.0L;
     }
-    return q->sum_unit * (8.0 * sqrt((double)q->vocab / 3.0) + weighted / *sum);
+    return q->sum_unit * (8.0 * sqrt((double)q->vocab / 3.0) + (double)(weighted / *sum));
 }
 
 /* How far `value` lies outside [low, high). */
-static double outside(double value, double low, double high)
+static double outside(double value, long double low, long double high)
 {
-    return fmax(fmax(low - value, value - high), 0.0);
+    return (double)fmaxl(fmaxl(low - (long double)value, (long double)value - high), 0.0L);
 }
 
 /* The least error, in parts of what is allowed, with which the token at `place` of the order is
@@ -84,17 +85,17 @@ static double error_of(const question *q, int64_t place)
 {
     const ttm_sample_params *params = q->params;
     const int64_t most = params->top_k > 0 && params->top_k < q->vocab ? params->top_k : q->vocab;
-    const int64_t token = q->order[place].token;
-    double all = 0.0;
-    double sum = 0.0;   /* of the tokens kept */
-    double below = 0.0; /* of those of them with lower numbers */
+    const ranked *drawn = &q->order[place];
+    long double all = 0.0L;
+    long double sum = 0.0L;   /* of the tokens kept */
+    long double below = 0.0L; /* of those of them with lower numbers */
     double least = INFINITY;
     const double allowed = allowed_error(&all, q, most);
     for (int64_t kept = 1; kept <= most; kept++) {
         const ranked *last = &q->order[kept - 1];
-        const double before = sum;
+        const long double before = sum;
         sum += last->weight;
-        below += last->token < token ? last->weight : 0.0;
+        below += last->token < drawn->token ? last->weight : 0.0L;
         /* As many are kept for a top_p above what those before the last make up, up to what they
          * make up with it. All are kept with top_p 1, which isn't compared with anything. */
         const double wrong_p = params->top_p < 1.0 ? outside(params->top_p, before / all, sum / all)
@@ -102,8 +103,7 @@ static double error_of(const question *q, int64_t place)
         if (place >= kept || wrong_p > allowed) {
             continue;
         }
-        const double weight = q->order[place].weight;
-        const double wrong_u = outside(q->u, below / sum, (below + weight) / sum);
+        const double wrong_u = outside(q->u, below / sum, (below + drawn->weight) / sum);
         least = fmin(least, fmax(wrong_p, wrong_u) / allowed);
     }
     return least;
@@ -122,7 +122,7 @@ static double judge(question *q, const double *logits, double got)
     if (q->params->temperature == 0.0 || q->params->top_k == 1) {
         return place == 0 ? 0.0 : (double)INFINITY;
     }
-    const bool possible = place < q->vocab && q->order[place].weight > 0.0;
+    const bool possible = place < q->vocab && q->order[place].weight > 0.0L;
     return possible ? error_of(q, place) : (double)INFINITY;
 }
 

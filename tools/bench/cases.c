@@ -197,6 +197,26 @@ static void add_rows(case_list *list)
     item->tensors[TTM_SOFTMAX_OUT] = item->tensors[TTM_SOFTMAX_X] = matrix(rows, list->seq);
 }
 
+/* A token for each sequence, from all of the vocabulary and from its most probable part. */
+static void add_sampling(case_list *list)
+{
+    static const struct {
+        const char *name;
+        ttm_sample_params params;
+    } ways[] = {{"sample", {1.0, 1.0, 0}}, {"sample top_k 40 top_p 0.9", {1.0, 0.9, 40}}};
+    for (int k = 0; k < 2; k++) {
+        bench_case *item =
+            add(list, ways[k].name, TTM_OP_SAMPLE, TTM_SAMPLE_TENSORS, sizeof item->params.sample);
+        item->params.sample = ways[k].params;
+        item->index_limit = INT32_MAX;
+        item->content[TTM_SAMPLE_RANDOM] = BENCH_INDICES;
+        item->tensors[TTM_SAMPLE_TOKENS] = indices(list->batch);
+        item->tensors[TTM_SAMPLE_LOGITS] = matrix(list->batch, list->vocab);
+        item->tensors[TTM_SAMPLE_RANDOM] =
+            ttm_tensor_describe(TTM_I32, 2, (const int64_t[]){list->batch, 2});
+    }
+}
+
 static void add_embedding(case_list *list)
 {
     const ttm_embedding_params params = {list->seq, 0};
@@ -344,6 +364,7 @@ ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_con
     add_attention(&list);
     add_rows(&list);
     add_elementwise(&list);
+    add_sampling(&list);
     add_embedding(&list);
     add_optimiser(&list, ttm_gpt2_parameter_count(config));
     for (size_t k = 0; k < list.count; k++) {

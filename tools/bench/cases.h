@@ -36,6 +36,7 @@ typedef struct bench_case {
         ttm_layer_norm_backward_params layer_norm_backward;
         ttm_attention_params attention;
         ttm_cross_entropy_params cross_entropy;
+        ttm_sample_params sample;
         ttm_embedding_params embedding;
         ttm_adamw_params adamw;
         ttm_tt_gradient_params tt_gradient;

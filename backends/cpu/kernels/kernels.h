@@ -180,6 +180,14 @@ typedef struct ttm_cpu_product {
 /** Queries in one block of the attention. */
 #define TTM_CPU_ATTENTION_QUERIES 96
 
+/** How SAMPLE draws. */
+typedef struct ttm_cpu_sample {
+    int takes_first; /**< The most probable token, whatever is drawn. */
+    float scale;     /**< 1/temperature, a normal number. */
+    double top_p;
+    int64_t top_k; /**< 0: no limit. */
+} ttm_cpu_sample;
+
 /** The kernels of one level. */
 typedef struct ttm_cpu_kernels {
     const char *level;                  /**< "baseline", "avx2", "avx512", "avx512_bf16", "neon". */
@@ -216,6 +224,12 @@ typedef struct ttm_cpu_kernels {
     /** Returns the loss of one row; writes dlogits unless it is NULL. 0 ≤ target < vocab. */
     float (*cross_entropy)(void *dlogits, const void *logits, size_t vocab, size_t target,
                            float gradient_scale);
+
+    /* sample.c */
+    /** Returns the token that SAMPLE draws from one row with u = uniform, or −1. weights [vocab] is
+     * scratch. */
+    int32_t (*sample)(float *weights, const float *logits, size_t vocab, const ttm_cpu_sample *rule,
+                      double uniform);
 
     /* layer_norm.c */
     void (*layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t last_row);

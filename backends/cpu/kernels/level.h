@@ -57,6 +57,9 @@ void KERNEL(bf16_to_f32)(float *out, const uint16_t *x, size_t count);
 void KERNEL(f32_to_f16)(uint16_t *out, const float *x, size_t count);
 void KERNEL(f16_to_f32)(float *out, const uint16_t *x, size_t count);
 
+int32_t KERNEL(sample)(float *weights, const float *logits, size_t vocab,
+                       const ttm_cpu_sample *rule, double uniform);
+
 void TILE(const ttm_cpu_tile *tile);
 
 void KERNEL(transpose)(float *out, ptrdiff_t out_row, const float *x, ptrdiff_t x_row, size_t rows,

@@ -6,26 +6,26 @@
 #define LEVEL_TEXT(level)            LEVEL_TEXT_JOIN(level)
 #define LEVEL_TEXT_JOIN(level)       #level
 
-#define LEVEL_TABLE(NAME, PRODUCT_NAME, LEVEL, BF16, PAIRS)                                 \
-    {                                                                                       \
-        .level = (LEVEL), .bf16 = (BF16), .multiplies_pairs = (PAIRS), .add = NAME(add),    \
-        .gelu = NAME(gelu), .gelu_backward = NAME(gelu_backward), .dropout = NAME(dropout), \
-        .adamw = KERNEL(adamw), .adamw_bf16 = KERNEL(adamw_bf16),                           \
-        .f32_to_bf16 = KERNEL(f32_to_bf16), .bf16_to_f32 = KERNEL(bf16_to_f32),             \
-        .f32_to_f16 = KERNEL(f32_to_f16), .f16_to_f32 = KERNEL(f16_to_f32),                 \
-        .sum_of_squares = NAME(sum_of_squares), .sum_rows = NAME(sum_rows),                 \
-        .softmax = NAME(softmax), .cross_entropy = NAME(cross_entropy),                     \
-        .layer_norm = NAME(layer_norm), .layer_norm_backward = NAME(layer_norm_backward),   \
-        .tile = KERNEL(tile), .product = PRODUCT_NAME(product),                             \
-        .product_finish = PRODUCT_NAME(product_finish),                                     \
-        .product_scratch = PRODUCT_NAME(product_scratch),                                   \
-        .product_parts = PRODUCT_NAME(product_parts),                                       \
-        .product_part_floats = PRODUCT_NAME(product_part_floats),                           \
-        .product_pack = PRODUCT_NAME(product_pack), .store_rows = NAME(store_rows),         \
-        .transpose = KERNEL(transpose), .thin_rows = NAME(thin_rows),                       \
-        .thin_columns = NAME(thin_columns), .attention = PRODUCT_NAME(attention),           \
-        .attention_backward = PRODUCT_NAME(attention_backward),                             \
-        .attention_decode = NAME(attention_decode),                                         \
+#define LEVEL_TABLE(NAME, PRODUCT_NAME, LEVEL, BF16, PAIRS)                                       \
+    {                                                                                             \
+        .level = (LEVEL), .bf16 = (BF16), .multiplies_pairs = (PAIRS), .add = NAME(add),          \
+        .gelu = NAME(gelu), .gelu_backward = NAME(gelu_backward), .dropout = NAME(dropout),       \
+        .adamw = KERNEL(adamw), .adamw_bf16 = KERNEL(adamw_bf16),                                 \
+        .f32_to_bf16 = KERNEL(f32_to_bf16), .bf16_to_f32 = KERNEL(bf16_to_f32),                   \
+        .f32_to_f16 = KERNEL(f32_to_f16), .f16_to_f32 = KERNEL(f16_to_f32),                       \
+        .sum_of_squares = NAME(sum_of_squares), .sum_rows = NAME(sum_rows),                       \
+        .softmax = NAME(softmax), .cross_entropy = NAME(cross_entropy), .sample = KERNEL(sample), \
+        .layer_norm = NAME(layer_norm), .layer_norm_backward = NAME(layer_norm_backward),         \
+        .tile = KERNEL(tile), .product = PRODUCT_NAME(product),                                   \
+        .product_finish = PRODUCT_NAME(product_finish),                                           \
+        .product_scratch = PRODUCT_NAME(product_scratch),                                         \
+        .product_parts = PRODUCT_NAME(product_parts),                                             \
+        .product_part_floats = PRODUCT_NAME(product_part_floats),                                 \
+        .product_pack = PRODUCT_NAME(product_pack), .store_rows = NAME(store_rows),               \
+        .transpose = KERNEL(transpose), .thin_rows = NAME(thin_rows),                             \
+        .thin_columns = NAME(thin_columns), .attention = PRODUCT_NAME(attention),                 \
+        .attention_backward = PRODUCT_NAME(attention_backward),                                   \
+        .attention_decode = NAME(attention_decode),                                               \
     }
 
 #define NAME LEVEL_TEXT(TTM_CPU_LEVEL)
