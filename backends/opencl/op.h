@@ -36,6 +36,7 @@ extern const opencl_op opencl_op_embedding_backward;
 extern const opencl_op opencl_op_adamw;
 extern const opencl_op opencl_op_tt_build;
 extern const opencl_op opencl_op_tt_gradient;
+extern const opencl_op opencl_op_sample;
 
 /** Returns whether the kernels compute with a type: f32, bf16 and f16. */
 static inline int opencl_is_float(ttm_dtype dtype)

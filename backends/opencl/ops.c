@@ -24,6 +24,7 @@ static const opencl_op *const ops[TTM_OP_COUNT] = {
     [TTM_OP_ADAMW] = &opencl_op_adamw,
     [TTM_OP_TT_BUILD] = &opencl_op_tt_build,
     [TTM_OP_TT_GRADIENT] = &opencl_op_tt_gradient,
+    [TTM_OP_SAMPLE] = &opencl_op_sample,
 };
 
 static int has_strided_tensors(const ttm_op *op)

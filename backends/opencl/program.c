@@ -45,6 +45,7 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
         "matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
         "attention_units.cl", "attention_backward_units.cl", "attention_dkdv_matrix_units.cl"),
     [OPENCL_CROSS_ENTROPY] = PARTS("types.cl", "group_reduce.cl", "cross_entropy.cl"),
+    [OPENCL_SAMPLE] = PARTS("types.cl", "group_reduce.cl", "sample.cl"),
     [OPENCL_EMBEDDING] = PARTS("types.cl", "embedding.cl"),
     [OPENCL_ADAMW] = PARTS("types.cl", "philox.cl", "adamw.cl"),
     [OPENCL_MATRIX_UNITS_MMA] =

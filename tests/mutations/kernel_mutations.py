@@ -41,6 +41,15 @@ KERNEL_MUTATIONS = [
     ("kernel: sum_of_squares: beta ignored", "reduce.cl", "beta != 0.0f ? beta * out[out_start] + total : total", "total", "sum_of_squares"),
     ("kernel: embedding_backward: gradient written, not added to", "embedding.cl",
      "load_result(target, strides.s1, count, 0.0f) + sum);", "sum);", "embedding_backward"),
+    # Tokens
+    ("kernel: sample: parts of the first row for all", "sample.cl", "parts_start + 2 * PARTS * number", "parts_start + 0 * number", "sample"),
+    ("kernel: sample: top_p lets in what top_k left out", "sample.cl", "edge == row->edge ? fmin(last, row->last) : last", "last", "sample"),
+    ("kernel: sample: all of equal logits kept", "sample.cl", "if (high == row->vocab - 1 && totals[PARTS - 1] <= wanted)", "if (high == row->vocab - 1)",
+     "sample"),
+    ("kernel: sample: sums of parts not brought to one scale", "sample.cl", "parts[2 * i + 1] * exp((parts[2 * i] - row.largest) * scale)",
+     "parts[2 * i + 1]", "sample"),
+    ("kernel: sample: the last of equal logits taken", "sample.cl", "select((fvec)(-INFINITY), -number, found));\n    }\n    return -group_max",
+     "select((fvec)(-INFINITY), number, found));\n    }\n    return group_max", "sample"),
 ]
 
 KERNEL_QUICK = [

@@ -50,7 +50,7 @@ FEW = ('attention', 4000, r' q \S+ \[\d+, \d+, [1-8], \d+\]  k \S+ \[\d+, \d+, \
 
 OPS = ['copy', 'fill', 'add', 'matmul', 'reduce_rows', 'sum_of_squares', 'gelu', 'gelu_backward',
        'dropout', 'softmax', 'layer_norm', 'layer_norm_backward', 'attention', 'attention_backward',
-       'cross_entropy', 'embedding', 'embedding_backward', 'adamw', 'tt_build', 'tt_gradient']
+       'cross_entropy', 'embedding', 'embedding_backward', 'adamw', 'tt_build', 'tt_gradient', 'sample']
 
 
 def main():

@@ -28,6 +28,7 @@ PARTS = {  # as in backends/opencl/program.c
     'attention': ['types', 'philox', 'attention_tile', 'attention'],
     'attention_backward': ['types', 'philox', 'attention_tile', 'attention_backward'],
     'cross_entropy': ['types', 'group_reduce', 'cross_entropy'],
+    'sample': ['types', 'group_reduce', 'sample'],
     'embedding': ['types', 'embedding'],
     'adamw': ['types', 'philox', 'adamw'],
 }
@@ -53,6 +54,7 @@ def variants():
         yield 'softmax', f'-DDATA={data}', True
         yield 'layer_norm', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True
         yield 'cross_entropy', f'-DDATA={data}', True
+        yield 'sample', f'-DDATA={data}', True
         yield 'embedding', f'-DDATA={data} -DRESULT=1 -DSORT_ITEMS=256', True
         yield 'adamw', f'-DDATA={data} -DRESULT={data} -DMOMENT=1 -DITEMS=256', True
         yield 'attention', f'-DDATA={data} ' + tile(64, 4, 2), True
