@@ -1,4 +1,4 @@
-/* Generating text: a key-value cache over a model, and sampling on the host.
+/* Generating text: a key-value cache over a model, and sampling.
  *
  * A generator holds `batch` sequences, each with its own length, and moves all of them on by one
  * token a step. When a sequence has filled the window, its last half becomes the beginning of a
@@ -6,7 +6,8 @@
  * never ends by itself.
  *
  * A generator is used by one thread at a time and isn't kept over changes of the model's
- * parameters. */
+ * parameters. Logits stay on the device and tokens are drawn there: a step reads back a token a
+ * sequence, unless somebody asks for logits. */
 #ifndef TTM_GENERATE_H
 #define TTM_GENERATE_H
 
@@ -54,8 +55,9 @@ TTM_API TTM_CHECKED ttm_status ttm_generator_prefill(ttm_generator *generator, i
 TTM_API TTM_CHECKED ttm_status ttm_generator_step(ttm_generator *generator, const int32_t *tokens);
 
 /** Returns the logits [vocab] that follow a sequence's last token, in host memory, valid until the
- * next prefill or step; NULL for a sequence that hasn't begun. */
-TTM_API const float *ttm_generator_logits(const ttm_generator *generator, int64_t sequence);
+ * next prefill or step; NULL for a sequence that hasn't begun, and where they can't be read
+ * (ttm_error_message says why). The first to ask waits for the device and for the copy. */
+TTM_API const float *ttm_generator_logits(ttm_generator *generator, int64_t sequence);
 
 /** Returns how many tokens of a sequence are in the window now. */
 TTM_API int64_t ttm_generator_length(const ttm_generator *generator, int64_t sequence);
@@ -83,6 +85,19 @@ typedef struct ttm_sampling {
  * aren't finite (−∞ is allowed, but not for all), TTM_ERROR_OUT_OF_MEMORY. Thread-safe. */
 TTM_API TTM_CHECKED ttm_status ttm_sample(int32_t *token, const float *logits, int64_t vocab,
                                           const ttm_sampling *sampling, uint64_t draw);
+
+/** tokens[i] = a token drawn on the device from the logits that follow sequence i, as ttm_sample
+ * draws with random number draws[i], for each i in [0, batch) whose tokens[i] isn't negative; the
+ * others stay as they are. So tokens [batch], zeros at first, go from here to ttm_generator_step
+ * and back, and a sequence that has ended is set to −1. A token depends on its sequence's logits
+ * and draws[i] alone, not on what else is in the batch; sequences with different draws are
+ * independent, such as i·2^32 + 0, 1, 2, …. The device's weights are of its own precision: where
+ * two tokens meet within rounding it may draw another one than ttm_sample. sampling NULL: its
+ * defaults. Errors: those of ttm_sample, and TTM_ERROR_ARGUMENT for a sequence that hasn't begun;
+ * tokens are then unchanged. */
+TTM_API TTM_CHECKED ttm_status ttm_generator_sample(ttm_generator *generator, int32_t *tokens,
+                                                    const ttm_sampling *sampling,
+                                                    const uint64_t *draws);
 
 /** Receives each token as it is made; returns false to stop. */
 typedef bool (*ttm_generate_sink)(void *user, int32_t token);

@@ -10,20 +10,19 @@ ttm_status ttm_generate(ttm_generator *generator, int64_t *generated, const int3
                         size_t count, int64_t max_tokens, int32_t stop,
                         const ttm_sampling *sampling, ttm_generate_sink sink, void *user)
 {
-    const ttm_sampling defaults = TTM_SAMPLING_INIT;
-    const int64_t vocab = generator->model->config.vocab_size;
     int32_t *tokens = NULL; /* one a sequence: only the first moves on */
+    uint64_t *draws = NULL;
     int64_t made = 0;
     ttm_status status = TTM_OK;
-    sampling = sampling != NULL ? sampling : &defaults;
     TTM_TRY_OUT(ttm_array_new(&tokens, (size_t)generator->batch, sizeof *tokens, "generation"));
-    for (int64_t sequence = 0; sequence < generator->batch; sequence++) {
+    TTM_TRY_OUT(ttm_array_new(&draws, (size_t)generator->batch, sizeof *draws, "generation"));
+    for (int64_t sequence = 1; sequence < generator->batch; sequence++) {
         tokens[sequence] = -1;
     }
     TTM_TRY_OUT(ttm_generator_prefill(generator, 0, prompt, count));
     while (made < max_tokens) {
-        TTM_TRY_OUT(ttm_sample(&tokens[0], ttm_generator_logits(generator, 0), vocab, sampling,
-                               (uint64_t)made));
+        draws[0] = (uint64_t)made;
+        TTM_TRY_OUT(ttm_generator_sample(generator, tokens, sampling, draws));
         if (stop >= 0 && tokens[0] == stop) {
             break;
         }
@@ -37,6 +36,7 @@ out:
     if (generated != NULL) {
         *generated = made;
     }
+    free(draws);
     free(tokens);
     return status;
 }

@@ -3,7 +3,10 @@
  * The cache is a tensor [2, batch, heads, window, head_size] for each layer, keys and values: one
  * copy a layer puts both there, since a launch costs a GPU more than the copy of a token. Products
  * run over all sequences at once; what depends on a sequence's length (positions, attention) runs
- * over spans of neighbouring sequences of equal length. */
+ * over spans of neighbouring sequences of equal length.
+ *
+ * Logits stay on the device, where tokens are drawn (generator_sample.c), and the next step reads
+ * these there: of a step only tokens come down. */
 #include "model/generator.h"
 
 #include "core/array.h"
@@ -38,11 +41,26 @@ static ttm_status allocate_cache(ttm_generator *generator, ttm_dtype dtype, cons
     return TTM_OK;
 }
 
+/* Logits, and what tokens are drawn with. */
+static ttm_status allocate_sampling(ttm_generator *generator)
+{
+    const ttm_model *model = generator->model;
+    const size_t batch = (size_t)generator->batch;
+    const int64_t logits_shape[2] = {generator->batch, model->config.vocab_size};
+    const int64_t random_shape[2] = {generator->batch, 2};
+    TTM_TRY(
+        ttm_tensor_alloc(&generator->logits, model->device, model->master_dtype, 2, logits_shape));
+    TTM_TRY(ttm_tensor_alloc(&generator->random, model->device, TTM_I32, 2, random_shape));
+    TTM_TRY(ttm_tensor_alloc(&generator->drawn, model->device, TTM_I32, 1, &generator->batch));
+    TTM_TRY(ttm_array_new(&generator->logits_are_known, batch, sizeof(bool), "a generator"));
+    TTM_TRY(ttm_array_new(&generator->random_words, 2 * batch, sizeof(int32_t), "a generator"));
+    return ttm_array_new(&generator->drawn_tokens, batch, sizeof(int32_t), "a generator");
+}
+
 static ttm_status allocate(ttm_generator *generator)
 {
     const ttm_gpt2_config *config = &generator->model->config;
     const size_t batch = (size_t)generator->batch;
-    const size_t vocab = (size_t)config->vocab_size;
     const ttm_dtype dtype = generator->model->options.dtype;
     const int64_t shape[5] = {2, generator->batch, config->heads, generator->window,
                               config->width / config->heads};
@@ -60,9 +78,7 @@ static ttm_status allocate(ttm_generator *generator)
     TTM_TRY(
         ttm_array_new(&generator->history, (size_t)token_count, sizeof(int32_t), "a generator"));
     TTM_TRY(ttm_array_new(&generator->next, batch, sizeof(int32_t), "a generator"));
-    TTM_TRY(ttm_array_new(&generator->logits, batch * vocab, sizeof(float), "a generator"));
-    return ttm_array_new(&generator->logits_read, batch * vocab,
-                         ttm_dtype_bytes(generator->model->master_dtype), "a generator");
+    return allocate_sampling(generator);
 }
 
 ttm_status ttm_generator_create(ttm_generator **generator, ttm_model *model, ttm_stream *stream,
@@ -106,11 +122,16 @@ void ttm_generator_destroy(ttm_generator *generator)
     }
     free(generator->cache);
     ttm_tensor_free(&generator->tokens, generator->model->device);
+    ttm_tensor_free(&generator->logits, generator->model->device);
+    ttm_tensor_free(&generator->random, generator->model->device);
+    ttm_tensor_free(&generator->drawn, generator->model->device);
     free(generator->lengths);
     free(generator->history);
     free(generator->next);
-    free(generator->logits);
-    free(generator->logits_read);
+    free(generator->logits_on_host);
+    free(generator->logits_are_known);
+    free(generator->random_words);
+    free(generator->drawn_tokens);
     free(generator);
 }
 
@@ -170,24 +191,25 @@ static ttm_status attend(const ttm_generator *generator, const ttm_pass *pass, i
     return ttm_attention(pass->stream, &output, NULL, &query, &keys, &values, &params);
 }
 
-static ttm_status embed(const ttm_generator *generator, const ttm_pass *pass, span which,
-                        int64_t row)
+static ttm_status embed(const ttm_generator *generator, const ttm_pass *pass,
+                        const ttm_tensor *all_tokens, span which, int64_t row)
 {
     const ttm_model *model = generator->model;
     const int64_t count = which.count * pass->seq;
-    const ttm_tensor tokens = ttm_tensor_at1(&generator->tokens, row * pass->seq, count);
+    const ttm_tensor tokens = ttm_tensor_at1(all_tokens, row * pass->seq, count);
     const ttm_tensor out = ttm_tensor_slice(&pass->first_input, 0, row * pass->seq, count);
     return ttm_embedding(pass->stream, &out, &tokens, &model->token_embedding,
                          &model->position_embedding, pass->seq, which.length);
 }
 
-/* Runs the model over spans[count], one behind the other in the rows of the pass, up to normed. */
+/* Runs the model over the tokens of spans[count], one behind the other in the rows of the pass, up
+ * to normed. */
 static ttm_status run_layers(const ttm_generator *generator, const ttm_pass *pass,
-                             const span *spans, int64_t count)
+                             const ttm_tensor *tokens, const span *spans, int64_t count)
 {
     ttm_stream_set_label(pass->stream, "embedding");
     for (int64_t index = 0, row = 0; index < count; row += spans[index++].count) {
-        TTM_TRY(embed(generator, pass, spans[index], row));
+        TTM_TRY(embed(generator, pass, tokens, spans[index], row));
     }
     for (int64_t layer = 0; layer < generator->model->config.layers; layer++) {
         ttm_stream_set_layer(pass->stream, layer);
@@ -203,30 +225,34 @@ static ttm_status run_layers(const ttm_generator *generator, const ttm_pass *pas
     return ttm_forward_final_norm(pass);
 }
 
-/* Computes logits of the last `rows` rows of the pass into logits_read. */
-static ttm_status read_logits(ttm_generator *generator, const ttm_pass *pass, int64_t rows)
+/* Computes the logits of the last rows of a pass, which are those of sequences first … first + rows
+ * − 1, in their place. */
+static ttm_status compute_logits(ttm_generator *generator, const ttm_pass *pass, int64_t first,
+                                 int64_t rows)
 {
     const ttm_tensor hidden = ttm_tensor_slice(&pass->normed, 0, pass->rows - rows, rows);
-    const ttm_tensor logits = ttm_tensor_slice(&pass->logits, 0, 0, rows);
+    const ttm_tensor logits = ttm_tensor_slice(&generator->logits, 0, first, rows);
+    memset(generator->logits_are_known + first, 0, (size_t)rows * sizeof(bool));
     TTM_TRY(ttm_forward_logits(pass, &logits, &hidden));
     ttm_stream_set_label(pass->stream, NULL);
-    return ttm_tensor_read(pass->stream, generator->logits_read, &logits);
+    return TTM_OK;
 }
 
-/* Takes row `row` of logits_read as the logits of a sequence. */
-static void keep_logits(ttm_generator *generator, int64_t sequence, int64_t row)
+/* The same for spans of sequences with others between them: one product, and copies. */
+static ttm_status compute_scattered_logits(ttm_generator *generator, const ttm_pass *pass,
+                                           const span *spans, int64_t span_count)
 {
-    const int64_t vocab = generator->model->config.vocab_size;
-    float *kept = generator->logits + sequence * vocab;
-    if (generator->model->master_dtype == TTM_F32) {
-        memcpy(kept, (const float *)generator->logits_read + row * vocab,
-               (size_t)vocab * sizeof *kept);
-        return;
+    const ttm_tensor logits = ttm_tensor_slice(&pass->logits, 0, 0, pass->rows);
+    TTM_TRY(ttm_forward_logits(pass, &logits, &pass->normed));
+    for (int64_t index = 0, row = 0; index < span_count; row += spans[index++].count) {
+        const span *to = &spans[index];
+        const ttm_tensor place = ttm_tensor_slice(&generator->logits, 0, to->first, to->count);
+        const ttm_tensor made = ttm_tensor_slice(&logits, 0, row, to->count);
+        memset(generator->logits_are_known + to->first, 0, (size_t)to->count * sizeof(bool));
+        TTM_TRY(ttm_copy(pass->stream, &place, &made));
     }
-    const double *read = (const double *)generator->logits_read + row * vocab;
-    for (int64_t token = 0; token < vocab; token++) {
-        kept[token] = (float)read[token];
-    }
+    ttm_stream_set_label(pass->stream, NULL);
+    return TTM_OK;
 }
 
 static ttm_status check_sequence(const ttm_generator *generator, int64_t sequence)
@@ -261,9 +287,8 @@ static ttm_status refill(ttm_generator *generator, int64_t sequence, int64_t len
     TTM_TRY(ttm_tensor_write(generator->stream, &tokens,
                              generator->history + sequence * generator->window));
     TTM_TRY(ttm_pass_begin(&pass, generator->model, generator->stream, false, 1, length, 1));
-    TTM_TRY(run_layers(generator, &pass, &whole, 1));
-    TTM_TRY(read_logits(generator, &pass, 1));
-    keep_logits(generator, sequence, 0);
+    TTM_TRY(run_layers(generator, &pass, &tokens, &whole, 1));
+    TTM_TRY(compute_logits(generator, &pass, sequence, 1));
     generator->lengths[sequence] = length;
     return TTM_OK;
 }
@@ -318,15 +343,32 @@ static int64_t gather(ttm_generator *generator, span *spans, int64_t *span_count
     return rows;
 }
 
+/* *tokens = generator->next[rows] on the device: what was drawn there last, if it is that. */
+static ttm_status place_tokens(ttm_tensor *tokens, ttm_generator *generator, int64_t rows)
+{
+    const size_t bytes = (size_t)rows * sizeof(int32_t);
+    if (rows == generator->drawn_count &&
+        memcmp(generator->next, generator->drawn_tokens, bytes) == 0) {
+        *tokens = ttm_tensor_at1(&generator->drawn, 0, rows);
+        return TTM_OK;
+    }
+    *tokens = ttm_tensor_at1(&generator->tokens, 0, rows);
+    return ttm_tensor_write(generator->stream, tokens, generator->next);
+}
+
 static ttm_status step_gathered(ttm_generator *generator, const span *spans, int64_t span_count,
                                 int64_t rows)
 {
-    const ttm_tensor tokens = ttm_tensor_at1(&generator->tokens, 0, rows);
+    const span *last = &spans[span_count - 1];
+    const bool neighbours = last->first + last->count - spans[0].first == rows;
+    ttm_tensor tokens;
     ttm_pass pass;
-    TTM_TRY(ttm_tensor_write(generator->stream, &tokens, generator->next));
-    TTM_TRY(ttm_pass_begin(&pass, generator->model, generator->stream, false, rows, 1, rows));
-    TTM_TRY(run_layers(generator, &pass, spans, span_count));
-    return read_logits(generator, &pass, rows);
+    TTM_TRY(place_tokens(&tokens, generator, rows));
+    TTM_TRY(ttm_pass_begin(&pass, generator->model, generator->stream, false, rows, 1,
+                           neighbours ? 1 : rows));
+    TTM_TRY(run_layers(generator, &pass, &tokens, spans, span_count));
+    return neighbours ? compute_logits(generator, &pass, spans[0].first, rows)
+                      : compute_scattered_logits(generator, &pass, spans, span_count);
 }
 
 static ttm_status check_step(const ttm_generator *generator, const int32_t *tokens)
@@ -360,25 +402,16 @@ ttm_status ttm_generator_step(ttm_generator *generator, const int32_t *tokens)
     if (rows > 0) {
         TTM_TRY_OUT(step_gathered(generator, spans, span_count, rows));
     }
-    for (int64_t sequence = 0, row = 0; sequence < generator->batch; sequence++) {
+    for (int64_t sequence = 0; sequence < generator->batch; sequence++) {
         if (tokens[sequence] >= 0) {
             int64_t *length = &generator->lengths[sequence];
             generator->history[sequence * generator->window + *length] = tokens[sequence];
             (*length)++;
-            keep_logits(generator, sequence, row++);
         }
     }
 out:
     free(spans);
     return status;
-}
-
-const float *ttm_generator_logits(const ttm_generator *generator, int64_t sequence)
-{
-    if (sequence < 0 || sequence >= generator->batch || generator->lengths[sequence] == 0) {
-        return NULL;
-    }
-    return generator->logits + sequence * generator->model->config.vocab_size;
 }
 
 int64_t ttm_generator_length(const ttm_generator *generator, int64_t sequence)

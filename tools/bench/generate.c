@@ -17,6 +17,7 @@ typedef struct generate_work {
     bench_steps steps;
     int32_t *prompt; /* [batch, prompt] */
     int32_t *next;   /* [batch] */
+    uint64_t *draws; /* [batch] */
 } generate_work;
 
 static ttm_status open_work(generate_work *work, bench_session *session)
@@ -40,7 +41,8 @@ static ttm_status open_work(generate_work *work, bench_session *session)
     const size_t count = (size_t)(arguments->batch * arguments->prompt);
     work->prompt = calloc(count, sizeof *work->prompt);
     work->next = calloc((size_t)arguments->batch, sizeof *work->next);
-    if (work->prompt == NULL || work->next == NULL) {
+    work->draws = calloc((size_t)arguments->batch, sizeof *work->draws);
+    if (work->prompt == NULL || work->next == NULL || work->draws == NULL) {
         session->result.out_of_memory = true;
         return status;
     }
@@ -59,6 +61,7 @@ static void close_work(generate_work *work)
     ttm_gpt2_config_free(&work->config);
     free(work->prompt);
     free(work->next);
+    free(work->draws);
 }
 
 static ttm_status prefill(generate_work *work)
@@ -79,12 +82,8 @@ static ttm_status next_token(void *user)
     generate_work *work = user;
     ttm_sampling sampling = TTM_SAMPLING_INIT;
     sampling.temperature = 0.0;
-    ttm_status status = TTM_OK;
-    for (int64_t sequence = 0; sequence < work->session->arguments->batch && status == TTM_OK;
-         sequence++) {
-        status = ttm_sample(&work->next[sequence], ttm_generator_logits(work->generator, sequence),
-                            work->config.vocab_size, &sampling, 0);
-    }
+    const ttm_status status =
+        ttm_generator_sample(work->generator, work->next, &sampling, work->draws);
     return status == TTM_OK ? ttm_generator_step(work->generator, work->next) : status;
 }
 

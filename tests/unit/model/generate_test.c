@@ -4,6 +4,9 @@
 
 #include "core/device_internal.h"
 
+#include "model/model_internal.h"
+
+#include <ttm/compute.h>
 #include <ttm/generate.h>
 
 static ttm_model *new_model(model_testing *testing, ttm_dtype dtype, ttm_tt_execution execution)
@@ -41,7 +44,7 @@ static void whole_pass(model_testing *testing, ttm_model *model, float *last, co
     ttm_tensor_free(&input, testing->device);
 }
 
-static void check_logits(model_testing *testing, ttm_model *model, const ttm_generator *generator,
+static void check_logits(model_testing *testing, ttm_model *model, ttm_generator *generator,
                          int64_t sequence, const int32_t *tokens, int64_t count)
 {
     float expected[19];
@@ -122,15 +125,18 @@ static void a_full_window_slides_to_its_last_half(void **state)
     ttm_model_destroy(model);
 }
 
-/* The most probable continuations of `batch` prompts of three tokens: out[batch][8]. */
+/* Continuations of `batch` prompts of three tokens: out[batch][8]. The first is number `first`. */
 static void continue_prompts(model_testing *testing, ttm_model *model, int32_t (*out)[8],
-                             int32_t (*prompts)[3], int64_t batch)
+                             int32_t (*prompts)[3], uint64_t first, int64_t batch,
+                             double temperature)
 {
     ttm_generator_options options = TTM_GENERATOR_OPTIONS_INIT;
-    ttm_sampling best = TTM_SAMPLING_INIT;
+    ttm_sampling sampling = TTM_SAMPLING_INIT;
     ttm_generator *generator = NULL;
-    int32_t next[5];
-    best.temperature = 0.0;
+    int32_t next[5] = {0};
+    uint64_t draws[5];
+    sampling.temperature = temperature;
+    sampling.top_p = 0.95;
     options.batch = batch;
     assert_ok(ttm_generator_create(&generator, model, testing->stream, &options));
     for (int64_t sequence = 0; sequence < batch; sequence++) {
@@ -138,8 +144,10 @@ static void continue_prompts(model_testing *testing, ttm_model *model, int32_t (
     }
     for (int step = 0; step < 8; step++) {
         for (int64_t sequence = 0; sequence < batch; sequence++) {
-            assert_ok(ttm_sample(&next[sequence], ttm_generator_logits(generator, sequence), 19,
-                                 &best, 0));
+            draws[sequence] = (first + (uint64_t)sequence) << 32 | (uint64_t)step;
+        }
+        assert_ok(ttm_generator_sample(generator, next, &sampling, draws));
+        for (int64_t sequence = 0; sequence < batch; sequence++) {
             out[sequence][step] = next[sequence];
         }
         assert_ok(ttm_generator_step(generator, next));
@@ -162,11 +170,13 @@ static void a_batch_gives_the_tokens_of_single_runs(void **state)
     for (int index = 0; index < 15; index++) {
         prompts[index / 3][index % 3] = (int32_t)(ttm_random_u32(&testing.random) % 19);
     }
-    for (int type = 0; type < 2; type++) {
-        ttm_model *model = new_model(&testing, types[type], TTM_TT_AUTO);
-        continue_prompts(&testing, model, together, prompts, 5);
-        for (int sequence = 0; sequence < 5; sequence++) {
-            continue_prompts(&testing, model, &alone[sequence], &prompts[sequence], 1);
+    for (int round = 0; round < 4; round++) {
+        ttm_model *model = new_model(&testing, types[round / 2], TTM_TT_AUTO);
+        const double temperature = round % 2 == 0 ? 0.0 : 1.5;
+        continue_prompts(&testing, model, together, prompts, 0, 5, temperature);
+        for (uint64_t sequence = 0; sequence < 5; sequence++) {
+            continue_prompts(&testing, model, &alone[sequence], &prompts[sequence], sequence, 1,
+                             temperature);
         }
         assert_memory_equal(together, alone, sizeof together);
         /* What is equal anyway would show nothing. */
@@ -175,6 +185,102 @@ static void a_batch_gives_the_tokens_of_single_runs(void **state)
     }
     ttm_stream_destroy(testing.stream);
     ttm_device_close(testing.device);
+}
+
+/* Sequences of different lengths, some of which rest; the reference backend and ttm_sample share
+ * one definition, so that their tokens are the same. */
+static void tokens_are_drawn_on_the_device_as_on_the_host(void **state)
+{
+    model_testing *testing = *state;
+    static const ttm_sampling ways[] = {
+        {sizeof(ttm_sampling), 1.0, 0, 1.0, 3},  {sizeof(ttm_sampling), 0.0, 0, 1.0, 3},
+        {sizeof(ttm_sampling), 0.7, 5, 1.0, 4},  {sizeof(ttm_sampling), 1.5, 0, 0.8, 5},
+        {sizeof(ttm_sampling), 2.0, 12, 0.6, 6}, {sizeof(ttm_sampling), 1.0, 100, 0.999, 7}};
+    ttm_model *model = new_model(testing, TTM_F32, TTM_TT_AUTO);
+    ttm_generator_options options = TTM_GENERATOR_OPTIONS_INIT;
+    ttm_generator *generator = NULL;
+    const int32_t prompts[4][3] = {{1, 2, 3}, {4}, {5, 6}, {7, 8, 9}};
+    int32_t tokens[4] = {0, 0, 0, 0};
+    options.batch = 4;
+    assert_ok(ttm_generator_create(&generator, model, testing->stream, &options));
+    for (int sequence = 0; sequence < 4; sequence++) {
+        assert_ok(ttm_generator_prefill(generator, sequence, prompts[sequence],
+                                        sequence == 0 || sequence == 3 ? 3 : (size_t)sequence));
+    }
+    for (uint64_t step = 0; step < 24; step++) {
+        const ttm_sampling *sampling = &ways[step % 6];
+        const uint64_t draws[4] = {step, 1ULL << 40 | step, 7 * step, 2ULL << 32 | step};
+        int32_t expected[4] = {-1, -1, -1, -1};
+        for (int sequence = 0; sequence < 4; sequence++) {
+            const bool rests = (step + (uint64_t)sequence) % 5 == 2;
+            tokens[sequence] = rests ? -1 : 0;
+            if (!rests) {
+                assert_ok(ttm_sample(&expected[sequence], ttm_generator_logits(generator, sequence),
+                                     19, sampling, draws[sequence]));
+            }
+        }
+        assert_ok(ttm_generator_sample(generator, tokens, sampling, draws));
+        assert_memory_equal(tokens, expected, sizeof tokens);
+        assert_ok(ttm_generator_step(generator, tokens));
+    }
+    ttm_generator_destroy(generator);
+    ttm_model_destroy(model);
+}
+
+/* A step whose tokens are those drawn last takes them from the device; one whose tokens only look
+ * like it must not. */
+static void a_step_is_over_the_tokens_it_was_given(void **state)
+{
+    model_testing *testing = *state;
+    ttm_model *model = new_model(testing, TTM_F64, TTM_TT_AUTO);
+    ttm_generator_options options = TTM_GENERATOR_OPTIONS_INIT;
+    ttm_generator *generator = NULL;
+    const uint64_t draws[2] = {1, 2};
+    int32_t tokens[2][8] = {{1, 2, 3}, {4, 5, 6}};
+    options.batch = 2;
+    assert_ok(ttm_generator_create(&generator, model, testing->stream, &options));
+    assert_ok(ttm_generator_prefill(generator, 0, tokens[0], 3));
+    assert_ok(ttm_generator_prefill(generator, 1, tokens[1], 3));
+    for (int step = 0; step < 3; step++) {
+        int32_t next[2] = {0, 0};
+        assert_ok(ttm_generator_sample(generator, next, NULL, draws));
+        next[1] = step == 1 ? (next[1] + 1) % 19 : next[1];
+        tokens[0][3 + step] = next[0];
+        tokens[1][3 + step] = next[1];
+        assert_ok(ttm_generator_step(generator, next));
+        check_logits(testing, model, generator, 0, tokens[0], 4 + step);
+        check_logits(testing, model, generator, 1, tokens[1], 4 + step);
+    }
+    ttm_generator_destroy(generator);
+    ttm_model_destroy(model);
+}
+
+static bool never_called(void *user, int32_t token)
+{
+    (void)user;
+    fail_msg("a token was drawn: %d", (int)token);
+    return false;
+}
+
+static void logits_that_have_no_token_are_an_error_with_its_reason(void **state)
+{
+    model_testing *testing = *state;
+    ttm_model *model = new_model(testing, TTM_F32, TTM_TT_AUTO);
+    ttm_generator *generator = NULL;
+    const int32_t prompt[] = {1, 2, 3};
+    const uint64_t draw = 0;
+    int32_t token = 0;
+    assert_ok(ttm_generator_create(&generator, model, testing->stream, NULL));
+    assert_refused(ttm_generator_sample(generator, &token, NULL, &draw), TTM_ERROR_ARGUMENT,
+                   "hasn't begun");
+    const ttm_tensor row = ttm_tensor_slice(&model->token_embedding, 0, 7, 1);
+    assert_ok(ttm_fill(testing->stream, &row, (double)NAN));
+    assert_refused(ttm_generate(generator, NULL, prompt, 3, 5, -1, NULL, never_called, NULL),
+                   TTM_ERROR_NUMERIC, "the logit of token 7 is NaN");
+    assert_refused(ttm_generator_sample(generator, &token, NULL, &draw), TTM_ERROR_NUMERIC, "NaN");
+    assert_int_equal(token, 0);
+    ttm_generator_destroy(generator);
+    ttm_model_destroy(model);
 }
 
 typedef struct collected {
@@ -362,6 +468,9 @@ int main(void)
         cmocka_unit_test(cached_generation_equals_whole_passes),
         cmocka_unit_test(a_full_window_slides_to_its_last_half),
         cmocka_unit_test(a_batch_gives_the_tokens_of_single_runs),
+        cmocka_unit_test(tokens_are_drawn_on_the_device_as_on_the_host),
+        cmocka_unit_test(a_step_is_over_the_tokens_it_was_given),
+        cmocka_unit_test(logits_that_have_no_token_are_an_error_with_its_reason),
         cmocka_unit_test(generation_repeats_with_its_seed),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(a_cache_may_exceed_the_largest_allocation_by_layer_only),
