@@ -83,18 +83,22 @@ static int64_t draw_words(ttm_generator *generator, const int32_t *tokens, uint6
 static ttm_status draw_tokens(ttm_generator *generator, const int32_t *tokens,
                               const ttm_sample_params *params)
 {
+    int64_t first = 0;
     int64_t row = 0;
-    int64_t count = 0;
-    for (int64_t first = 0; first<generator->batch; first += count> 0 ? count : 1) {
-        for (count = 0; first + count < generator->batch && tokens[first + count] >= 0; count++) {
+    while (first < generator->batch) {
+        int64_t end = first;
+        while (end < generator->batch && tokens[end] >= 0) {
+            end++;
         }
-        if (count > 0) {
+        if (end > first) {
+            const int64_t count = end - first;
             const ttm_tensor drawn = ttm_tensor_at1(&generator->drawn, row, count);
             const ttm_tensor logits = ttm_tensor_slice(&generator->logits, 0, first, count);
             const ttm_tensor random = ttm_tensor_slice(&generator->random, 0, row, count);
             TTM_TRY(ttm_sample_rows(generator->stream, &drawn, &logits, &random, params));
             row += count;
         }
+        first = end + 1; /* The sequence at `end` wants none. */
     }
     return TTM_OK;
 }
