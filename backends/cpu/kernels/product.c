@@ -157,13 +157,13 @@ static void multiply_registers(const ttm_cpu_product *job, const extent_of_block
     }
 }
 
-/** Returns where sums of this part of the depth can be stored or added as they are; NULL: nowhere.
- * After the last part that is out, where nothing else is done with them. */
-static float *plain_target(const ttm_cpu_product *job, int last)
+/** Whether sums of this part of the depth can be stored in partial, or added to it, as they are.
+ * After the last part partial is out then, and nothing else is done with them. */
+static int is_plain(const ttm_cpu_product *job, int last)
 {
     const int plain = job->activation == TTM_CPU_IDENTITY && job->bias == NULL &&
                       job->residual == NULL && (const void *)job->partial == job->out;
-    return job->alpha == 1.0F && (!last || plain) ? job->partial : NULL;
+    return job->alpha == 1.0F && (!last || plain);
 }
 
 /** A register block whose sums go through memory before they are finished or kept. */
@@ -188,11 +188,11 @@ static void multiply_strip(const ttm_cpu_product *job, const extent_of_block *at
     const int last = at->first_depth + at->depth == job->depth;
     const int accumulate =
         at->first_depth > 0 || (job->add_out != 0 && (const void *)job->partial == job->out);
-    float *plain = plain_target(job, last);
-    const int direct = plain != NULL || (last && finishes_in_registers(job));
+    const int plain = is_plain(job, last);
+    const int direct = plain || (last && finishes_in_registers(job));
     for (ptrdiff_t row = 0; row < at->rows; row += ROWS) {
         const place here = {at->first_row + row, first_col, smaller(ROWS, at->rows - row), cols};
-        if (last && plain == NULL) {
+        if (last && !plain) {
             touch_block(job, here);
         }
         if (!direct || here.rows < ROWS || cols < STRIP) {
@@ -200,7 +200,7 @@ static void multiply_strip(const ttm_cpu_product *job, const extent_of_block *at
             continue;
         }
         const destination to = {
-            .c = plain == NULL ? NULL : plain + here.row * job->partial_row + first_col,
+            .c = plain ? job->partial + here.row * job->partial_row + first_col : NULL,
             .c_row = job->partial_row,
             .here = here,
             .accumulate = accumulate,

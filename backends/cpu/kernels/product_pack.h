@@ -93,10 +93,12 @@ static const element *block_of_a(const ttm_cpu_product *job, const extent_of_blo
  * them, side by side. */
 static ptrdiff_t count_rows_in_place(const ttm_cpu_product *job, const extent_of_block *at)
 {
-    const int are_words = sizeof(element) * WORD_ELEMENTS == sizeof(float);
+    if (sizeof(element) * WORD_ELEMENTS != sizeof(float) || job->a_col != 1) {
+        return 0;
+    }
     const int whole = at->depth % WORD_ELEMENTS == 0;
     const int spread = job->a_row * (ptrdiff_t)sizeof(element) % CLOSE_SETS != 0;
-    return are_words && whole && spread && job->a_col == 1 ? at->rows / ROWS * ROWS : 0;
+    return whole && spread ? at->rows / ROWS * ROWS : 0;
 }
 
 /** Those of a block's rows that aren't read in place, in panels. */
