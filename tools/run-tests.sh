@@ -115,7 +115,7 @@ stage_sanitize() {
 
 stage_threads() {
     stage_build build-threads --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false -Dopencl=disabled &&
-        TSAN_OPTIONS=halt_on_error=1 TTM_CPU_PRODUCTS=own suite build-threads --suite core --suite text --suite backends \
+        TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 TTM_CPU_PRODUCTS=own suite build-threads --suite core --suite text --suite backends \
             --timeout-multiplier 6 --num-processes 2
 }
 
