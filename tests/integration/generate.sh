@@ -27,6 +27,15 @@ Gr*) ;;
 esac
 iconv -f UTF-8 -t UTF-8 a >/dev/null || fail "the output isn't UTF-8"
 
+# Every backend draws the same tokens from the same numbers.
+for limits in "" "--top-k 20" "--top-p 0.8" "--top-k 30 --top-p 0.9"; do
+    # shellcheck disable=SC2086 # several options
+    sample elsewhere --seed 5 --max-tokens 60 --backend reference $limits
+    # shellcheck disable=SC2086
+    sample here --seed 5 --max-tokens 60 $limits
+    cmp here elsewhere || fail "reference gave another text with '$limits'"
+done
+
 # However TT-matrices are multiplied, the most probable token is the same.
 sample cached --temperature 0 --max-tokens 40 --tt cached
 sample contract --temperature 0 --max-tokens 40 --tt contract

@@ -30,3 +30,13 @@ paste -d ' ' "$folder/first.losses" "$folder/cpu.losses" | awk '
 train "opencl:$1" "$folder/bf16" --steps 4 --dtype bf16 --moments bf16 --profile > "$folder/out" 2>&1 ||
     fail "a run in bf16: $(tail -3 "$folder/out")"
 grep -q 'nothing went through fallback' "$folder/out" || fail "not wholly on the device: $(cat "$folder/out")"
+
+# Tokens are drawn on the device, and are those that cpu draws.
+for limits in "" "--top-k 40 --top-p 0.9"; do
+    for device in "opencl:$1" cpu; do
+        # shellcheck disable=SC2086 # several options
+        "$TTM_TOOLS/ttm-generate" --model "$folder/first" --prompt "The " --backend "$device" --seed 3 --max-tokens 60 $limits \
+            > "$folder/text-${device%%:*}" 2> "$folder/out" || fail "generation on $device: $(cat "$folder/out")"
+    done
+    cmp -s "$folder/text-opencl" "$folder/text-cpu" || fail "another text than on cpu with '$limits'"
+done
