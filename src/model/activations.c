@@ -126,8 +126,8 @@ static ttm_tensor take_final_logits(place_cursor *arena, int64_t rows, int64_t v
  * each row. */
 static ttm_tensor take_logits(place_cursor *arena, int64_t rows, int64_t vocab)
 {
-    const int64_t fitting = LOGIT_ROW_BYTES / (int64_t)ttm_dtype_bytes(arena->model->options.dtype);
-    const int64_t unit = fitting > 0 ? fitting : 1;
+    const int64_t bytes = (int64_t)ttm_dtype_bytes(arena->model->options.dtype);
+    const int64_t unit = bytes > 0 && bytes < LOGIT_ROW_BYTES ? LOGIT_ROW_BYTES / bytes : 1;
     const ttm_tensor padded = take2(arena, "logits", rows, (vocab + unit - 1) / unit * unit);
     return ttm_tensor_slice(&padded, 1, 0, vocab);
 }
