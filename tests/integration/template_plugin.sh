@@ -37,7 +37,9 @@ started=$(date +%s)
 run sh first.sh >first.log 2>&1 || { cat first.log >&2; fail "steps 1 and 2 of the guide fail"; }
 ended=$(date +%s)
 grep -q ', 0 failed$' first.log || fail "the template fails the suite"
-grep -Eq '^(9[0-9]|100)\.[0-9]% of the time went through fallback; .* write that op next for backend template' first.log ||
+# How much of the time that is depends on what else the machine does.
+awk '$1 == "matmul" && $2 > 0 && $3 == 0 && $4 == 0 && $5 == $2 { found = 1 } END { exit !found }' first.log &&
+    grep -Eq '^[0-9.]+% of the time went through fallback; .* write that op next for backend template' first.log ||
     { cat first.log >&2; fail "the profile doesn't say what to write next"; }
 [ -f run/latest/model.safetensors ] || fail "50 steps left no model"
 
