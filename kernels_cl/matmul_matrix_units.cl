@@ -10,35 +10,8 @@
  * Step t of the loop multiplies slice t and begins to fetch slice t + STAGES - 1 into the place of slice t - 1, which
  * everybody has left at the step's barrier. Elements outside of the operands are 0. */
 
-#define GROUPED_ROWS 8
-
 #define CHUNKS(lines) ((lines) * TILE_DEPTH / 8)
 #define CHUNKS_OF_ITEM(lines) (CHUNKS(lines) / ITEMS)
-
-/* A chunk that is on its way through registers. */
-#if PARTS == 1
-typedef ushort8 raw_chunk;
-#define ZERO_CHUNK ((ushort8)(0))
-#else
-typedef float8 raw_chunk;
-#define ZERO_CHUNK ((float8)(0.0f))
-#endif
-
-/* `count` of 8 elements that are `stride` apart; the others are 0. */
-INLINE raw_chunk read_elements(__global const data_t *from, long stride, int count)
-{
-    data_t elements[8];
-    UNROLL
-    for (int i = 0; i < 8; i++) {
-        elements[i] = i < count ? from[i * stride] : (data_t)0;
-    }
-    return vload8(0, elements);
-}
-
-INLINE raw_chunk read_chunk(__global const data_t *from, int count)
-{
-    return count == 8 ? *(__global const raw_chunk *)from : read_elements(from, 1, count);
-}
 
 #if PARTS == 3
 /* The next bf16 part of `rest`, which loses it: rounded to nearest, so that the three parts of an f32 are all of it. What would
@@ -122,56 +95,6 @@ INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAM
     PUT(A_RUNS, A_ACCESS, TILE_ROWS, raw_a, target)        \
     PUT(B_RUNS, B_ACCESS, TILE_COLS, raw_b, (target) + PARTS * A_BYTES)
 
-/* ---- Epilogue: four neighbours of out at once, in one access where their address allows it ---- */
-
-typedef float4 four_1;
-typedef ushort4 four_2;
-typedef PASTE(four_, RESULT) result_x4;
-
-#define IS_ALIGNED(p) (((ulong)(p) & (4 * sizeof(result_t) - 1)) == 0)
-
-INLINE fvec load_four(__global const result_t *from, long stride, long count)
-{
-    if (stride == 1 && count >= 4 && IS_ALIGNED(from)) {
-        return PASTE(DECODE_, RESULT)(*(__global const result_x4 *)from);
-    }
-    return load_result(from, stride, count, 0.0f);
-}
-
-INLINE void store_four(__global result_t *to, long stride, long count, fvec value)
-{
-    if (stride == 1 && count >= 4 && IS_ALIGNED(to)) {
-        *(__global result_x4 *)to = PASTE(ENCODE_, RESULT)(value);
-    } else {
-        store_result(to, stride, count, value);
-    }
-}
-
-INLINE void finish_four(__global result_t *out, long out_stride, __global const result_t *bias, long bias_stride,
-                        __global const result_t *residual, long residual_stride, __global result_t *pre,
-                        long pre_stride, long count, fvec sum, float alpha, int flags, int activation)
-{
-    fvec value = alpha * sum;
-    if ((flags & FLAG_BETA) != 0) {
-        value += load_four(out, out_stride, count);
-    }
-    if ((flags & FLAG_BIAS) != 0) {
-        value += load_four(bias, bias_stride, count);
-    }
-    if (activation == 1) {
-        if ((flags & FLAG_PRE) != 0) {
-            store_four(pre, pre_stride, count, value);
-        }
-        value = gelu(value);
-    } else if (activation == 2) {
-        value *= gelu_slope(load_four(pre, pre_stride, count));
-    }
-    if ((flags & FLAG_RESIDUAL) != 0) {
-        value += load_four(residual, residual_stride, count);
-    }
-    store_four(out, out_stride, count, value);
-}
-
 #if PIECES
 #define PIECES_PARAMETERS , __global float *partial, long partial_start, long piece_depth
 #else
@@ -191,14 +114,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     const int warp_row = warp / WARPS_ACROSS * WARP_ROWS;
     const int warp_col = warp % WARPS_ACROSS * WARP_COLS;
     const uint base = LOCAL_ADDRESS(memory);
-    const int tiles_down = (int)((rows + TILE_ROWS - 1) / TILE_ROWS);
-    const int tiles_across = (int)((cols + TILE_COLS - 1) / TILE_COLS);
-    const int tile_number = get_group_id(0);
-    const int band = tile_number / (GROUPED_ROWS * tiles_across) * GROUPED_ROWS;
-    const int band_rows = min(tiles_down - band, GROUPED_ROWS);
-    const int in_band = tile_number % (GROUPED_ROWS * tiles_across);
-    const long first_row = (long)(band + in_band % band_rows) * TILE_ROWS;
-    const long first_col = (long)(in_band / band_rows) * TILE_COLS;
+    LOCATE_TILE
     const long rows_left = rows - first_row;
     const long cols_left = cols - first_col;
     GO_TO_BATCH((long)get_group_id(2))
@@ -256,35 +172,5 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     WAIT_COPIES(0);
     UNIT_FINISH(sums);
     barrier(CLK_LOCAL_MEM_FENCE);
-    /* Sums go through local memory, a warp in its own part, so that an item finishes four neighbours of a row. */
-    __local float *segment = (__local float *)(memory + warp * SEGMENT_BYTES);
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        UNROLL
-        for (int s = 0; s < WARP_COLS / SEGMENT; s++) {
-            WARP_BARRIER();
-            UNROLL
-            for (int j = 0; j < SEGMENT / FRAGMENT_COLS; j++) {
-                STORE_FRAGMENT(segment + j * FRAGMENT_COLS, sums[i][s * (SEGMENT / FRAGMENT_COLS) + j], lane)
-            }
-            WARP_BARRIER();
-            for (int place = lane; place < FRAGMENT_ROWS * SEGMENT / 4; place += LANES) {
-                const int segment_row = place / (SEGMENT / 4);
-                const int segment_col = place % (SEGMENT / 4) * 4;
-                const long m = first_row + warp_row + i * FRAGMENT_ROWS + segment_row;
-                const long n = first_col + warp_col + s * SEGMENT + segment_col;
-                if (m < rows && n < cols) {
-                    const fvec sum = *(__local const fvec *)(segment + segment_row * SEGMENT_PITCH + segment_col);
-#if PIECES
-                    *(__global fvec *)(partial + m * pitch + n) = sum;
-#else
-                    finish_four(out + m * strides.s4 + n * strides.s5, strides.s5, bias + n * strides.s6,
-                                strides.s6, residual + m * more_strides.s0 + n * more_strides.s1, more_strides.s1,
-                                pre + m * more_strides.s2 + n * more_strides.s3, more_strides.s3, cols - n, sum,
-                                alpha, flags, activation);
-#endif
-                }
-            }
-        }
-    }
+    finish_tile(sums, memory, warp, lane, warp_row, warp_col, first_row, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);
 }

@@ -13,11 +13,12 @@
  *                         2: 16 bytes at once straight to local memory (bf16 only, NVIDIA only)
  *   RESULT                1 or 2: out is f32 or bf16
  *   PIECES                1: a group computes sums over a piece of the depth, which matmul_pieces.cl adds up
+ *   PACKED                1: operands come packed in slices (pack.cl), for matmul_packed.cl; ACCESS has no meaning there
  *   EMULATED              1: the unit's instructions are functions of matrix_units_emulated.cl
  *
  * A slice lies in local memory in chunks of 8 bf16 (16 bytes), swizzled so that neither copies nor the units'
  * reads meet in one bank. RUNS 0: line l (a row of a, a column of b) is TILE_DEPTH elements. RUNS 1: blocks of 64
- * lines (fewer in a smaller tile); in a block, each k is one row of the block's lines. These are the layouts that
+ * lines (of 32 where 64 don't divide the tile); in a block, each k is one row of the block's lines. These are the layouts that
  * wgmma's descriptors can name, so that all kinds of units share the copies. */
 
 #undef VECTOR
@@ -62,7 +63,7 @@
 #define STAGE_BYTES (PARTS * (A_BYTES + B_BYTES))
 
 /* The epilogue's scratch: a fragment's rows of SEGMENT columns of sums a warp; 8 floats keep the banks apart. */
-#define SEGMENT (WARP_COLS < 64 ? WARP_COLS : 64)
+#define SEGMENT (WARP_COLS % 64 == 0 ? 64 : WARP_COLS % 32 == 0 ? 32 : WARP_COLS)
 #define SEGMENT_PITCH (SEGMENT + 8)
 #define SEGMENT_BYTES (FRAGMENT_ROWS * SEGMENT_PITCH * 4)
 
@@ -72,7 +73,7 @@
 /* Chunk `chunk` of a line of `chunks` chunks (2, 4 or 8). */
 #define SWIZZLE(chunk, line, chunks) ((chunk) ^ (((line) / (8 / (chunks))) & ((chunks)-1)))
 
-#define BLOCK_LINES(lines) ((lines) < 64 ? (lines) : 64)
+#define BLOCK_LINES(lines) ((lines) % 64 == 0 ? 64 : 32)
 
 /* Byte offset in a slice of 8 neighbours: RUNS 0 from k = 8·chunk on of line `line`. */
 #define PLACE_ALONG_DEPTH(line, chunk) \

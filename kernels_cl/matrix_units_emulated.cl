@@ -54,6 +54,93 @@ INLINE void emulated_wait(pending_copies *pending, int left, __local uchar *memo
     pending->count = kept;
 }
 
+/* mbarriers, 8 bytes of local memory each: in the first word the arrivals that are awaited in this phase (bits 0-7) and in each
+ * (8-15), and the phase's parity (16); in the second the bytes of copies that haven't arrived. A phase ends when a turn does
+ * (emulated_turn), never within it: so all items of a group see the same. */
+INLINE __local int *emulated_words(uint barrier_place, __local uchar *memory)
+{
+    return (__local int *)(memory + barrier_place);
+}
+
+INLINE void emulated_barrier_start(uint barrier_place, int arrivals, __local uchar *memory)
+{
+    emulated_words(barrier_place, memory)[0] = arrivals | arrivals << 8;
+    emulated_words(barrier_place, memory)[1] = 0;
+}
+
+/* mbarrier.arrive, and mbarrier.arrive.expect_tx with the bytes that are to come. */
+INLINE void emulated_arrive(uint barrier_place, int bytes, __local uchar *memory)
+{
+    atomic_add(emulated_words(barrier_place, memory) + 1, bytes);
+    atomic_sub(emulated_words(barrier_place, memory), 1);
+}
+
+/* mbarrier.test_wait.parity: whether the phase of this parity has ended, the one before the first counting as odd. */
+INLINE int emulated_passes(uint barrier_place, uint parity, __local uchar *memory)
+{
+    return (emulated_words(barrier_place, memory)[0] >> 16 & 1) != (int)parity;
+}
+
+/* The end of a turn for all items of the group; `count` mbarriers lie from `first` on. */
+INLINE void emulated_turn(uint first, int count, __local uchar *memory)
+{
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (get_local_id(0) == 0) {
+        for (int i = 0; i < count; i++) {
+            __local int *words = emulated_words(first + i * 8, memory);
+            if ((words[0] & 0xff) == 0 && words[1] == 0) {
+                words[0] = (words[0] & 0xff00) | (words[0] >> 8 & 0xff) | (~words[0] & 0x10000);
+            }
+        }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* Bulk copies that an item has begun, the oldest first. */
+#define MOST_PENDING_BULK 32
+typedef struct pending_bulk {
+    int count;
+    uint target[MOST_PENDING_BULK];
+    ulong source[MOST_PENDING_BULK];
+    int bytes[MOST_PENDING_BULK];
+    uint barrier_place[MOST_PENDING_BULK];
+} pending_bulk;
+
+/* The oldest copy arrives, and its mbarrier counts it. */
+INLINE void emulated_bulk_arrives(pending_bulk *pending, __local uchar *memory)
+{
+    if (pending->count == 0) {
+        return;
+    }
+    __global const uint4 *source = (__global const uint4 *)pending->source[0];
+    __local uint4 *target = (__local uint4 *)(memory + pending->target[0]);
+    for (int i = 0; i < pending->bytes[0] / 16; i++) {
+        target[i] = source[i];
+    }
+    atomic_sub(emulated_words(pending->barrier_place[0], memory) + 1, pending->bytes[0]);
+    pending->count--;
+    for (int i = 0; i < pending->count; i++) {
+        pending->target[i] = pending->target[i + 1];
+        pending->source[i] = pending->source[i + 1];
+        pending->bytes[i] = pending->bytes[i + 1];
+        pending->barrier_place[i] = pending->barrier_place[i + 1];
+    }
+}
+
+/* cp.async.bulk, which arrives at once or when it must. */
+INLINE void emulated_bulk_copy(pending_bulk *pending, int at_once, uint target, __global const void *source, int bytes,
+                               uint barrier_place, __local uchar *memory)
+{
+    const int i = pending->count++;
+    pending->target[i] = target;
+    pending->source[i] = (ulong)source;
+    pending->bytes[i] = bytes;
+    pending->barrier_place[i] = barrier_place;
+    if (at_once || pending->count == MOST_PENDING_BULK) {
+        emulated_bulk_arrives(pending, memory);
+    }
+}
+
 /* ldmatrix.x4: lanes 8i … 8i + 7 give the addresses of the rows of matrix i (8 rows of 8 bf16). Lane l gets of each
  * matrix elements 2·(l mod 4) and the next of row l/4; transposed, of column l/4. */
 INLINE void emulated_load_matrices(uint *registers, uint address, int transposed, __local uchar *memory,

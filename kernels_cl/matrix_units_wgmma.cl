@@ -36,6 +36,7 @@
 /* What cp.async and stores wrote becomes visible to the units; and the slice that comes next into the place of the last
  * may only do so when that has been read. */
 #define WAIT_MULTIPLY() asm volatile("//@ wgmma.wait_group.sync.aligned 0;" ::: "memory")
+#define WAIT_ALL_BUT_ONE_MULTIPLY() asm volatile("//@ wgmma.wait_group.sync.aligned 1;" ::: "memory")
 #define UNIT_PREPARE()                                               \
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");     \
     WAIT_MULTIPLY()
@@ -46,6 +47,7 @@
 #define D32(i) D16(i), D16(i + 16)
 #define N16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
 #define N32 N16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define N48 N32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
 #define N64                                                                                               \
     N32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, " \
         "%51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
@@ -65,12 +67,14 @@ INLINE void wide_multiply(float *d, ulong a, ulong b)
 {
 #if TILE_COLS == 64
     WGMMA(64, N32, 32, 33, D32(0));
+#elif TILE_COLS == 96
+    WGMMA(96, N48, 48, 49, D32(0), D16(32));
 #elif TILE_COLS == 128
     WGMMA(128, N64, 64, 65, D32(0), D32(32));
 #elif TILE_COLS == 192
     WGMMA(192, N96, 96, 97, D32(0), D32(32), D32(64));
 #else
-#error "TILE_COLS isn't 64, 128 or 192"
+#error "TILE_COLS isn't 64, 96, 128 or 192"
 #endif
 }
 #define MULTIPLY(d, a, b) wide_multiply(d, a, b)

@@ -1,6 +1,8 @@
 /* Which unit, its proof, and the launch. */
 #include "opencl/matrix_units.h"
 
+#include "opencl/matrix_units_operands.h"
+#include "opencl/matrix_units_packed.h"
 #include "opencl/matrix_units_plan.h"
 #include "opencl/matrix_units_probe.h"
 #include "opencl/matrix_units_tuned.h"
@@ -20,16 +22,8 @@
 /* Twice the registers for half the threads: without, sums are spilled. */
 #define INTEL_REGISTERS " -cl-intel-256-GRF-per-thread"
 
-/* How an operand lies and is read: RUNS and ACCESS of kernels_cl/matrix_units.cl. */
-typedef struct operand_way {
-    int runs;
-    int access;
-} operand_way;
-
 /* What a kernel for pieces is probed with. */
 #define PROBED_PIECES 3
-
-enum { ACCESS_ELEMENTS = 0, ACCESS_CHUNKS = 1, ACCESS_DIRECT = 2, CHUNK = 8 };
 
 /* Build options that have been proven in this process. */
 typedef struct proven {
@@ -51,6 +45,7 @@ struct opencl_units {
     int tried_pieces;
     opencl_unit planned; /* The unit at first: what scratch is asked for, whatever fails later. */
     int forced;          /* Named by the user: small products too, and kept failures don't count. */
+    int never_packed;    /* Kernels with packed operands have failed. */
     int is_probe;        /* In a child: nothing is proven, and nothing is caught. */
     proven *first;
 };
@@ -166,14 +161,6 @@ static int64_t extent(const ttm_tensor *tensor, int from_last)
     return tensor->shape[tensor->rank - 1 - from_last];
 }
 
-opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product)
-{
-    return (opencl_unit_sizes){.rows = extent(&product->out, 1),
-                               .cols = extent(&product->out, 0),
-                               .depth = extent(&product->a, 0),
-                               .batches = opencl_product_batches(product)};
-}
-
 /* Bytes of the scratch that a product has; none where float4 aren't aligned in it. */
 static size_t room_of(const opencl_product *product)
 {
@@ -183,35 +170,9 @@ static size_t room_of(const opencl_product *product)
                : 0;
 }
 
-static int is_multiple(int64_t value)
-{
-    return value % CHUNK == 0;
-}
-
-/* How an operand is read whose lines are `line_dim` from the last dimension (1 for a, 0 for b);
- * `copies`: the device brings bf16 to local memory without registers. */
-static operand_way way_of(const ttm_tensor *tensor, int line_dim, int copies)
-{
-    const int depth_dim = 1 - line_dim;
-    const int64_t line_stride = tensor->stride[tensor->rank - 1 - line_dim];
-    const int64_t depth_stride = tensor->stride[tensor->rank - 1 - depth_dim];
-    operand_way way = {.runs = depth_stride != 1 && line_stride == 1};
-    const int64_t run_stride = way.runs ? line_stride : depth_stride;
-    const int64_t other_stride = way.runs ? depth_stride : line_stride;
-    int aligned = run_stride == 1 && is_multiple(other_stride) &&
-                  tensor->offset % (tensor->dtype == TTM_BF16 ? 16 : 32) == 0;
-    for (int32_t dim = 0; dim < tensor->rank - 2; dim++) {
-        aligned = aligned && is_multiple(tensor->stride[dim]);
-    }
-    if (aligned) {
-        way.access = tensor->dtype == TTM_BF16 && copies ? ACCESS_DIRECT : ACCESS_CHUNKS;
-    }
-    return way;
-}
-
 static void write_options(char *options, const opencl_units *units,
                           const opencl_unit_variant *variant, const opencl_product *product,
-                          operand_way a, operand_way b, int pieces)
+                          opencl_operand_way a, opencl_operand_way b, int pieces)
 {
     opencl_unit_variant_write(options, variant);
     const size_t used = strlen(options);
@@ -223,9 +184,12 @@ static void write_options(char *options, const opencl_units *units,
              units->unit == OPENCL_UNIT_DPAS && !units->emulated ? INTEL_REGISTERS : "");
 }
 
-static opencl_family family_of(opencl_unit unit)
+static opencl_family family_of(const opencl_unit_variant *variant)
 {
-    switch (unit) {
+    if (variant->packed) {
+        return OPENCL_MATRIX_UNITS_PACKED;
+    }
+    switch (variant->unit) {
     case OPENCL_UNIT_WGMMA:
         return OPENCL_MATRIX_UNITS_WGMMA;
     case OPENCL_UNIT_DPAS:
@@ -268,8 +232,8 @@ static opencl_unit_class class_of(const opencl_units *units, const opencl_produc
                                   .is_emulated = units->emulated,
                                   .parts = parts,
                                   .result = (int)product->out.dtype,
-                                  .a_runs = way_of(&product->a, 1, 0).runs,
-                                  .b_runs = way_of(&product->b, 0, 0).runs};
+                                  .a_runs = opencl_operand_way_of(&product->a, 1, 0).runs,
+                                  .b_runs = opencl_operand_way_of(&product->b, 0, 0).runs};
     opencl_unit_class_set_sizes(&products, &sizes);
     return products;
 }
@@ -285,9 +249,10 @@ static const opencl_tuned_unit *find_tuned(const opencl_units *units, const open
     return opencl_tuned_units_find(&units->tuned, &products);
 }
 
-/* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. */
+/* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. What was
+ * tuned and doesn't fit leaves the choice to the rule. */
 static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_product *product,
-                                 opencl_unit unit, int parts, size_t room)
+                                 opencl_unit unit, int parts, size_t room, int never_packed)
 {
     const opencl_units *units = device->units;
     const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
@@ -296,7 +261,8 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
                                  .parts = parts,
                                  .only = units->only,
                                  .compute_units = device->description->limits.compute_units,
-                                 .room = room};
+                                 .room = room,
+                                 .never_packed = never_packed};
     if (units->tried_variant >= 0 && units->only < 0) {
         choice.only = units->tried_variant;
     } else if (tuned != NULL) {
@@ -307,7 +273,13 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
         choice.pieces = units->tried_pieces;
     }
     choice.pieces = units->pieces > 0 ? units->pieces : choice.pieces;
-    return opencl_unit_plan_for(&choice, &sizes);
+    opencl_unit_plan plan = opencl_unit_plan_for(&choice, &sizes);
+    if (plan.variant < 0 && tuned != NULL) {
+        choice.only = -1;
+        choice.pieces = units->pieces;
+        plan = opencl_unit_plan_for(&choice, &sizes);
+    }
+    return plan;
 }
 
 /* Says once that an entry is used. */
@@ -342,7 +314,8 @@ opencl_unit_plan opencl_units_plan(const ttm_backend_device *device, const openc
 {
     const opencl_units *units = device->units;
     const int parts = opencl_units_present(units) ? parts_for(units, units->unit, product) : 0;
-    return parts > 0 ? plan_for(device, product, units->unit, parts, room_of(product))
+    return parts > 0 ? plan_for(device, product, units->unit, parts, room_of(product),
+                                units->never_packed)
                      : (opencl_unit_plan){.variant = -1};
 }
 
@@ -368,10 +341,28 @@ static opencl_cache_key verdict_key(const ttm_backend_device *device, opencl_fam
     return key;
 }
 
-static void demote(opencl_units *units, const ttm_backend_device *device,
+/* What fails with packed operands may work with operands as they are. */
+static void demote_packed(opencl_units *units, const ttm_backend_device *device,
+                          const opencl_cache_key *unit_key, const char *reason)
+{
+    char name[32];
+    write_unit_name(name, units);
+    opencl_log(TTM_LOG_WARNING,
+               "packed operands for matrix units (%s) of %s aren't used: %s; products take them as "
+               "they are",
+               name, device->description->name, reason);
+    opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
+    units->never_packed = 1;
+}
+
+static void demote(opencl_units *units, const ttm_backend_device *device, opencl_family family,
                    const opencl_cache_key *unit_key, const char *reason)
 {
     char name[32];
+    if (family == OPENCL_MATRIX_UNITS_PACKED) {
+        demote_packed(units, device, unit_key, reason);
+        return;
+    }
     write_unit_name(name, units);
     opencl_log(TTM_LOG_WARNING,
                "matrix units (%s) of %s aren't used: %s; products go to other kernels", name,
@@ -401,8 +392,8 @@ static void remember(opencl_units *units, const char *options)
 }
 
 /* What a child is asked about a product: the arguments of ttm-opencl-probe. */
-static opencl_probe_request make_request(const opencl_product *product, operand_way a,
-                                         operand_way b, int pieces)
+static opencl_probe_request make_request(const opencl_product *product, opencl_operand_way a,
+                                         opencl_operand_way b, int pieces)
 {
     const int numbers[OPENCL_PROBE_WORDS] = {
         (int)product->a.dtype,         (int)product->out.dtype, a.runs, b.runs, a.access, b.access,
@@ -428,7 +419,7 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
     const opencl_cache_key unit_key = verdict_key(device, family, name);
     opencl_verdict verdict = opencl_verdict_read(&key);
     if (!units->forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
-        demote(units, device, &unit_key, "they failed their probe in an earlier run");
+        demote(units, device, family, &unit_key, "they failed their probe in an earlier run");
         return 0;
     }
     if (verdict != OPENCL_VERDICT_PASSED) {
@@ -438,7 +429,7 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
         opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s", options);
         verdict = opencl_probe_run(reason, sizeof reason, request);
         if (verdict != OPENCL_VERDICT_PASSED) {
-            demote(units, device, &unit_key, reason);
+            demote(units, device, family, &unit_key, reason);
             return 0;
         }
         opencl_verdict_write(&key, verdict);
@@ -450,13 +441,14 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
 /* ---- The launch ---- */
 
 /* Adds up the sums of a product's pieces. */
-static ttm_status sum_pieces(ttm_backend_stream *stream, const opencl_product *product, int pieces)
+static ttm_status sum_pieces(ttm_backend_stream *stream, const opencl_product *product, int pieces,
+                             const ttm_tensor *sums)
 {
     opencl_call call =
         opencl_call_start(stream, OPENCL_MATMUL_PIECES, "matmul_pieces", "-DDATA=%d -DRESULT=%d",
                           (int)product->a.dtype, (int)product->out.dtype);
     opencl_product_arguments(&call, product);
-    opencl_call_tensor(&call, &product->workspace, &product->workspace);
+    opencl_call_tensor(&call, sums, sums);
     opencl_call_int(&call, pieces);
     const opencl_tuning *tuning = &stream->device->tuning;
     const size_t local[3] = {tuning->is_cpu ? 1 : 64, 1, 1};
@@ -472,15 +464,26 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
 {
     int count = 0;
     const opencl_unit_variant *variant = &opencl_unit_variants(&count)[plan->variant];
-    opencl_call call = opencl_call_start(stream, family, "matmul_matrix_units", "%s", options);
+    ttm_tensor sums = product->workspace;
+    opencl_call call = opencl_call_start(
+        stream, family, variant->packed ? "matmul_packed" : "matmul_matrix_units", "%s", options);
     if (call.status != TTM_OK && !stream->device->units->is_probe) {
         return TTM_OK; /* it was built in the child, so this is no fault of the kernel's: done stays
                           0 */
     }
     *done = 1;
     opencl_product_arguments(&call, product);
-    if (plan->pieces > 1) {
-        opencl_call_tensor(&call, &product->workspace, &product->workspace);
+    if (variant->packed) {
+        const opencl_packed_places places = opencl_packed_places_of(product, variant);
+        const ttm_status status = opencl_pack_operands(stream, product, variant, &places);
+        if (status != TTM_OK) {
+            return status;
+        }
+        opencl_packed_arguments(&call, product, &places);
+        sums.offset += (size_t)places.end;
+        opencl_call_long(&call, plan->piece_depth);
+    } else if (plan->pieces > 1) {
+        opencl_call_tensor(&call, &sums, &sums);
         opencl_call_long(&call, plan->piece_depth);
     }
     const size_t items = (size_t)opencl_unit_variant_items(variant);
@@ -490,7 +493,7 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
                                   items,
                               (size_t)plan->pieces, (size_t)opencl_product_batches(product)};
     const ttm_status status = opencl_call_run(&call, 3, global, local);
-    return status == TTM_OK && plan->pieces > 1 ? sum_pieces(stream, product, plan->pieces)
+    return status == TTM_OK && plan->pieces > 1 ? sum_pieces(stream, product, plan->pieces, &sums)
                                                 : status;
 }
 
@@ -503,9 +506,9 @@ size_t opencl_units_workspace_bytes(const ttm_backend_device *device, const open
         return 0;
     }
     const size_t limit = (size_t)(device->description->limits.allocation_bytes / 4);
-    const opencl_unit_plan plan = plan_for(device, product, units->planned, parts, limit);
+    const opencl_unit_plan plan = plan_for(device, product, units->planned, parts, limit, 0);
     const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
-    return plan.pieces > 1 ? opencl_unit_pieces_bytes(&sizes, plan.pieces) : 0;
+    return plan.variant >= 0 ? opencl_unit_plan_bytes(&plan, &sizes) : 0;
 }
 
 /* The plan, family and options of a kernel that is proven; 0 where there is none. The lock is
@@ -519,17 +522,20 @@ static int find_kernel(opencl_unit_plan *plan, opencl_family *family, char *opti
     while (units->unit != OPENCL_UNIT_NONE) {
         const int parts = parts_for(units, units->unit, product);
         if (parts > 0) {
-            *plan = plan_for(device, product, units->unit, parts, room_of(product));
+            *plan = plan_for(device, product, units->unit, parts, room_of(product),
+                             units->never_packed);
         }
         if (parts == 0 || plan->variant < 0) {
             return 0;
         }
-        const int copies = units->unit == OPENCL_UNIT_MMA || units->unit == OPENCL_UNIT_WGMMA;
-        const operand_way a = way_of(&product->a, 1, copies);
-        const operand_way b = way_of(&product->b, 0, copies);
+        const opencl_unit_variant *variant = &variants[plan->variant];
+        const int copies = !variant->packed &&
+                           (units->unit == OPENCL_UNIT_MMA || units->unit == OPENCL_UNIT_WGMMA);
+        const opencl_operand_way a = opencl_operand_way_of(&product->a, 1, copies);
+        const opencl_operand_way b = opencl_operand_way_of(&product->b, 0, copies);
         opencl_probe_request request = make_request(product, a, b, plan->pieces);
-        *family = family_of(units->unit);
-        write_options(options, units, &variants[plan->variant], product, a, b, plan->pieces);
+        *family = family_of(variant);
+        write_options(options, units, variant, product, a, b, plan->pieces);
         if (is_proven(units, device, *family, options, &request, plan->variant)) {
             say_tuned(units, product, parts);
             return 1;

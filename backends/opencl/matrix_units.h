@@ -28,6 +28,7 @@ typedef struct opencl_unit_variant {
     int warp_rows;
     int warp_cols;
     int stages;
+    int packed; /**< 1: operands are packed by pack.cl first, for matmul_packed.cl. */
 } opencl_unit_variant;
 
 enum { OPENCL_UNIT_OPTIONS_BYTES = 320 };
@@ -68,7 +69,8 @@ ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *dev
 /** Frees it; NULL is allowed. */
 void opencl_units_close(opencl_units *units);
 
-/** Returns the bytes of scratch for the sums of pieces that the product's depth is cut into. */
+/** Returns the bytes of scratch for packed operands, and for the sums of pieces that the product's
+ * depth is cut into. */
 size_t opencl_units_workspace_bytes(const ttm_backend_device *device,
                                     const opencl_product *product);
 

@@ -8,6 +8,15 @@
 /* A second launch: some microseconds. */
 #define COST_OF_LAUNCH 1e7
 
+/* What a group's copies cost beside its multiply-adds, by the lines of its tile: from prototypes on
+ * an H100, which did 500 TFLOP/s at 8192^3 by cp.async, and 627 by bulk copies of packed operands.
+ */
+#define COPIES_BY_ITEMS 32.0
+#define COPIES_BY_BULK  12.0
+
+/* Packed operands take scratch, and nothing of this is measured: they must be worth it. */
+#define LEAST_PACKED_GAIN 0.95
+
 /* Less depth isn't worth a group's beginning and end. */
 #define LEAST_PIECE_DEPTH 256
 
@@ -17,6 +26,47 @@ size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces)
 {
     const double bytes = (double)opencl_parts(sizes->cols, 4) * 16.0 * (double)sizes->rows *
                          (double)sizes->batches * pieces;
+    return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
+}
+
+size_t opencl_unit_packed_bytes(int64_t lines, int64_t depth, int tile_lines, int tile_depth)
+{
+    const double bytes = 2.0 * (double)opencl_parts(lines, tile_lines) * tile_lines *
+                         (double)opencl_parts(depth, tile_depth) * tile_depth;
+    return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
+}
+
+/* The bytes of both operands packed, 0 for a variant that takes them as they are. */
+static double packed_bytes(const opencl_unit_variant *variant, const opencl_unit_sizes *sizes)
+{
+    return variant->packed == 0
+               ? 0.0
+               : (double)opencl_unit_packed_bytes(sizes->rows, sizes->depth, variant->tile_rows,
+                                                  variant->tile_depth) *
+                         (double)sizes->a_matrices +
+                     (double)opencl_unit_packed_bytes(sizes->cols, sizes->depth, variant->tile_cols,
+                                                      variant->tile_depth) *
+                         (double)sizes->b_matrices;
+}
+
+size_t opencl_unit_most_packed_bytes(const opencl_unit_sizes *sizes)
+{
+    int count = 0;
+    double most = 0.0;
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    for (int i = 0; i < count; i++) {
+        const double bytes = packed_bytes(&variants[i], sizes);
+        most = bytes > most && bytes <= OPENCL_MOST_PACKED_BYTES ? bytes : most;
+    }
+    return (size_t)most;
+}
+
+size_t opencl_unit_plan_bytes(const opencl_unit_plan *plan, const opencl_unit_sizes *sizes)
+{
+    int count = 0;
+    const double bytes =
+        packed_bytes(&opencl_unit_variants(&count)[plan->variant], sizes) +
+        (plan->pieces > 1 ? (double)opencl_unit_pieces_bytes(sizes, plan->pieces) : 0.0);
     return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
 }
 
@@ -31,7 +81,7 @@ static void cut(opencl_unit_plan *plan, const opencl_unit_variant *variant,
 }
 
 /* Rounds of groups over the device, times the work of a group, times what it loads for it; and
- * what writing and reading of the pieces' sums takes. */
+ * what writing and reading of the pieces' sums, reading and writing of what is packed takes. */
 static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *variant,
                       const opencl_unit_choice *choice, const opencl_unit_sizes *sizes)
 {
@@ -41,24 +91,27 @@ static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *v
     const int64_t groups = opencl_parts(sizes->rows, variant->tile_rows) *
                            opencl_parts(sizes->cols, variant->tile_cols) * sizes->batches *
                            plan->pieces;
-    const double cost = (double)opencl_parts(groups, units) * rows * cols *
-                        (double)plan->piece_depth * (1.0 + 32.0 / rows + 32.0 / cols);
-    return plan->pieces == 1 ? cost
-                             : cost + COST_OF_LAUNCH +
-                                   2.0 * (double)opencl_unit_pieces_bytes(sizes, plan->pieces) *
-                                       COST_OF_BYTE / (double)units;
+    const double copies = variant->packed ? COPIES_BY_BULK : COPIES_BY_ITEMS;
+    const int launches = (plan->pieces > 1) + 2 * variant->packed;
+    double cost = (double)opencl_parts(groups, units) * rows * cols * (double)plan->piece_depth *
+                  (1.0 + copies / rows + copies / cols);
+    cost += launches * COST_OF_LAUNCH +
+            2.0 * (double)opencl_unit_plan_bytes(plan, sizes) * COST_OF_BYTE / (double)units;
+    return variant->packed ? cost / LEAST_PACKED_GAIN : cost;
 }
 
 /* Whether the scratch has room, and the pieces are deep enough to be worth it. */
 static int is_allowed(const opencl_unit_plan *plan, const opencl_unit_choice *choice,
                       const opencl_unit_sizes *sizes)
 {
-    const size_t bytes = opencl_unit_pieces_bytes(sizes, plan->pieces);
-    return plan->pieces == 1 || (bytes <= choice->room && bytes <= OPENCL_MOST_PIECES_BYTES &&
-                                 (choice->pieces > 0 || plan->piece_depth >= LEAST_PIECE_DEPTH));
+    const size_t sums = plan->pieces > 1 ? opencl_unit_pieces_bytes(sizes, plan->pieces) : 0;
+    return opencl_unit_plan_bytes(plan, sizes) <= choice->room &&
+           sums <= OPENCL_MOST_PIECES_BYTES &&
+           (plan->pieces == 1 || choice->pieces > 0 || plan->piece_depth >= LEAST_PIECE_DEPTH);
 }
 
-/* The cheapest number of pieces for a variant, or the wanted one; *cost says what it costs. */
+/* The cheapest number of pieces for a variant, or the wanted one; *cost says what it costs. Without
+ * room for any, the variant is -1. */
 static opencl_unit_plan choose_pieces(double *cost, int number, const opencl_unit_choice *choice,
                                       const opencl_unit_sizes *sizes)
 {
@@ -68,6 +121,10 @@ static opencl_unit_plan choose_pieces(double *cost, int number, const opencl_uni
     opencl_unit_plan next = best;
     cut(&best, variant, sizes, 1);
     *cost = cost_of(&best, variant, choice, sizes);
+    if (!is_allowed(&best, choice, sizes) ||
+        packed_bytes(variant, sizes) > OPENCL_MOST_PACKED_BYTES) {
+        return (opencl_unit_plan){.variant = -1};
+    }
     if (choice->pieces > 0) {
         cut(&next, variant, sizes, choice->pieces);
         return is_allowed(&next, choice, sizes) ? next : best;
@@ -92,12 +149,13 @@ opencl_unit_plan opencl_unit_plan_for(const opencl_unit_choice *choice,
     const opencl_unit_variant *variants = opencl_unit_variants(&count);
     for (int i = 0; i < count; i++) {
         if (!opencl_unit_variant_is_valid(&variants[i]) || variants[i].unit != choice->unit ||
-            variants[i].parts != choice->parts || (choice->only >= 0 && choice->only != i)) {
+            variants[i].parts != choice->parts || (choice->only >= 0 && choice->only != i) ||
+            (choice->never_packed && variants[i].packed)) {
             continue;
         }
         double cost = 0.0;
         const opencl_unit_plan plan = choose_pieces(&cost, i, choice, sizes);
-        if (best.variant < 0 || cost < best_cost) {
+        if (plan.variant >= 0 && (best.variant < 0 || cost < best_cost)) {
             best = plan;
             best_cost = cost;
         }

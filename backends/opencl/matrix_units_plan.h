@@ -5,8 +5,13 @@
 
 #include "opencl/matrix_units.h"
 
-/** Pieces that a depth is cut into at most, and the scratch that their sums take at most. */
-enum { OPENCL_MOST_PIECES = 16, OPENCL_MOST_PIECES_BYTES = 64 << 20 };
+/** Pieces that a depth is cut into at most, and the scratch that their sums and packed operands
+ * take at most. */
+enum {
+    OPENCL_MOST_PIECES = 16,
+    OPENCL_MOST_PIECES_BYTES = 64 << 20,
+    OPENCL_MOST_PACKED_BYTES = 256 << 20
+};
 
 /** The sizes of a product. */
 typedef struct opencl_unit_sizes {
@@ -14,6 +19,8 @@ typedef struct opencl_unit_sizes {
     int64_t cols;
     int64_t depth;
     int64_t batches;
+    int64_t a_matrices; /**< 1 where all batches share a, else as many as batches. */
+    int64_t b_matrices;
 } opencl_unit_sizes;
 
 /** What may be chosen. */
@@ -23,7 +30,8 @@ typedef struct opencl_unit_choice {
     int only;               /**< The one variant to use, or -1. */
     int pieces;             /**< The one number of pieces to use where they fit, or 0. */
     uint32_t compute_units; /**< Of the device. */
-    size_t room;            /**< Bytes of scratch for the pieces' sums. */
+    size_t room;            /**< Bytes of scratch. */
+    int never_packed;       /**< 1: no variant that packs operands. */
 } opencl_unit_choice;
 
 /** What was chosen. */
@@ -38,6 +46,16 @@ opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product);
 
 /** Returns the bytes that the sums of so many pieces take: rows of whole float4. */
 size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces);
+
+/** Returns the bytes of a matrix of so many lines, packed: whole slices. */
+size_t opencl_unit_packed_bytes(int64_t lines, int64_t depth, int tile_lines, int tile_depth);
+
+/** Returns the bytes of scratch that a plan takes: a packed, b packed, the pieces' sums. */
+size_t opencl_unit_plan_bytes(const opencl_unit_plan *plan, const opencl_unit_sizes *sizes);
+
+/** Returns the bytes that packed operands take by the variant that takes most, or as many as are
+ * allowed. */
+size_t opencl_unit_most_packed_bytes(const opencl_unit_sizes *sizes);
 
 /** Returns the cheapest plan, as far as that follows from sizes. */
 opencl_unit_plan opencl_unit_plan_for(const opencl_unit_choice *choice,

@@ -48,7 +48,7 @@ static ttm_status fill(const placed *state, ttm_memory *memory, ttm_dtype dtype,
     return status;
 }
 
-/* The scratch is as large as any number of pieces may want. */
+/* The scratch is as large as any variant in any number of pieces may want. */
 static ttm_status place(placed *state)
 {
     ttm_tensor *const tensors[] = {&state->product.out, &state->product.a, &state->product.b};
@@ -56,6 +56,7 @@ static ttm_status place(placed *state)
     const size_t limit = (size_t)state->device->description->limits.allocation_bytes / 4;
     size_t scratch = opencl_unit_pieces_bytes(&sizes, OPENCL_MOST_PIECES);
     scratch = scratch > OPENCL_MOST_PIECES_BYTES ? OPENCL_MOST_PIECES_BYTES : scratch;
+    scratch += opencl_unit_most_packed_bytes(&sizes);
     scratch = scratch > limit ? limit : scratch;
     ttm_status status = opencl_stream_create(&state->stream, state->device);
     for (int k = OUT; k < SCRATCH && status == TTM_OK; k++) {

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What the shape of a variant with packed operands begins with. */
+static const char packed[] = "packed-";
+
 static int power_of_two(int64_t value)
 {
     int power = 0;
@@ -60,13 +63,14 @@ void opencl_tuned_unit_print(char text[OPENCL_TUNED_UNIT_BYTES], const opencl_tu
     const opencl_unit_class *products = &entry->products;
     const opencl_unit_variant *variant = &opencl_unit_variants(&count)[entry->variant];
     snprintf(text, OPENCL_TUNED_UNIT_BYTES,
-             "unit %s%s parts %d result %d runs %d %d sizes %d %d %d %d variant %dx%dx%d:%dx%d:%d "
-             "pieces %d",
+             "unit %s%s parts %d result %d runs %d %d sizes %d %d %d %d variant "
+             "%s%dx%dx%d:%dx%d:%d pieces %d",
              products->is_emulated ? "emulated-" : "", opencl_unit_name(products->unit),
              products->parts, products->result, products->a_runs, products->b_runs,
              products->sizes[0], products->sizes[1], products->sizes[2], products->sizes[3],
-             variant->tile_rows, variant->tile_cols, variant->tile_depth, variant->warp_rows,
-             variant->warp_cols, variant->stages, entry->pieces);
+             variant->packed ? packed : "", variant->tile_rows, variant->tile_cols,
+             variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
+             entry->pieces);
 }
 
 /* The number of a variant, -1 for none. */
@@ -79,7 +83,8 @@ static int find_variant(const opencl_unit_variant *wanted)
         if (one->unit == wanted->unit && one->parts == wanted->parts &&
             one->tile_rows == wanted->tile_rows && one->tile_cols == wanted->tile_cols &&
             one->tile_depth == wanted->tile_depth && one->warp_rows == wanted->warp_rows &&
-            one->warp_cols == wanted->warp_cols && one->stages == wanted->stages) {
+            one->warp_cols == wanted->warp_cols && one->stages == wanted->stages &&
+            one->packed == wanted->packed) {
             return k;
         }
     }
@@ -89,16 +94,22 @@ static int find_variant(const opencl_unit_variant *wanted)
 int opencl_tuned_unit_parse(opencl_tuned_unit *entry, const char *line)
 {
     char name[32];
+    int used = 0;
     opencl_unit_variant shape = {.unit = OPENCL_UNIT_NONE};
     opencl_unit_class *products = &entry->products;
     memset(entry, 0, sizeof *entry);
-    if (sscanf(line,
-               "unit %31s parts %d result %d runs %d %d sizes %d %d %d %d variant "
-               "%dx%dx%d:%dx%d:%d pieces %d",
-               name, &products->parts, &products->result, &products->a_runs, &products->b_runs,
+    if (sscanf(line, "unit %31s parts %d result %d runs %d %d sizes %d %d %d %d variant %n", name,
+               &products->parts, &products->result, &products->a_runs, &products->b_runs,
                &products->sizes[0], &products->sizes[1], &products->sizes[2], &products->sizes[3],
-               &shape.tile_rows, &shape.tile_cols, &shape.tile_depth, &shape.warp_rows,
-               &shape.warp_cols, &shape.stages, &entry->pieces) != 16) {
+               &used) != 9 ||
+        used == 0) {
+        return 0;
+    }
+    shape.packed = strncmp(line + used, packed, sizeof packed - 1) == 0;
+    line += used + (shape.packed ? (int)sizeof packed - 1 : 0);
+    if (sscanf(line, "%dx%dx%d:%dx%d:%d pieces %d", &shape.tile_rows, &shape.tile_cols,
+               &shape.tile_depth, &shape.warp_rows, &shape.warp_cols, &shape.stages,
+               &entry->pieces) != 7) {
         return 0;
     }
     products->is_emulated = strncmp(name, "emulated-", 9) == 0;

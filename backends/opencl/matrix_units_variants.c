@@ -22,23 +22,28 @@ static const unit_description units[OPENCL_UNIT_COUNT] = {
     [OPENCL_UNIT_MFMA] = {"mfma", 64, 16, 16, 16},
 };
 
-/* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages. Of those for a unit and its
- * parts the first is taken where several cost the same. */
+/* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages, packed. Of those for a unit and
+ * its parts the first is taken where several cost the same. */
 static const opencl_unit_variant variants[] = {
-    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3},
-    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2},
-    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2},
-    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3},
-    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2},
-    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2},
-    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3},
-    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2},
-    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2},
-    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2},
-    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2},
+    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3, 0},
+    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 0},
+    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2, 0},
+    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3, 0},
+    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2, 0},
+    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2, 0},
+    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2, 0},
+    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1},
+    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -67,26 +72,39 @@ void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
 {
     snprintf(options, OPENCL_UNIT_OPTIONS_BYTES,
              "-DUNIT=%d -DPARTS=%d -DTILE_ROWS=%d -DTILE_COLS=%d -DTILE_DEPTH=%d -DWARP_ROWS=%d "
-             "-DWARP_COLS=%d -DSTAGES=%d",
+             "-DWARP_COLS=%d -DSTAGES=%d%s",
              (int)variant->unit, variant->parts, variant->tile_rows, variant->tile_cols,
-             variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages);
+             variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
+             variant->packed ? " -DPACKED=1" : "");
+}
+
+/* Warps that multiply. */
+static int warps_of(const opencl_unit_variant *variant)
+{
+    return variant->tile_rows / variant->warp_rows * (variant->tile_cols / variant->warp_cols);
 }
 
 int opencl_unit_variant_items(const opencl_unit_variant *variant)
 {
-    return variant->tile_rows / variant->warp_rows * (variant->tile_cols / variant->warp_cols) *
-           units[variant->unit].lanes;
+    /* A packed variant's copies are begun by a warp of its own. */
+    return (warps_of(variant) + variant->packed) * units[variant->unit].lanes;
+}
+
+/* The epilogue's columns at a time, as in matrix_units.cl. */
+static int segment_of(const opencl_unit_variant *variant)
+{
+    const int cols = variant->warp_cols;
+    return cols % 64 == 0 ? 64 : (cols % 32 == 0 ? 32 : cols);
 }
 
 int opencl_unit_variant_bytes(const opencl_unit_variant *variant)
 {
     const int slices = variant->stages * variant->parts *
                        (variant->tile_rows + variant->tile_cols) * variant->tile_depth * 2;
-    const int segment = variant->warp_cols < 64 ? variant->warp_cols : 64;
-    const unit_description *unit = &units[variant->unit];
     const int scratch =
-        opencl_unit_variant_items(variant) / unit->lanes * unit->fragment_rows * (segment + 8) * 4;
-    return slices > scratch ? slices : scratch;
+        warps_of(variant) * units[variant->unit].fragment_rows * (segment_of(variant) + 8) * 4;
+    /* Two mbarriers a stage. */
+    return (slices > scratch ? slices : scratch) + variant->packed * 16 * variant->stages;
 }
 
 static int divides(int part, int whole)
@@ -105,19 +123,20 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
         (variant->parts != 1 && variant->parts != 3)) {
         return 0;
     }
-    /* Blocks of 64 lines, and segments of the epilogue. */
-    const int is_blocked = (variant->tile_rows == 32 || divides(64, variant->tile_rows)) &&
-                           (variant->tile_cols == 32 || divides(64, variant->tile_cols)) &&
-                           (variant->warp_cols < 64 || divides(64, variant->warp_cols));
+    /* Blocks of 64 or 32 lines. */
+    const int is_blocked = divides(32, variant->tile_rows) && divides(32, variant->tile_cols);
     const int items = opencl_unit_variant_items(variant);
-    const int is_shared_evenly = divides(items, variant->tile_rows * depth / 8) &&
-                                 divides(items, variant->tile_cols * depth / 8);
-    const int is_wide =
-        variant->unit != OPENCL_UNIT_WGMMA ||
-        (variant->warp_rows == 16 && variant->warp_cols == variant->tile_cols &&
-         divides(64, variant->tile_rows) &&
-         (variant->tile_cols == 64 || variant->tile_cols == 128 || variant->tile_cols == 192) &&
-         variant->parts == 1);
+    /* Bulk copies take slices as they are; else each item copies as many chunks as all others. */
+    const int is_shared_evenly = variant->packed
+                                     ? variant->unit == OPENCL_UNIT_WGMMA
+                                     : divides(items, variant->tile_rows * depth / 8) &&
+                                           divides(items, variant->tile_cols * depth / 8);
+    const int is_wide = variant->unit != OPENCL_UNIT_WGMMA ||
+                        (variant->warp_rows == 16 && variant->warp_cols == variant->tile_cols &&
+                         divides(64, variant->tile_rows) &&
+                         (variant->tile_cols == 64 || variant->tile_cols == 96 ||
+                          variant->tile_cols == 128 || variant->tile_cols == 192) &&
+                         variant->parts == 1);
     /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
     const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
     const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);

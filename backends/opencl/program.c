@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PARTS = 8, OPTIONS_BYTES = 1024 };
+enum { MAX_PARTS = 12, OPTIONS_BYTES = 1024 };
 
 /* The sources of each family: what it needs first, itself last. */
 static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
@@ -50,16 +50,24 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_ADAMW] = PARTS("types.cl", "philox.cl", "adamw.cl"),
     [OPENCL_MATRIX_UNITS_MMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_ptx.cl", "matrix_units_mma.cl", "matmul_matrix_units.cl"),
+              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_mma.cl",
+              "matmul_tiles.cl", "matmul_matrix_units.cl"),
     [OPENCL_MATRIX_UNITS_WGMMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_ptx.cl", "matrix_units_wgmma.cl", "matmul_matrix_units.cl"),
+              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_wgmma.cl",
+              "matmul_tiles.cl", "matmul_matrix_units.cl"),
+    [OPENCL_MATRIX_UNITS_PACKED] = PARTS(
+        "matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
+        "matrix_units_ptx.cl", "matrix_units_wgmma.cl", "matmul_tiles.cl", "matmul_packed.cl"),
+    [OPENCL_PACK] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl", "pack.cl"),
     [OPENCL_MATRIX_UNITS_DPAS] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_plain.cl", "matrix_units_dpas.cl", "matmul_matrix_units.cl"),
+              "matrix_units_plain.cl", "matrix_units_chunks.cl", "matrix_units_dpas.cl",
+              "matmul_tiles.cl", "matmul_matrix_units.cl"),
     [OPENCL_MATRIX_UNITS_MFMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_plain.cl", "matrix_units_mfma.cl", "matmul_matrix_units.cl"),
+              "matrix_units_plain.cl", "matrix_units_chunks.cl", "matrix_units_mfma.cl",
+              "matmul_tiles.cl", "matmul_matrix_units.cl"),
 #undef PARTS
 };
 
@@ -263,7 +271,8 @@ static ttm_status build_from_source(cl_program *program, const opencl_programs *
  * Hopper's wgmma, but not their emulation. */
 static int has_marked_instructions(opencl_family family, const char *options)
 {
-    return family == OPENCL_MATRIX_UNITS_WGMMA && strstr(options, "-DEMULATED=0") != NULL;
+    return (family == OPENCL_MATRIX_UNITS_WGMMA || family == OPENCL_MATRIX_UNITS_PACKED) &&
+           strstr(options, "-DEMULATED=0") != NULL;
 }
 
 /* Replaces *program by one from its own PTX, retargeted. */

@@ -1,4 +1,8 @@
-"""Deliberate faults in the OpenCL kernels, as mutations.py has them for the cpu plugin; files are under kernels_cl/."""
+"""Deliberate faults in the OpenCL kernels, as mutations.py has them for the cpu plugin; files are under kernels_cl/. A sixth element is what
+else the suite is told: arguments, and the environment."""
+
+# Products of bf16 by emulated matrix units with packed operands, without the proof that they give elsewhere, which these faults fail too.
+PACKED = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:18", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
 KERNEL_MUTATIONS = [
     # Strides and tails
@@ -14,6 +18,19 @@ KERNEL_MUTATIONS = [
     ("kernel: reduce_rows: last row of each part forgotten", "reduce.cl", "min(first + chunk, rows);\n    if", "min(first + chunk, rows) - 1;\n    if",
      "reduce_rows"),
     ("kernel: matmul: depth cut to whole parts", "matmul_cpu.cl", "min((long)DEPTH, depth - start)", "(long)DEPTH", "matmul"),
+    ("kernel: pack: what lies behind the depth not zeroed", "pack.cl", "ushort8 chunk = ZERO_CHUNK;\n    if (count > 0) {",
+     "ushort8 chunk = ZERO_CHUNK + (ushort8)(0x3f80);\n    if (count > 0) {", "matmul/12", PACKED),
+    ("kernel: pack: chunks not swizzled", "pack.cl", "PLACE_ALONG_DEPTH(line, (int)(k % TILE_DEPTH) / 8)",
+     "(line * TILE_DEPTH + (int)(k % TILE_DEPTH)) * 2", "matmul/12", PACKED),
+    ("kernel: matmul_packed: copies not waited for", "matmul_packed.cl", "if (PASSES(FULL(used.stage), used.parity)) {", "if (used.step < filled.step) {",
+     "matmul/12", PACKED),
+    ("kernel: matmul_packed: stages filled while they are read", "matmul_packed.cl", "if (!PASSES(EMPTY(at->stage), at->parity ^ 1)) {",
+     "if (at->step < 0) {", "matmul/12", PACKED),
+    ("kernel: matmul_packed: a stage left before its product has ended", "matmul_packed.cl",
+     "ARRIVE(EMPTY(used.stage == 0 ? STAGES - 1 : used.stage - 1));", "ARRIVE(EMPTY(used.stage));", "matmul/12", PACKED),
+    ("kernel: matmul_packed: parity not changed with the round", "matmul_packed.cl", "at->parity ^= 1;", "at->parity ^= 0;", "matmul/12", PACKED),
+    ("kernel: matmul_packed: b's slice expected, not a's too", "matmul_packed.cl", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);",
+     "EXPECT_BYTES(FULL(at->stage), B_BYTES);", "matmul/12", PACKED),
     ("kernel: matmul: right half of the last block not written", "matmul_cpu.cl", "if (count > VECTOR) {", "if (count > 2 * VECTOR - 1) {", "matmul"),
     # Flags and parameters
     ("kernel: softmax: scale ignored in the sum", "softmax.cl", "sum += exp(scale * value - maximum);", "sum += exp(value - maximum);", "softmax"),
@@ -56,4 +73,8 @@ KERNEL_QUICK = [
     "kernel: softmax: scale ignored in the sum",
     "kernel: layer_norm: lanes behind the last column count",
     "kernel: add: beta ignored",
+    "kernel: pack: what lies behind the depth not zeroed",
+    "kernel: pack: chunks not swizzled",
+    "kernel: matmul_packed: copies not waited for",
+    "kernel: matmul_packed: stages filled while they are read",
 ]

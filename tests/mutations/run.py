@@ -143,10 +143,14 @@ class Copy:
         return path
 
 
-def run_suite(build, plugin, pattern, device):
+NOTHING_MORE = ([], {})
+
+
+def run_suite(build, plugin, pattern, device, more=NOTHING_MORE):
     """(number of failed cases, the first of them and what it said)."""
-    environment = dict(os.environ, TTM_BACKEND_PATH=os.path.realpath(build), TTM_THREADS="8")
-    command = [os.path.join(build, "tools", "ttm-conformance"), "--plugin", plugin, "--time-limit", "60"]
+    arguments, variables = more
+    environment = dict(os.environ, TTM_BACKEND_PATH=os.path.realpath(build), TTM_THREADS="8", **variables)
+    command = [os.path.join(build, "tools", "ttm-conformance"), "--plugin", plugin, "--time-limit", "60"] + arguments
     if device:
         command += ["--device", device]
     if pattern:
@@ -169,7 +173,7 @@ def has_device(build, name):
 
 
 def mutate(copy, mutation):
-    name, path, text, replacement, _ = mutation
+    name, path, text, replacement = mutation[:4]
     full = os.path.join(copy.folder, path)
     with open(full, encoding="utf-8") as file:
         original = file.read()
@@ -188,7 +192,7 @@ def try_mutation(copy, build, mutation):
         shutil.copyfile(copy.object(target), place)
     try:
         copy.make(targets)
-        return run_suite(build, copy.link_plugin(), mutation[4], copy.device)
+        return run_suite(build, copy.link_plugin(), mutation[4], copy.device, *mutation[5:])
     finally:
         with open(full, "w", encoding="utf-8") as file:
             file.write(original)
@@ -229,9 +233,11 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         copy = make_copy(arguments.build, scratch)
         copy.make(copy.compile)
-        patterns = sorted({m[4] for m in chosen})
-        for pattern in patterns:
-            failed, what = run_suite(arguments.build, copy.link_plugin(), pattern, copy.device)
+        runs = []
+        for run in ((m[4], *m[5:]) for m in chosen):
+            runs += [] if run in runs else [run]
+        for pattern, *more in runs:
+            failed, what = run_suite(arguments.build, copy.link_plugin(), pattern, copy.device, *more)
             if failed:
                 print(f"the unchanged copy fails {pattern}: {what}", file=sys.stderr)
                 return 1

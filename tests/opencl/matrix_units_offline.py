@@ -19,7 +19,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import offline_compile  # noqa: E402
 
-SHARED = ['matrix_units', 'types', 'gelu', 'product', 'matrix_units_emulated']  # as in program.c
+# As in program.c: what comes before a unit's instructions, and what behind.
+SHARED = ['matrix_units', 'types', 'gelu', 'product', 'matrix_units_emulated']
+KERNEL = ['matmul_tiles', 'matmul_matrix_units']
+PACKED_KERNEL = ['matmul_tiles', 'matmul_packed']
 COPIES = {'mma': 'ptx', 'wgmma': 'ptx', 'dpas': 'plain', 'mfma': 'plain'}
 # mma.sync is for both; wgmma is only there on sm_90a.
 TARGETS = {'mma': ('sm_80', 'sm_90'), 'wgmma': ('sm_90a',), 'dpas': ('dg2',), 'mfma': ('gfx90a', 'gfx940')}
@@ -61,7 +64,8 @@ def assemble(ptx, target, retarget, folder):
     with open(final, 'w', encoding='utf-8') as file:
         file.write(text)
     code, report = run(['ptxas', '-v', '-arch=' + target, final, '-o', os.path.join(folder, 'kernel.cubin')])
-    if code != 0:
+    # ptxas warns where it makes wgmma wait for each other.
+    if code != 0 or 'serialized' in report:
         raise RuntimeError(report)
 
     def number(pattern):
@@ -116,22 +120,52 @@ def compile_unit(unit, source, options, folder, retarget):
     return compile_nvidia(source, options, folder, TARGETS[unit], retarget)
 
 
+def write_source(folder, kernels_cl, parts):
+    source = os.path.join(folder, 'kernel.cl')
+    with open(source, 'w', encoding='utf-8') as joined:
+        for part in parts:
+            joined.write(read(part if os.path.isabs(part) else os.path.join(kernels_cl, part + '.cl')))
+    return source
+
+
+def check_packing(options, kernels_cl, retarget):
+    """The kernel that packs a variant's operands: plain OpenCL C. No spills."""
+    failures = 0
+    macros = dict(re.findall(r'-D(\w+)=(\d+)', options))
+    for lines in sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int):
+        for runs, access in ((0, 1), (1, 1), (0, 0)):
+            with tempfile.TemporaryDirectory() as folder:
+                parts = [os.path.join(HERE, 'nvptx_builtins.cl'), 'matrix_units', 'types', 'matrix_units_chunks', 'pack']
+                source = write_source(folder, kernels_cl, parts)
+                way = f'-DDATA=2 -DPARTS=1 -DTILE_LINES={lines} -DTILE_DEPTH={macros["TILE_DEPTH"]} -DRUNS={runs} -DACCESS={access}'
+                try:
+                    [(registers, local, spilled)] = compile_nvidia(source, way, folder, ('sm_90',), retarget)
+                except RuntimeError as error:
+                    failures += 1
+                    print(f'  pack   does not compile: {way}\n{error}')
+                    continue
+                bad = spilled > 0 or registers == 0
+                failures += bad
+                print(f'  pack   sm_90   {registers:9} {local:7} {spilled:7}  {way}{"  FAILED" if bad else ""}')
+    return failures
+
+
 def check_variant(line, kernels_cl, retarget):
     unit, options = line.split(None, 1)
-    failures = 0
+    packed = '-DPACKED=1' in options
+    failures = check_packing(options, kernels_cl, retarget) if packed else 0
     most_access = 1 if '-DPARTS=3' in options or COPIES[unit] == 'plain' else 2
-    for result, a_runs, b_runs, a_access, b_access, pieces in WAYS:
+    # Packed operands need no access.
+    ways = sorted({way[:3] + (0, 0, way[5]) for way in WAYS}) if packed else WAYS
+    for result, a_runs, b_runs, a_access, b_access, pieces in ways:
         if '-DPARTS=3' in options:
             result = 1
         way = (f'-DRESULT={result} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DA_ACCESS={min(a_access, most_access)} '
                f'-DB_ACCESS={min(b_access, most_access)} -DPIECES={pieces}')
         with tempfile.TemporaryDirectory() as folder:
-            source = os.path.join(folder, 'kernel.cl')
-            with open(source, 'w', encoding='utf-8') as joined:
-                if COPIES[unit] == 'ptx':
-                    joined.write(read(os.path.join(HERE, 'nvptx_builtins.cl')))
-                for part in SHARED + ['matrix_units_' + COPIES[unit], 'matrix_units_' + unit, 'matmul_matrix_units']:
-                    joined.write(read(os.path.join(kernels_cl, part + '.cl')))
+            kernel = PACKED_KERNEL if packed else ['matrix_units_chunks'] + KERNEL
+            source = write_source(folder, kernels_cl, ([os.path.join(HERE, 'nvptx_builtins.cl')] if COPIES[unit] == 'ptx' else []) +
+                                  SHARED + ['matrix_units_' + COPIES[unit], 'matrix_units_' + unit] + kernel)
             try:
                 needs = compile_unit(unit, source, f'{options} {way} -DEMULATED=0 -DGROUP=256 -DVECTOR=1', folder, retarget)
             except RuntimeError as error:

@@ -40,6 +40,13 @@ for fault in "1:wrong numbers" "2:died of signal" "3:didn't end within 20 s"; do
     echo "ok: $(grep "aren't used" "$folder/out")"
 done
 
+# Packed operands that fail cost them alone, in one line; the unit is used on.
+(TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:18 TTM_OPENCL_OPTIONS=-DUNIT_FAULT=1
+ export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_OPTIONS
+ multiply "packed operands for matrix units (emulated-wgmma) of .* aren't used: their probe failed: wrong numbers") || exit 1
+demoted 1
+grep -q 'matmul_packed.cl' "$folder/out" && fail "a packed kernel was used all the same"
+
 # Off, and a value that is none.
 (TTM_OPENCL_MATRIX_UNITS=off && multiply) || exit 1
 grep -q 'matrix_units' "$folder/out" && fail "off isn't off"

@@ -26,6 +26,11 @@ multiply mma:3 2 2 0 0 0 2 2 16
 multiply mma:3 2 1 1 1 2 0 2 16
 multiply mma:5 1 1 1 0 1 0 2 3 16
 multiply wgmma:9 2 1 1 0 2 2 2 3
+# Packed operands, in one piece too: slices of 16 and 32 deep, 96 columns.
+multiply wgmma:14 2 2 0 0 1 0 1
+multiply wgmma:15 2 1 1 1 0 1 3
+multiply wgmma:16 2 2 1 0 1 1 1
+multiply wgmma:17 2 1 0 1 0 0 2
 multiply dpas:11 2 2 0 0 1 1 3
 multiply mfma:13 2 1 1 0 1 1 3
 

@@ -116,6 +116,13 @@ for damage in 's/pieces 1$/pieces 0/' 's/pieces 1$/pieces 99999999999/' 's/varia
     grep -q 'as tuned' "$folder/err" && fail "$damage: used all the same"
 done
 cp "$folder/good" "$file"
+# A variant with packed operands is told from others of its shape, and used.
+TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:18 TTM_LOG=info "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --product 64x128x64:nn:bf16 --rows 1 \
+    --preset gpt2-tiny-ttm16 --seconds 0.01 --tune-seconds 0.1 --quiet > "$folder/out" 2> "$folder/err" || fail "tune: $(cat "$folder/err")"
+grep -q '^unit emulated-wgmma .* variant packed-64x128x32:16x128:3 pieces 1$' "$file" || fail "no packed plan: $(cat "$file")"
+TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x128x64:nn:bf16
+grep -q 'as tuned: .* variant packed-' "$folder/err" || fail "the packed plan isn't used: $(grep tuned "$folder/err")"
+grep -q 'matmul_packed.cl' "$folder/err" || fail "another kernel is used: $(grep built "$folder/err")"
 TTM_OPENCL_MATRIX_UNITS=emulated-dpas multiply 64x64x128:tn:bf16
 grep -q 'as tuned' "$folder/err" && fail "another unit uses it"
 multiply 64x64x128:tn:bf16

@@ -14,7 +14,7 @@ static const opencl_unit_choice h100 = {.unit = OPENCL_UNIT_WGMMA,
 
 static opencl_unit_plan plan(opencl_unit_choice choice, int64_t rows, int64_t cols, int64_t depth)
 {
-    const opencl_unit_sizes sizes = {rows, cols, depth, 1};
+    const opencl_unit_sizes sizes = {rows, cols, depth, 1, 1, 1};
     const opencl_unit_plan made = opencl_unit_plan_for(&choice, &sizes);
     printf("%lldx%lldx%lld: variant %d, %d pieces of %lld\n", (long long)rows, (long long)cols,
            (long long)depth, made.variant, made.pieces, (long long)made.piece_depth);
@@ -37,7 +37,7 @@ static void cuts_only_what_gains(void)
 static void fits_scratch(void)
 {
     opencl_unit_choice choice = h100;
-    const opencl_unit_sizes sizes = {768, 770, 16384, 3};
+    const opencl_unit_sizes sizes = {768, 770, 16384, 3, 3, 3};
     CHECK(opencl_unit_pieces_bytes(&sizes, 2) == (size_t)2 * 3 * 768 * 772 * 4);
     choice.room = 0;
     CHECK(plan(choice, 768, 768, 16384).pieces == 1);
@@ -63,7 +63,7 @@ static void pieces_are_whole(void)
                                                    .pieces = pieces,
                                                    .compute_units = 2,
                                                    .room = (size_t)1 << 30};
-                const opencl_unit_sizes sizes = {65, 33, depth, 2};
+                const opencl_unit_sizes sizes = {65, 33, depth, 2, 2, 1};
                 const opencl_unit_plan made = opencl_unit_plan_for(&choice, &sizes);
                 CHECK(made.variant == number && made.pieces >= 1 && made.pieces <= pieces);
                 CHECK(made.piece_depth % variants[number].tile_depth == 0);
@@ -74,8 +74,60 @@ static void pieces_are_whole(void)
     }
 }
 
+static int is_packed(int number)
+{
+    int count = 0;
+    return number >= 0 && opencl_unit_variants(&count)[number].packed;
+}
+
+/* Packing pays where much is done with each element, and only into scratch that is there. */
+static void packs_only_what_gains(void)
+{
+    opencl_unit_choice choice = h100;
+    /* Logits of 16,384 tokens, and a large square. */
+    CHECK(is_packed(plan(choice, 16384, 50304, 768).variant));
+    CHECK(is_packed(plan(choice, 8192, 8192, 8192).variant));
+    /* Products of a layer: what packing takes is what it saves, or more. */
+    CHECK(!is_packed(plan(choice, 16384, 768, 3072).variant));
+    CHECK(!is_packed(plan(choice, 16384, 2304, 768).variant));
+    CHECK(!is_packed(plan(choice, 768, 3072, 16384).variant));
+    choice.never_packed = 1;
+    CHECK(!is_packed(plan(choice, 16384, 50304, 768).variant));
+    choice.never_packed = 0;
+    choice.room = (size_t)64 << 20;
+    CHECK(plan(choice, 16384, 50304, 768).variant >= 0);
+    CHECK(!is_packed(plan(choice, 16384, 50304, 768).variant));
+    /* More than is ever asked for: the gradient of the logits. */
+    choice.room = (size_t)1 << 40;
+    CHECK(!is_packed(plan(choice, 16384, 768, 50304).variant));
+}
+
+/* The bytes that a plan asks for are those of whole tiles and slices, once for what batches share.
+ */
+static void counts_packed_bytes(void)
+{
+    int count = 0;
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    const opencl_unit_sizes sizes = {65, 33, 70, 3, 3, 1};
+    for (int number = 0; number < count; number++) {
+        const opencl_unit_variant *one = &variants[number];
+        const opencl_unit_plan cut = {.variant = number, .pieces = 2};
+        const size_t sums = opencl_unit_pieces_bytes(&sizes, 2);
+        if (!one->packed) {
+            CHECK(opencl_unit_plan_bytes(&cut, &sizes) == sums);
+            continue;
+        }
+        const size_t deep = (size_t)opencl_parts(70, one->tile_depth) * (size_t)one->tile_depth;
+        const size_t a = (size_t)opencl_parts(65, one->tile_rows) * (size_t)one->tile_rows * deep;
+        CHECK(opencl_unit_plan_bytes(&cut, &sizes) ==
+              2 * (3 * a + (size_t)one->tile_cols * deep) + sums);
+    }
+}
+
 int main(void)
 {
+    packs_only_what_gains();
+    counts_packed_bytes();
     cuts_only_what_gains();
     fits_scratch();
     pieces_are_whole();

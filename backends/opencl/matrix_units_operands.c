@@ -1,0 +1,56 @@
+/* Strides, and what they allow. */
+#include "opencl/matrix_units_operands.h"
+
+#include "opencl/matrix_units_plan.h"
+
+enum { ACCESS_CHUNKS = 1, ACCESS_DIRECT = 2, CHUNK = 8 };
+
+static int is_multiple(int64_t value)
+{
+    return value % CHUNK == 0;
+}
+
+opencl_operand_way opencl_operand_way_of(const ttm_tensor *tensor, int line_dim, int copies)
+{
+    const int depth_dim = 1 - line_dim;
+    const int64_t line_stride = tensor->stride[tensor->rank - 1 - line_dim];
+    const int64_t depth_stride = tensor->stride[tensor->rank - 1 - depth_dim];
+    opencl_operand_way way = {.runs = depth_stride != 1 && line_stride == 1};
+    const int64_t run_stride = way.runs ? line_stride : depth_stride;
+    const int64_t other_stride = way.runs ? depth_stride : line_stride;
+    int aligned = run_stride == 1 && is_multiple(other_stride) &&
+                  tensor->offset % (tensor->dtype == TTM_BF16 ? 16 : 32) == 0;
+    for (int32_t dim = 0; dim < tensor->rank - 2; dim++) {
+        aligned = aligned && is_multiple(tensor->stride[dim]);
+    }
+    if (aligned) {
+        way.access = tensor->dtype == TTM_BF16 && copies ? ACCESS_DIRECT : ACCESS_CHUNKS;
+    }
+    return way;
+}
+
+int64_t opencl_operand_matrices(const ttm_tensor *tensor, int64_t batches)
+{
+    for (int32_t dim = 0; dim < tensor->rank - 2; dim++) {
+        if (tensor->shape[dim] > 1 && tensor->stride[dim] != 0) {
+            return batches;
+        }
+    }
+    return 1;
+}
+
+static int64_t extent(const ttm_tensor *tensor, int from_last)
+{
+    return tensor->shape[tensor->rank - 1 - from_last];
+}
+
+opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product)
+{
+    const int64_t batches = opencl_product_batches(product);
+    return (opencl_unit_sizes){.rows = extent(&product->out, 1),
+                               .cols = extent(&product->out, 0),
+                               .depth = extent(&product->a, 0),
+                               .batches = batches,
+                               .a_matrices = opencl_operand_matrices(&product->a, batches),
+                               .b_matrices = opencl_operand_matrices(&product->b, batches)};
+}

@@ -1,0 +1,76 @@
+/* Two launches of pack.cl. */
+#include "opencl/matrix_units_packed.h"
+
+#include "opencl/matrix_units_operands.h"
+#include "opencl/matrix_units_plan.h"
+
+/* Depth that pack.cl's neighbouring items read of a line, and work-items of a group. */
+enum { SPAN = 64, CHUNK = 8, ITEMS = 256 };
+
+opencl_packed_places opencl_packed_places_of(const opencl_product *product,
+                                             const opencl_unit_variant *variant)
+{
+    const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
+    const int64_t a = (int64_t)opencl_unit_packed_bytes(sizes.rows, sizes.depth, variant->tile_rows,
+                                                        variant->tile_depth);
+    const int64_t b = (int64_t)opencl_unit_packed_bytes(sizes.cols, sizes.depth, variant->tile_cols,
+                                                        variant->tile_depth);
+    return (opencl_packed_places){.a_bytes = sizes.a_matrices > 1 ? a : 0,
+                                  .b_place = a * sizes.a_matrices,
+                                  .b_bytes = sizes.b_matrices > 1 ? b : 0,
+                                  .end = a * sizes.a_matrices + b * sizes.b_matrices};
+}
+
+/* Packs the operand whose lines are `line_dim` from the last dimension, in tiles of `tile_lines`,
+ * to byte `place` of the scratch. */
+static ttm_status pack(ttm_backend_stream *stream, const opencl_product *product,
+                       const ttm_tensor *operand, int line_dim, int tile_lines, int tile_depth,
+                       int64_t place)
+{
+    const int32_t last = operand->rank - 1;
+    const opencl_operand_way way = opencl_operand_way_of(operand, line_dim, 0);
+    const int64_t lines = operand->shape[last - line_dim];
+    const int64_t depth = operand->shape[last - (1 - line_dim)];
+    const int64_t inner_batches = operand->rank > 2 ? operand->shape[last - 2] : 1;
+    const int64_t matrices = opencl_operand_matrices(operand, opencl_product_batches(product));
+    opencl_call call = opencl_call_start(
+        stream, OPENCL_PACK, "pack",
+        "-DDATA=%d -DPARTS=1 -DTILE_LINES=%d -DTILE_DEPTH=%d -DRUNS=%d -DACCESS=%d",
+        (int)operand->dtype, tile_lines, tile_depth, way.runs, way.access);
+    opencl_call_tensor(&call, &product->workspace, &product->workspace);
+    opencl_call_long(&call, place);
+    opencl_call_tensor(&call, operand, operand);
+    opencl_call_long(&call, lines);
+    opencl_call_long(&call, depth);
+    opencl_call_long(&call, operand->stride[last - line_dim]);
+    opencl_call_long(&call, operand->stride[last - (1 - line_dim)]);
+    opencl_call_long(&call, inner_batches);
+    opencl_call_long(&call, operand->rank > 3 ? operand->stride[last - 3] : 0);
+    opencl_call_long(&call, operand->rank > 2 ? operand->stride[last - 2] : 0);
+    const size_t local[3] = {ITEMS, 1, 1};
+    const size_t global[3] = {(size_t)(opencl_parts(depth, SPAN) * tile_lines * (SPAN / CHUNK)),
+                              (size_t)opencl_parts(lines, tile_lines), (size_t)matrices};
+    return opencl_call_run(&call, 3, global, local);
+}
+
+ttm_status opencl_pack_operands(ttm_backend_stream *stream, const opencl_product *product,
+                                const opencl_unit_variant *variant,
+                                const opencl_packed_places *places)
+{
+    const ttm_status status =
+        pack(stream, product, &product->a, 1, variant->tile_rows, variant->tile_depth, 0);
+    return status == TTM_OK ? pack(stream, product, &product->b, 0, variant->tile_cols,
+                                   variant->tile_depth, places->b_place)
+                            : status;
+}
+
+void opencl_packed_arguments(opencl_call *call, const opencl_product *product,
+                             const opencl_packed_places *places)
+{
+    opencl_call_tensor(call, &product->workspace, &product->workspace);
+    opencl_call_long(call, 0);
+    opencl_call_long(call, places->a_bytes);
+    opencl_call_long(call, places->b_place);
+    opencl_call_long(call, places->b_bytes);
+    opencl_call_long(call, places->end);
+}

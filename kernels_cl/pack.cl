@@ -1,0 +1,54 @@
+/* An operand of a product packed: slices of TILE_LINES lines (rows of a, columns of b) by TILE_DEPTH in the layout that they have in
+ * local memory (matrix_units.cl), one behind the other, for copies of whole slices.
+ *
+ * Shapes: x [batches, lines, depth], bf16, any strides; packed [batches, tiles of lines, slices of depth, TILE_LINES·TILE_DEPTH].
+ * What lies outside of x is 0. Launch: groups of 256; global (⌈depth / SPAN⌉·TILE_LINES·SPAN / 8, tiles, batches).
+ * Macros: TILE_LINES, TILE_DEPTH, and RUNS and ACCESS (0 or 1) as A_RUNS and A_ACCESS in matrix_units.cl.
+ *
+ * An item moves a chunk of 8 elements. Neighbouring items take what neighbours in memory: RUNS 0: 128 bytes of a line, whose chunks
+ * go to one slice or several; RUNS 1: lines of one k. Either way every 32 bytes that are read or written are used. Bound by memory
+ * bandwidth: as many bytes are written as are read. */
+
+#define SPAN 64 /* depth that a line's neighbouring items read */
+#define CHUNKS_OF_SPAN (TILE_LINES * SPAN / 8)
+#define SLICE_BYTES (TILE_LINES * TILE_DEPTH * 2)
+
+/* batches: of the inner dimension; outer and inner: x's strides from matrix to matrix. */
+__kernel __attribute__((reqd_work_group_size(256, 1, 1))) void pack(__global float *scratch, long scratch_start, long packed_place,
+                                                                    __global const data_t *x, long x_start, long lines, long depth,
+                                                                    long line_stride, long k_stride, long batches, long outer,
+                                                                    long inner)
+{
+    const long batch = get_global_id(2);
+    const long first_line = (long)get_group_id(1) * TILE_LINES;
+    const int number = get_global_id(0) % CHUNKS_OF_SPAN;
+    const long span = get_global_id(0) / CHUNKS_OF_SPAN;
+#if RUNS == 0
+    const int line = number / (SPAN / 8);
+    const long k = span * SPAN + number % (SPAN / 8) * 8;
+    const long there = first_line + line < lines ? depth - k : 0;
+    const int place = PLACE_ALONG_DEPTH(line, (int)(k % TILE_DEPTH) / 8);
+    const long stride = k_stride;
+#else
+    const int line = number % (TILE_LINES / 8) * 8;
+    const long k = span * SPAN + number / (TILE_LINES / 8);
+    const long there = k < depth ? lines - first_line - line : 0;
+    const int place = PLACE_ALONG_LINES((int)(k % TILE_DEPTH), line / 8, TILE_LINES);
+    const long stride = line_stride;
+#endif
+    const long slices = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
+    const long slice = k / TILE_DEPTH;
+    if (slice >= slices) {
+        return;
+    }
+    const int count = (int)clamp(there, 0L, 8L);
+    ushort8 chunk = ZERO_CHUNK;
+    if (count > 0) {
+        __global const data_t *from = x + x_start + batch / batches * outer + batch % batches * inner +
+                                      (first_line + line) * line_stride + k * k_stride;
+        chunk = ACCESS == 1 ? read_chunk(from, count) : read_elements(from, stride, count);
+    }
+    __global uchar *packed = (__global uchar *)(scratch + scratch_start) + packed_place;
+    const long number_of_slice = (batch * get_num_groups(1) + get_group_id(1)) * slices + slice;
+    *(__global ushort8 *)(packed + number_of_slice * SLICE_BYTES + place) = chunk;
+}
