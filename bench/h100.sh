@@ -1,7 +1,7 @@
 #!/bin/sh
 # One session on an NVIDIA GPU, in under ten minutes:  sh bench/h100.sh OUT [PYTHON]
 #
-# Builds a release and measures, the most valuable first: whole training steps beside PyTorch's in turn, products beside cuBLAS, generation, single
+# Builds a release and measures, the most valuable first: whole training steps beside PyTorch's in turn, products beside cuBLAS and with packed operands, generation, single
 # kernels, start-up; then proves the kernels on matrix units, each variant by itself. A step's first use of a kernel proves that one anyway. All results go
 # to the folder OUT, as JSON; OUT/parts has a line for each part, OUT/summary.md the tables (bench/h100_summary.py). A part that fails or takes too long
 # doesn't stop the others, and nothing begins after nine and a half minutes. PYTHON is an interpreter whose torch has CUDA; without CUDA what needs it is skipped.
@@ -119,6 +119,32 @@ products() {
     tell ""
 }
 
+# Packed operands beside operands as they are, both with their variants of 128 rows: on Hopper alone. A tile in the file's name, its stages, and whether
+# it is packed.
+packed() {
+    case " $units " in
+    *" wgmma "*) name=wgmma ;;
+    *" emulated-wgmma "*) name=emulated-wgmma ;;
+    *)
+        echo "skipped: wgmma isn't among the units"
+        return 0
+        ;;
+    esac
+    "$build/tests/opencl/list-unit-variants" >"$out/variants" || return 1
+    line=-1
+    while read -r unit options; do
+        line=$((line + 1))
+        case "$unit $options" in *wgmma*TILE_ROWS=128*) ;; *) continue ;; esac
+        tile=$(echo "$options" | sed 's/.*TILE_ROWS=\([0-9]*\).*TILE_COLS=\([0-9]*\).*TILE_DEPTH=\([0-9]*\).*STAGES=\([0-9]*\).*/\1x\2x\3s\4/')
+        case $options in *PACKED=1*) tile=${tile}packed ;; esac
+        for shape in $shapes; do
+            TTM_OPENCL_MATRIX_UNITS=$name:$line attempt $((20 * patience)) "variant-$shape-$tile.json" "$bench" ops --backend "$device" \
+                --product "$shape:nn:bf16" --no-roofs --seconds 0.1 --json
+        done
+    done <"$out/variants"
+    tell ""
+}
+
 cublas() {
     if ! has_cuda; then
         echo "skipped: no PyTorch with CUDA"
@@ -231,6 +257,7 @@ part 150 make
 part 240 steps
 part 60 products
 part 45 cublas
+part 75 packed
 part 60 generation
 part 70 kernels
 part 60 startup

@@ -97,6 +97,22 @@ def print_products():
     table("f32 products, TFLOP/s", ["M×N×K", "TTM_OPENCL_FP32", "ours", "cuBLAS fp32", "ratio"], rows)
 
 
+def print_variants():
+    """Products by each variant of wgmma, operands as they are and packed, packing included."""
+    tiles, shapes = {}, set()
+    for path in glob.glob(os.path.join(sys.argv[1], "variant-*.json")):
+        shape, tile = os.path.basename(path)[:-5].split("-")[1:]
+        shapes.add(shape)
+        tiles.setdefault(tile, {})[shape] = entry_speed(os.path.basename(path))
+    order = sorted(tiles, key=lambda tile: (tile.endswith("packed"), tile))
+    rows = []
+    for shape in sorted(shapes):
+        best = {packed: max((tiles[tile].get(shape) or 0 for tile in order if tile.endswith("packed") == packed), default=0) for packed in (False, True)}
+        rows.append([shape] + [number(tiles[tile].get(shape), "{:.1f}") for tile in order] + [ratio(best[True], best[False])])
+    if rows:
+        table("Variants of wgmma, nn, bf16, TFLOP/s with packing", ["M×N×K"] + order + ["best packed / best other"], rows)
+
+
 def print_step_ops(kind, dtype):
     runs = ours(kind, dtype)
     if not runs:
@@ -157,6 +173,7 @@ def main():
     print_machine()
     print_steps()
     print_products()
+    print_variants()
     for dtype in ("bf16", "fp32"):
         for kind in ("dense", "ttm64"):
             print_step_ops(kind, dtype)

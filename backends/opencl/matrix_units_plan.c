@@ -8,11 +8,23 @@
 /* A second launch: some microseconds. */
 #define COST_OF_LAUNCH 1e7
 
-/* What a group's copies cost beside its multiply-adds, by the lines of its tile: from prototypes on
- * an H100, which did 500 TFLOP/s at 8192^3 by cp.async, and 627 by bulk copies of packed operands.
- */
+/* What a group's copies cost beside its multiply-adds, by the lines of its tile: by cp.async, and
+ * by bulk copies of packed operands. These, and the two below, are fitted to what prototypes did on
+ * an H100 at 8448x8448x8192: 500 TFLOP/s by cp.async; packed 627 (128x128x16, 5 stages), 508
+ * (128x96x32, 3), 464 (128x192x16, 4) and 396 (128x128x32, 2). */
 #define COPIES_BY_ITEMS 32.0
-#define COPIES_BY_BULK  12.0
+#define COPIES_BY_BULK  4.0
+
+/* Few stages leave the units waiting. */
+static double wait_for_stages(int stages)
+{
+    return 1.0 + 3.0 / (double)(stages * stages);
+}
+
+/* Wider tiles have so many sums in registers that no second group runs beside, to multiply while
+ * one writes. */
+enum { MOST_SHARING_COLS = 128 };
+#define COST_OF_BEING_ALONE 1.3
 
 /* Packed operands take scratch, and nothing of this is measured: they must be worth it. */
 #define LEAST_PACKED_GAIN 0.95
@@ -92,9 +104,13 @@ static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *v
                            opencl_parts(sizes->cols, variant->tile_cols) * sizes->batches *
                            plan->pieces;
     const double copies = variant->packed ? COPIES_BY_BULK : COPIES_BY_ITEMS;
+    const double waits =
+        !variant->packed ? 1.0
+                         : wait_for_stages(variant->stages) *
+                               (variant->tile_cols > MOST_SHARING_COLS ? COST_OF_BEING_ALONE : 1.0);
     const int launches = (plan->pieces > 1) + 2 * variant->packed;
     double cost = (double)opencl_parts(groups, units) * rows * cols * (double)plan->piece_depth *
-                  (1.0 + copies / rows + copies / cols);
+                  (1.0 + copies / rows + copies / cols) * waits;
     cost += launches * COST_OF_LAUNCH +
             2.0 * (double)opencl_unit_plan_bytes(plan, sizes) * COST_OF_BYTE / (double)units;
     return variant->packed ? cost / LEAST_PACKED_GAIN : cost;
