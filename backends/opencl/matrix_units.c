@@ -282,11 +282,13 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
     return plan;
 }
 
-/* Says once that an entry is used. */
-static void say_tuned(opencl_units *units, const opencl_product *product, int parts)
+/* Says once that an entry is used, if the plan is its own. */
+static void say_tuned(opencl_units *units, const opencl_product *product, int parts,
+                      const opencl_unit_plan *plan)
 {
     const opencl_tuned_unit *tuned = find_tuned(units, product, units->unit, parts);
-    if (tuned != NULL && !units->is_said[tuned - units->tuned.entries]) {
+    if (tuned != NULL && tuned->variant == plan->variant &&
+        !units->is_said[tuned - units->tuned.entries]) {
         char text[OPENCL_TUNED_UNIT_BYTES];
         units->is_said[tuned - units->tuned.entries] = 1;
         opencl_tuned_unit_print(text, tuned);
@@ -537,7 +539,7 @@ static int find_kernel(opencl_unit_plan *plan, opencl_family *family, char *opti
         *family = family_of(variant);
         write_options(options, units, variant, product, a, b, plan->pieces);
         if (is_proven(units, device, *family, options, &request, plan->variant)) {
-            say_tuned(units, product, parts);
+            say_tuned(units, product, parts, plan);
             return 1;
         }
     }
