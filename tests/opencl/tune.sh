@@ -117,7 +117,7 @@ for damage in 's/pieces 1$/pieces 0/' 's/pieces 1$/pieces 99999999999/' 's/varia
 done
 cp "$folder/good" "$file"
 # A variant with packed operands is told from others of its shape, and used.
-TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:18 TTM_LOG=info "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --product 64x128x64:nn:bf16 --rows 1 \
+TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:18 TTM_OPENCL_PIECES=1 TTM_LOG=info "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --product 64x128x64:nn:bf16 --rows 1 \
     --preset gpt2-tiny-ttm16 --seconds 0.01 --tune-seconds 0.1 --quiet > "$folder/out" 2> "$folder/err" || fail "tune: $(cat "$folder/err")"
 grep -q '^unit emulated-wgmma .* variant packed-64x128x32:16x128:3 pieces [12]$' "$file" || fail "no packed plan: $(cat "$file")"
 TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x128x64:nn:bf16
