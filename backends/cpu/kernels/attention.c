@@ -12,15 +12,17 @@
 
 #include <math.h>
 
+#define LOG_OF_2 0.693147180559945309F
+
 typedef struct forward {
     const ttm_cpu_attention *job;
     float *out;
     float *q;
     float *k_transposed;
     float *v;
-    float *scores; /**< Becomes weights, and words of weights along the rows, in place. */
-    float *largest;
-    float *total; /**< [QUERIES, LANES], added up at the end. */
+    float *scores;  /**< Becomes weights, and words of weights along the rows, in place. */
+    float *largest; /**< Of scores times log2 e. */
+    float *total;   /**< [QUERIES, LANES], added up at the end. */
 } forward;
 
 static forward lay_out(const ttm_cpu_attention *job)
@@ -35,72 +37,75 @@ static forward lay_out(const ttm_cpu_attention *job)
     return state;
 }
 
-/** Turns the scores of one row into weights and carries its sums along. `keys` scores lie there, of
- * which the row sees `seen`. */
-static void weigh_row(const forward *state, int64_t row, int64_t seen, int64_t keys)
+/** Stores weights as the product with the values wants them: floats, or half as many words. */
+ALWAYS_INLINE void store_weights(float *row, int64_t column, vector weights)
 {
+#if defined(TTM_CPU_PAIRS)
+    words_store_along(row + column / WORD_ELEMENTS, weights);
+#else
+    vector_store(row + column, weights);
+#endif
+}
+
+/** A row's new maximum: what the row has summed up was relative to the old one. */
+static void fade_row(const forward *state, int64_t row, float largest)
+{
+    const float change = state->largest[row] - largest;
+    const float fade = vector_exp2(vector_of(change))[0];
+    float *out = state->out + row * state->job->size;
+    float *total = state->total + row * LANES;
+    for (int64_t j = 0; j < state->job->size; j++) {
+        out[j] *= fade;
+    }
+    vector_store(total, vector_load(total) * fade);
+    state->largest[row] = largest;
+}
+
+/** Turns the scores of one row into words of weights and carries its sums along. `padded` scores
+ * lie there, whole vectors, of which the row sees the first `seen`. `keep` are dropout's factors,
+ * or NULL. */
+ALWAYS_INLINE void weigh_vectors(const forward *state, int64_t row, int64_t seen, int64_t padded,
+                                 const float *keep)
+{
+    const float factor = state->job->scale * LOG2_OF_E;
     float *score = state->scores + row * KEYS;
     float *total = state->total + row * LANES;
-    const int64_t padded = whole_vectors(keys);
+    vector value[KEYS / LANES];
+    vector most = vector_of(-INFINITY);
     for (int64_t j = 0; j < padded; j += LANES) {
-        vector_store(score + j, vector_load(score + j) * state->job->scale);
-    }
-    for (int64_t j = seen; j < padded; j++) {
-        score[j] = -INFINITY;
-    }
-    vector most = vector_load(score);
-    for (int64_t j = LANES; j < padded; j += LANES) {
-        most = vector_max(vector_load(score + j), most);
-    }
-    float largest = vector_largest(most);
-    if (!(largest > state->largest[row])) {
-        largest = state->largest[row];
-    }
-    const float shift = largest == -INFINITY ? 0.0F : largest;
-    vector sum = {0};
-    for (int64_t j = 0; j < padded; j += LANES) {
-        const vector weight = vector_exp(vector_load(score + j) - shift);
-        vector_store(score + j, weight);
-        sum += weight;
-    }
-    if (largest != state->largest[row]) {
-        const float fade = expf(state->largest[row] - shift);
-        float *out = state->out + row * state->job->size;
-        for (int64_t j = 0; j < state->job->size; j++) {
-            out[j] *= fade;
+        value[j / LANES] = vector_load(score + j) * factor;
+        if (seen < padded) {
+            value[j / LANES] = first_lanes(value[j / LANES], seen - j, -INFINITY);
         }
-        sum += vector_load(total) * fade;
-        state->largest[row] = largest;
-    } else {
-        sum += vector_load(total);
+        most = vector_max(value[j / LANES], most);
+    }
+    const float largest = vector_largest(most);
+    if (largest > state->largest[row]) {
+        fade_row(state, row, largest);
+    }
+    const float shift = state->largest[row] == -INFINITY ? 0.0F : state->largest[row];
+    vector sum = vector_load(total);
+    for (int64_t j = 0; j < padded; j += LANES) {
+        const vector weight = vector_exp2(value[j / LANES] - shift);
+        sum += weight;
+        store_weights(score, j, keep == NULL ? weight : weight * vector_load(keep + j));
     }
     vector_store(total, sum);
 }
 
-static void drop_row(const forward *state, int64_t row, int64_t query, int64_t first_key,
-                     int64_t keys)
+static void weigh_row(const forward *state, int64_t row, int64_t query, int64_t first_key,
+                      int64_t seen, int64_t keys)
 {
-    float keep[KEEP_COUNT];
-    float *score = state->scores + row * KEYS;
-    score_dropout(keep, state->job, query, first_key, keys);
-    for (int64_t j = 0; j < keys; j++) {
-        score[j] *= keep[j];
+    const int64_t padded = whole_vectors(keys);
+    if (state->job->dropout.threshold != 0) {
+        float keep[KEEP_COUNT];
+        score_dropout(keep, state->job, query, first_key, padded);
+        weigh_vectors(state, row, seen, padded, keep);
+    } else if (padded == KEYS) {
+        weigh_vectors(state, row, seen, KEYS, NULL); /* all in registers */
+    } else {
+        weigh_vectors(state, row, seen, padded, NULL);
     }
-}
-
-/** The weights of one row become words. */
-static void pack_weights(const forward *state, int64_t row, int64_t keys)
-{
-#if defined(TTM_CPU_PAIRS)
-    float *weight = state->scores + row * KEYS;
-    for (int64_t j = 0; j < whole_vectors(keys); j += LANES) {
-        words_store_along(weight + j / WORD_ELEMENTS, vector_load(weight + j));
-    }
-#else
-    (void)state;
-    (void)row;
-    (void)keys;
-#endif
 }
 
 /** Queries [first, last) against the packed block of keys. */
@@ -126,11 +131,8 @@ static void attend_block(const forward *state, int64_t first, int64_t last, int6
         };
         TILE(&scores);
         for (int64_t i = 0; i < run.count; i++) {
-            weigh_row(state, row + i, seen_in_block(job, query + i, first_key, keys), run.keys);
-            if (job->dropout.threshold != 0) {
-                drop_row(state, row + i, query + i, first_key, run.keys);
-            }
-            pack_weights(state, row + i, run.keys);
+            weigh_row(state, row + i, query + i, first_key,
+                      seen_in_block(job, query + i, first_key, keys), run.keys);
         }
         const ttm_cpu_tile values = {
             .c = state->out + row * job->size,
@@ -167,7 +169,7 @@ static void finish_rows(const forward *state, int64_t first, int64_t last)
             element_put(out + j, sums[j] * factor);
         }
         if (job->lse != NULL) {
-            job->lse[query * job->lse_row] = state->largest[row] + logf(total);
+            job->lse[query * job->lse_row] = state->largest[row] * LOG_OF_2 + logf(total);
         }
     }
 }

@@ -97,66 +97,102 @@ static void pack_queries(const backward *state)
     }
 }
 
-/** Scores to weights p, and dp to ds, in one row of the two blocks. */
-static void slope_row(const backward *state, int64_t row, int64_t query, int64_t first_key,
-                      int64_t seen, int64_t keys)
+/** What turns the scores and dp of one query into p and ds. */
+typedef struct query_slopes {
+    float factor; /**< Of scores, log2 e in it. */
+    float lse;    /**< Times log2 e. */
+    float dot;
+    int64_t seen;
+    float keep[KEEP_COUNT];
+} query_slopes;
+
+static void start_query(query_slopes *at, const backward *state, int64_t query, int64_t first_key,
+                        int64_t keys, int64_t padded)
 {
     const ttm_cpu_attention *job = state->job;
-    float *weight = state->weights + row * KEYS;
-    float *slope = state->slopes + row * KEYS;
-    const int64_t padded = whole_vectors(keys);
-    const float lse = job->lse[query * job->lse_row];
-    const float dot = state->dot[query];
-    float keep[KEEP_COUNT];
-
-    if (job->dropout.threshold == 0) {
-        for (int64_t j = 0; j < padded; j += LANES) {
-            const vector p = vector_exp(vector_load(weight + j) * job->scale - lse);
-            vector_store(weight + j, p);
-            vector_store(slope + j, p * (vector_load(slope + j) - dot) * job->scale);
-        }
-    } else {
-        score_dropout(keep, job, query, first_key, padded);
-        for (int64_t j = 0; j < padded; j += LANES) {
-            const vector p = vector_exp(vector_load(weight + j) * job->scale - lse);
-            const vector factor = vector_load(keep + j);
-            vector_store(weight + j, p * factor);
-            vector_store(slope + j, p * (vector_load(slope + j) * factor - dot) * job->scale);
-        }
-    }
-    for (int64_t j = seen; j < padded; j++) {
-        weight[j] = 0.0F;
-        slope[j] = 0.0F;
+    at->factor = job->scale * LOG2_OF_E;
+    at->lse = job->lse[query * job->lse_row] * LOG2_OF_E;
+    at->dot = state->dot[query];
+    at->seen = seen_in_block(job, query, first_key, keys);
+    if (job->dropout.threshold != 0) {
+        score_dropout(at->keep, job, query, first_key, padded);
     }
 }
 
-/** p and ds of a run become words: p across the rows, ds both along and across them. */
-static void pack_slopes(const backward *state, query_run run)
+/** Scores to weights p, and dp to ds, in the vector of keys from `key` of the block on. */
+ALWAYS_INLINE void find_slopes(vector *p, vector *ds, const query_slopes *at,
+                               const ttm_cpu_attention *job, int64_t key, int is_cut)
 {
+    const int drops = job->dropout.threshold != 0;
+    const vector factor = drops ? vector_load(at->keep + key) : vector_of(1.0F);
+    const vector kept = vector_exp2(*p * at->factor - at->lse);
+    const vector dp = drops ? *ds * factor : *ds;
+    *p = drops ? kept * factor : kept;
+    *ds = kept * job->scale * (dp - at->dot);
+    if (is_cut) {
+        *p = first_lanes(*p, at->seen - key, 0.0F);
+        *ds = first_lanes(*ds, at->seen - key, 0.0F);
+    }
+}
+
 #if defined(TTM_CPU_PAIRS)
+/** Two rows of the two blocks: words of p across the rows go to `p_words`, those of ds to
+ * `ds_words` and, along the rows, to their places. The second row is NULL where there is none. */
+ALWAYS_INLINE void slope_two_rows(const ttm_cpu_attention *job, const query_slopes at[2],
+                                  float *weight, float *slope, int is_alone, int is_cut,
+                                  float *p_words, float *ds_words, int64_t padded)
+{
+    for (int64_t j = 0; j < padded; j += LANES) {
+        vector p[2] = {vector_load(weight + j)};
+        vector ds[2] = {vector_load(slope + j)};
+        find_slopes(&p[0], &ds[0], &at[0], job, j, is_cut);
+        words_store_along(slope + j / WORD_ELEMENTS, ds[0]);
+        if (!is_alone) {
+            p[1] = vector_load(weight + KEYS + j);
+            ds[1] = vector_load(slope + KEYS + j);
+            find_slopes(&p[1], &ds[1], &at[1], job, j, is_cut);
+            words_store_along(slope + KEYS + j / WORD_ELEMENTS, ds[1]);
+        }
+        vector_store(p_words + j, words_of_rows(p[0], p[1]));
+        vector_store(ds_words + j, words_of_rows(ds[0], ds[1]));
+    }
+}
+#endif
+
+/** Scores to p and dp to ds in a run of the two blocks, as words: p across the rows, ds both along
+ * and across them. */
+static void find_run_slopes(const backward *state, query_run run, int64_t first_key, int64_t keys)
+{
+    const ttm_cpu_attention *job = state->job;
+    const int64_t padded = whole_vectors(run.keys);
+    query_slopes at[WORD_ELEMENTS];
     for (int64_t i = 0; i < run.count; i += WORD_ELEMENTS) {
-        const int alone = i + 1 == run.count;
         float *weight = state->weights + i * KEYS;
         float *slope = state->slopes + i * KEYS;
-        float *weight_words = state->weights + i / WORD_ELEMENTS * KEYS;
-        float *slope_words = state->slopes_across + i / WORD_ELEMENTS * KEYS;
-        for (int64_t j = 0; j < whole_vectors(run.keys); j += LANES) {
-            const vector none = {0};
-            const vector next_weight = alone ? none : vector_load(weight + KEYS + j);
-            const vector next_slope = alone ? none : vector_load(slope + KEYS + j);
-            const vector first = vector_load(slope + j);
-            vector_store(weight_words + j, words_of_rows(vector_load(weight + j), next_weight));
-            vector_store(slope_words + j, words_of_rows(first, next_slope));
-            words_store_along(slope + j / WORD_ELEMENTS, first);
-            if (!alone) {
-                words_store_along(slope + KEYS + j / WORD_ELEMENTS, next_slope);
-            }
+        const int64_t rows = smaller(WORD_ELEMENTS, run.count - i);
+        int is_cut = 0;
+        for (int64_t row = 0; row < rows; row++) {
+            start_query(&at[row], state, run.first + i + row, first_key, keys, padded);
+            is_cut |= at[row].seen < padded;
         }
-    }
+#if defined(TTM_CPU_PAIRS)
+        float *p_words = state->weights + i / WORD_ELEMENTS * KEYS;
+        float *ds_words = state->slopes_across + i / WORD_ELEMENTS * KEYS;
+        if (rows == 2 && !is_cut) {
+            slope_two_rows(job, at, weight, slope, 0, 0, p_words, ds_words, padded);
+        } else {
+            slope_two_rows(job, at, weight, slope, rows < 2, 1, p_words, ds_words, padded);
+        }
 #else
-    (void)state;
-    (void)run;
+        for (int64_t j = 0; j < padded; j += LANES) {
+            vector p = vector_load(weight + j);
+            vector ds = vector_load(slope + j);
+            find_slopes(&p, &ds, &at[0], job, j, is_cut);
+            vector_store(weight + j, p);
+            vector_store(slope + j, ds);
+        }
 #endif
+    }
 }
 
 /** c (+)= a·b, a [rows, depth] with strides, everything packed; the depth counts words. */
@@ -180,11 +216,7 @@ static void run_queries(const backward *state, query_run run, int64_t first_key,
              KEYS, run.count, run.keys, words, 0);
     multiply(state->slopes, KEYS, state->dout + run.first * words, words, 1, state->v_transposed,
              KEYS, run.count, run.keys, words, 0);
-    for (int64_t i = 0; i < run.count; i++) {
-        const int64_t query = run.first + i;
-        slope_row(state, i, query, first_key, seen_in_block(job, query, first_key, keys), run.keys);
-    }
-    pack_slopes(state, run);
+    find_run_slopes(state, run, first_key, keys);
     multiply(state->dv, size, state->weights, 1, KEYS, dout_across, size, run.keys, size, rows, 1);
     multiply(state->dk, size, state->slopes_across, 1, KEYS, q_across, size, run.keys, size, rows,
              1);

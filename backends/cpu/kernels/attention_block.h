@@ -47,6 +47,17 @@ static inline void pack_transposed(float *target, const element *source, ptrdiff
     transpose(target, KEYS, source, source_row, (size_t)rows, (size_t)size);
 }
 
+/** Returns value in the first `count` lanes (all of them, or none, where that is out of range) and
+ * `other` in the rest. */
+ALWAYS_INLINE vector first_lanes(vector value, int64_t count, float other)
+{
+    static const int32_t numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    vector_int lane;
+    memcpy(&lane, numbers, sizeof lane);
+    const int32_t limit = (int32_t)(count < 0 ? 0 : smaller(count, LANES));
+    return vector_select(lane < limit, value, vector_of(other));
+}
+
 /** A run of queries of which each sees at most `keys` keys of a block. */
 typedef struct query_run {
     int64_t first;

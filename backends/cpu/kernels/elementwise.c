@@ -1,5 +1,6 @@
 /* Loops over single elements: ADD, GELU and its derivative, dropout, AdamW. All but GELU are bound
  * by memory. */
+#include "cpu/kernels/gelu_pieces.h"
 #include "cpu/kernels/level.h"
 #include "cpu/kernels/philox.h"
 #include "cpu/kernels/simd.h"
@@ -34,10 +35,10 @@ void TYPED(gelu)(void *target, const void *source, size_t count)
     const element *x = source;
     size_t i = 0;
     for (; i + LANES <= count; i += LANES) {
-        element_store(out + i, vector_gelu(element_load(x + i)));
+        element_store(out + i, element_gelu(element_load(x + i)));
     }
     if (i < count) {
-        element_store_part(out + i, vector_gelu(element_load_part(x + i, count - i)), count - i);
+        element_store_part(out + i, element_gelu(element_load_part(x + i, count - i)), count - i);
     }
 }
 
@@ -48,11 +49,11 @@ void TYPED(gelu_backward)(void *target, const void *gradient, const void *source
     const element *x = source;
     size_t i = 0;
     for (; i + LANES <= count; i += LANES) {
-        element_store(dx + i, element_load(dy + i) * vector_gelu_derivative(element_load(x + i)));
+        element_store(dx + i, element_load(dy + i) * element_gelu_derivative(element_load(x + i)));
     }
     if (i < count) {
         const size_t rest = count - i;
-        const vector slope = vector_gelu_derivative(element_load_part(x + i, rest));
+        const vector slope = element_gelu_derivative(element_load_part(x + i, rest));
         element_store_part(dx + i, element_load_part(dy + i, rest) * slope, rest);
     }
 }

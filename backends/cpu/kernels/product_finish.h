@@ -3,6 +3,7 @@
 #ifndef TTM_CPU_KERNELS_PRODUCT_FINISH_H
 #define TTM_CPU_KERNELS_PRODUCT_FINISH_H
 
+#include "cpu/kernels/gelu_pieces.h"
 #include "cpu/kernels/product_block.h"
 
 ALWAYS_INLINE vector load_some(const float *source, size_t count)
@@ -89,9 +90,10 @@ ALWAYS_INLINE void finish_vector(const ttm_cpu_product *job, vector value, ptrdi
         if (job->pre != NULL) {
             out_store_for_later(job, job->pre, row * job->pre_row + col, value, count);
         }
-        value = vector_gelu(value);
+        value = job->wide_out ? vector_gelu(value) : element_gelu(value);
     } else if (job->activation == TTM_CPU_GELU_BACKWARD) {
-        value *= vector_gelu_derivative(out_load(job, job->pre, row * job->pre_row + col, count));
+        const vector pre = out_load(job, job->pre, row * job->pre_row + col, count);
+        value *= job->wide_out ? vector_gelu_derivative(pre) : element_gelu_derivative(pre);
     }
     if (job->residual != NULL) {
         value += out_load(job, job->residual, row * job->residual_row + col, count);
@@ -186,17 +188,18 @@ ALWAYS_INLINE void touch_row(const ttm_cpu_product *job, const void *base, ptrdi
     touch(out_at(job, base, index + cols - 1));
 }
 
-/** Asks for what finishing a block will read: it is there when the sums are. */
+/** Asks for what finishing a block will read: it is there when the sums are. GELU's two outputs too
+ * are more stores than can wait for their lines; other products' are fewer, and gain nothing. */
 static void touch_block(const ttm_cpu_product *job, place at)
 {
     for (ptrdiff_t row = at.row; row < at.row + at.rows; row++) {
-        if (job->add_out) {
+        if (job->add_out || job->activation == TTM_CPU_GELU) {
             touch_row(job, job->out, row * job->out_row + at.col, at.cols);
         }
         if (job->residual != NULL) {
             touch_row(job, job->residual, row * job->residual_row + at.col, at.cols);
         }
-        if (job->activation == TTM_CPU_GELU_BACKWARD) {
+        if (job->pre != NULL) {
             touch_row(job, job->pre, row * job->pre_row + at.col, at.cols);
         }
     }

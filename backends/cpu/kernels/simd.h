@@ -461,6 +461,44 @@ ALWAYS_INLINE vector vector_exp(vector x)
 #endif
 }
 
+/** e^x = 2^(x·log2 e). */
+#define LOG2_OF_E 1.44269504088896341F
+
+/** 2^x within 2 ulp; 0 below −126, infinity from 128 on; NaN stays NaN.
+ *
+ * x = n + r with |r| ≤ 1/2, 2^r by a polynomial of degree 6 through 1 at 0. Cheaper than
+ * vector_exp: whoever has a factor to multiply x by puts log2 e into it. */
+ALWAYS_INLINE vector vector_exp2(vector x)
+{
+#if defined(__AVX512F__)
+    const vector clamped = vector_min(vector_of(130.0F), x);
+    const vector whole = _mm512_roundscale_ps(clamped, 0);
+#else
+    const vector rounder = vector_of(0x1.8p23F);
+    const vector clamped = vector_min(vector_of(128.0F), vector_max(vector_of(-127.0F), x));
+    const vector shifted = clamped + rounder;
+    const vector whole = shifted - rounder;
+#endif
+    const vector rest = clamped - whole;
+    vector series = vector_of(1.5453162940e-4F);
+    series = series * rest + 1.3390863365e-3F;
+    series = series * rest + 9.6180825573e-3F;
+    series = series * rest + 5.5503571142e-2F;
+    series = series * rest + 2.4022650761e-1F;
+    series = series * rest + 6.9314718803e-1F;
+    series = series * rest + 1.0F;
+#if defined(__AVX512F__)
+    const __mmask16 large_enough = _mm512_cmp_ps_mask(x, vector_of(-126.0F), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(large_enough, series, whole);
+#else
+    /* 2^n as 2·2^(n−1), because 2^128 isn't a float. */
+    const vector_int exponent = ((vector_int)shifted - (vector_int)rounder + 126) << 23;
+    const vector result = series * (vector)exponent * 2.0F;
+    const vector_int too_small = x < vector_of(-126.0F);
+    return (vector)((vector_int)result & ~too_small);
+#endif
+}
+
 /** 1/x within 2 ulp, for numbers from 1 to 1e37. */
 ALWAYS_INLINE vector vector_reciprocal(vector x)
 {

@@ -37,10 +37,12 @@ ALWAYS_INLINE float exponentials(element *out, const element *x, float scale, fl
 {
     vector sum[2] = {{0}, {0}};
     size_t i = 0;
+    scale *= LOG2_OF_E;
+    shift *= LOG2_OF_E;
     for (; i + 2 * LANES <= count; i += 2 * LANES) {
         for (size_t j = 0; j < 2; j++) {
             const size_t at = i + j * LANES;
-            const vector value = vector_exp(element_load(x + at) * scale - shift);
+            const vector value = vector_exp2(element_load(x + at) * scale - shift);
             sum[j] += value;
             if (out != NULL) {
                 element_store(out + at, value);
@@ -51,7 +53,7 @@ ALWAYS_INLINE float exponentials(element *out, const element *x, float scale, fl
     for (; i < count; i += LANES) {
         const size_t rest = count - i < LANES ? count - i : LANES;
         float lanes[LANES];
-        const vector value = vector_exp(
+        const vector value = vector_exp2(
             (rest < LANES ? element_load_part(x + i, rest) : element_load(x + i)) * scale - shift);
         memcpy(lanes, &value, sizeof lanes);
         for (size_t lane = 0; lane < rest; lane++) {

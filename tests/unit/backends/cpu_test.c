@@ -416,6 +416,71 @@ static void attention_agrees_between_levels(void **state)
     free(plain);
 }
 
+/* ---- GELU ---- */
+
+/** gelu(x), and gelu'(x) in *slope. */
+static double exact_gelu(double x, double *slope)
+{
+    const double root = sqrt(2.0 / acos(-1.0));
+    const double tangent = tanh(root * (x + 0.044715 * x * x * x));
+    const double inner = root * (1.0 + 3.0 * 0.044715 * x * x);
+    const double rest = 1.0 - tangent * tangent;
+    *slope = 0.5 * (1.0 + tangent) + (rest > 0.0 ? 0.5 * x * rest * inner : 0.0);
+    return 0.5 * x * (1.0 + tangent);
+}
+
+/** Half a unit in bf16's last place, and what is lost before rounding. */
+static void check_rounded(float found, double exact, double scale)
+{
+    const double bound = 0x1.01p-8 * fabs(exact) + 0x1p-18 * scale + 0x1p-126;
+    if (!(fabs((double)found - exact) <= bound)) {
+        print_error("%.9g instead of %.17g\n", (double)found, exact);
+        fail();
+    }
+}
+
+static void gelu_of_every_bf16_number_is_rounded_once(void **state)
+{
+    (void)state;
+    for (size_t level = 0; level < sizeof levels / sizeof levels[0]; level++) {
+        session opened = open_session(levels[level], "2", "own");
+        /* x, gelu(x), dy, dx */
+        ttm_tensor all[4];
+        for (int i = 0; i < 4; i++) {
+            all[i] = make_typed_matrix(&opened, TTM_BF16, 256, 256);
+        }
+        for (size_t i = 0; i < 65536; i++) {
+            ((uint16_t *)(void *)elements(&opened, &all[0]))[i] = (uint16_t)i;
+            ((uint16_t *)(void *)elements(&opened, &all[2]))[i] = bf16_from_float(1.0F);
+        }
+        const ttm_tensor forward[] = {all[1], all[0]};
+        const ttm_tensor backward[] = {all[3], all[2], all[0]};
+        run_op(&opened, (ttm_op){.opcode = TTM_OP_GELU, .tensor_count = 2, .tensors = forward});
+        run_op(&opened,
+               (ttm_op){.opcode = TTM_OP_GELU_BACKWARD, .tensor_count = 3, .tensors = backward});
+        float *x = numbers(&opened, &all[0]);
+        float *y = numbers(&opened, &all[1]);
+        float *dx = numbers(&opened, &all[3]);
+        for (size_t i = 0; i < 65536; i++) {
+            double slope = 0.0;
+            const double exact = exact_gelu((double)x[i], &slope);
+            if (isnan(x[i])) {
+                assert_true(isnan(y[i]) && isnan(dx[i]));
+            } else if (fabsf(x[i]) < 1e30F) {
+                check_rounded(y[i], exact, fabs((double)x[i]));
+                check_rounded(dx[i], slope, 1.0);
+            }
+        }
+        free(x);
+        free(y);
+        free(dx);
+        for (int i = 0; i < 4; i++) {
+            backend->memory_free(opened.device, all[i].memory);
+        }
+        close_session(&opened);
+    }
+}
+
 /* ---- Limits ---- */
 
 static void more_memory_than_there_is_is_refused(void **state)
@@ -489,6 +554,7 @@ int main(void)
         cmocka_unit_test(products_of_all_forms_are_right),
         cmocka_unit_test(attention_gives_the_same_bits_for_any_number_of_threads),
         cmocka_unit_test(attention_agrees_between_levels),
+        cmocka_unit_test(gelu_of_every_bf16_number_is_rounded_once),
         cmocka_unit_test(more_memory_than_there_is_is_refused),
         cmocka_unit_test(an_op_without_its_workspace_is_refused),
         cmocka_unit_test(settings_that_make_no_sense_are_ignored),
