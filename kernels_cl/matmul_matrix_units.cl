@@ -132,16 +132,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     raw_chunk raw_a[CHUNKS_OF_ITEM(TILE_ROWS)];
     raw_chunk raw_b[CHUNKS_OF_ITEM(TILE_COLS)];
     float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        UNROLL
-        for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
-            UNROLL
-            for (int s = 0; s < FRAGMENT_SUMS; s++) {
-                sums[i][j][s] = 0.0f;
-            }
-        }
-    }
+    clear_sums(sums);
     const int steps = (int)((depth + TILE_DEPTH - 1) / TILE_DEPTH);
     UNROLL
     for (int stage = 0; stage < STAGES - 1; stage++) {

@@ -165,16 +165,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        UNROLL
-        for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
-            UNROLL
-            for (int s = 0; s < FRAGMENT_SUMS; s++) {
-                sums[i][j][s] = 0.0f;
-            }
-        }
-    }
+    clear_sums(sums);
     ring_position filled = {0, 0, 0};
     ring_position used = {0, 0, 0};
 #if EMULATED

@@ -77,6 +77,20 @@ INLINE void finish_neighbours(__global result_t *out, long out_stride, __global 
     store_neighbours(out, out_stride, count, value);
 }
 
+INLINE void clear_sums(float (*sums)[FRAGMENTS_ACROSS][FRAGMENT_SUMS])
+{
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
+            UNROLL
+            for (int s = 0; s < FRAGMENT_SUMS; s++) {
+                sums[i][j][s] = 0.0f;
+            }
+        }
+    }
+}
+
 /* Sums go through local memory, a warp in its own part, so that an item finishes VECTOR neighbours of a row. Rows from `rows` on, and
  * columns from `cols` on, don't exist. */
 INLINE void finish_tile(float (*sums)[FRAGMENTS_ACROSS][FRAGMENT_SUMS], __local uchar *memory, int warp, int lane, int warp_row,

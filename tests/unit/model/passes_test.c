@@ -229,18 +229,25 @@ static void dropout_masks_follow_seed_and_index(void **state)
     ttm_gpt2_config_free(&config);
 }
 
-static void check_plan(model_testing *testing, const char *tt, int64_t accumulation)
+static ttm_model_options training_options(int64_t accumulation, ttm_tt_reduction reduction)
 {
-    ttm_gpt2_config config = small_config(tt);
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
-    ttm_memory_plan plan;
-    ttm_stream *planning = NULL;
-    ttm_stream *stream = NULL;
-    ttm_model *model = NULL;
     options.training = true;
     options.batch = 3;
     options.seq = 12;
     options.accumulation = accumulation;
+    options.reduction = reduction;
+    return options;
+}
+
+static void check_plan(model_testing *testing, const char *tt, int64_t accumulation)
+{
+    ttm_gpt2_config config = small_config(tt);
+    const ttm_model_options options = training_options(accumulation, TTM_TT_REDUCE_AUTO);
+    ttm_memory_plan plan;
+    ttm_stream *planning = NULL;
+    ttm_stream *stream = NULL;
+    ttm_model *model = NULL;
     assert_ok(ttm_stream_create_planning(&planning, testing->device));
     const size_t before = ttm_device_memory_used(testing->device);
     assert_ok(ttm_model_memory_plan(&plan, planning, &config, &options));
@@ -278,13 +285,9 @@ static void the_memory_plan_is_what_is_allocated(void **state)
 static uint64_t planned_matrix_bytes(model_testing *testing, ttm_tt_reduction reduction)
 {
     ttm_gpt2_config config = small_config("mlp=2x4,2x4,4x4:3");
-    ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
+    const ttm_model_options options = training_options(1, reduction);
     ttm_memory_plan plan;
     ttm_stream *planning = NULL;
-    options.training = true;
-    options.batch = 3;
-    options.seq = 12;
-    options.reduction = reduction;
     assert_ok(ttm_stream_create_planning(&planning, testing->device));
     assert_ok(ttm_model_memory_plan(&plan, planning, &config, &options));
     ttm_stream_destroy(planning);
