@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,31 @@ out:
     return status;
 }
 
+/** Refuses what the rename at the end mustn't replace: root would lose /dev/null that way, or the
+ * link /dev/stdout, which leads to /proc. */
+static ttm_status check_replaceable(const char *path)
+{
+    static const char kernels_own[] = "/proc/";
+    struct stat information;
+    char target[sizeof kernels_own - 1];
+    if (path[strlen(path) - 1] == '/') {
+        return ttm_io_fail("write", path, EISDIR);
+    }
+    const bool there = stat(path, &information) == 0;
+    if (there && S_ISDIR(information.st_mode)) {
+        return ttm_io_fail("write", path, EISDIR);
+    }
+    const bool leads_to_kernel = readlink(path, target, sizeof target) == sizeof target &&
+                                 memcmp(target, kernels_own, sizeof target) == 0;
+    if (leads_to_kernel || (there && !S_ISREG(information.st_mode))) {
+        return ttm_fail(TTM_ERROR_IO,
+                        "cannot write '%s': it is a device or a pipe, which a file would replace; "
+                        "give the name of a file",
+                        path);
+    }
+    return TTM_OK;
+}
+
 ttm_status ttm_atomic_file_begin(ttm_atomic_file **out, const char *path)
 {
     *out = NULL;
@@ -95,12 +121,7 @@ ttm_status ttm_atomic_file_begin(ttm_atomic_file **out, const char *path)
     file->descriptor = -1;
     ttm_status status = TTM_OK;
     TTM_TRY_OUT(ttm_path_split(&file->parts, path));
-    struct stat information;
-    if (path[strlen(path) - 1] == '/' ||
-        (stat(path, &information) == 0 && S_ISDIR(information.st_mode))) {
-        status = ttm_io_fail("write", path, EISDIR);
-        goto out;
-    }
+    TTM_TRY_OUT(check_replaceable(path));
     TTM_TRY_OUT(create_temporary(file));
     *out = file;
     file = NULL;

@@ -17,8 +17,8 @@
 typedef struct ttm_atomic_file ttm_atomic_file;
 
 /** Starts writing `path` (mode 0666 less the umask). TTM_ERROR_IO when the folder can't be written
- * or `path` is a folder, TTM_ERROR_NOT_FOUND when its folder doesn't exist. After success the
- * caller commits or aborts. */
+ * or `path` is a folder, a device or a pipe, TTM_ERROR_NOT_FOUND when its folder doesn't exist.
+ * After success the caller commits or aborts. */
 TTM_CHECKED ttm_status ttm_atomic_file_begin(ttm_atomic_file **out, const char *path);
 
 /** Appends `bytes` bytes. Small pieces are gathered, large ones written straight from `data`. After

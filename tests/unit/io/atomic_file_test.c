@@ -105,6 +105,27 @@ static void names_that_cannot_be_written_are_refused(void **state)
     assert_int_equal(count_entries(scratch_folder), 0);
 }
 
+/* Committing would rename over them: to root, even over /dev/null. */
+static void devices_and_pipes_are_not_replaced(void **state)
+{
+    (void)state;
+    ttm_atomic_file *file = NULL;
+    struct stat information;
+    assert_int_equal(mkfifo(scratch_path("pipe"), 0600), 0);
+    assert_int_equal(symlink("pipe", scratch_path("link to a pipe")), 0);
+    assert_int_equal(symlink("/proc/self/fd/1", scratch_path("stdout")), 0);
+    const char *const names[] = {"pipe", "link to a pipe", "stdout"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        assert_int_equal(ttm_atomic_file_begin(&file, scratch_path(names[k])), TTM_ERROR_IO);
+        assert_message_has(names[k]);
+        assert_message_has("give the name of a file");
+    }
+    assert_int_equal(ttm_atomic_file_begin(&file, "/dev/null"), TTM_ERROR_IO);
+    assert_int_equal(lstat(scratch_path("pipe"), &information), 0);
+    assert_true(S_ISFIFO(information.st_mode));
+    assert_int_equal(count_entries(scratch_folder), 3);
+}
+
 /** Writes 1 MB over a file with a size limit of 256 KB; returns 0 when everything went as promised.
  */
 static int write_beyond_the_limit(const char *path, size_t piece)
@@ -271,6 +292,7 @@ int main(void)
         scratch_test(pieces_of_any_size_arrive_in_order),
         scratch_test(the_mode_follows_the_umask),
         scratch_test(names_that_cannot_be_written_are_refused),
+        scratch_test(devices_and_pipes_are_not_replaced),
         scratch_test(a_size_limit_is_an_error_that_keeps_the_old_file),
         scratch_test(a_full_disk_is_an_error_that_keeps_the_old_file),
         scratch_test(leftovers_of_killed_processes_go_at_the_next_begin),
