@@ -250,12 +250,30 @@ static int explain_bad_option(command_line *line, int code)
                             typed);
 }
 
+/* Looks for --help and its like before anything is set: what they print are the defaults. */
+static bool asks_for_text(command_line *line)
+{
+    bool *const flags[] = {&line->table.help, &line->table.version, &line->table.manual};
+    int found = 0;
+    optind = 0; /* makes getopt_long start anew */
+    opterr = 0;
+    while ((found = getopt_long(line->argc, line->argv, line->letters, line->names, NULL)) != -1) {
+        const tool_option *option = find_option(line, found);
+        for (size_t k = 0; option != NULL && k < sizeof flags / sizeof *flags; k++) {
+            if (option->kind == TOOL_KIND_FLAG && option->value.flag == flags[k]) {
+                *flags[k] = true;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static int read_arguments(command_line *line)
 {
     int code = TOOL_GO_ON;
     int found = 0;
     optind = 0; /* makes getopt_long start anew, also with the new letters */
-    opterr = 0;
     while (code == TOOL_GO_ON &&
            (found = getopt_long(line->argc, line->argv, line->letters, line->names, NULL)) != -1) {
         if (found == OPERAND) {
@@ -266,9 +284,6 @@ static int read_arguments(command_line *line)
             code = explain_bad_option(line, found);
         } else {
             code = set_option(line, find_option(line, found), optarg);
-        }
-        if (line->table.help || line->table.version || line->table.manual) {
-            return TOOL_GO_ON;
         }
     }
     for (int k = optind; code == TOOL_GO_ON && k < line->argc; k++) {
@@ -296,6 +311,17 @@ static int check_presence(const tool_program *program)
     return TOOL_GO_ON;
 }
 
+static void print_text(tool_table *table)
+{
+    if (table->help) {
+        tool_print_help(table);
+    } else if (table->manual) {
+        tool_print_manual(table);
+    } else {
+        printf("%s %s\n", table->program->name, TTM_VERSION);
+    }
+}
+
 int tool_parse(tool_program *program, int argc, char **argv)
 {
     command_line line = {.argc = argc, .argv = argv};
@@ -304,17 +330,12 @@ int tool_parse(tool_program *program, int argc, char **argv)
     if (!make_getopt_tables(&line)) {
         return tool_fail_text("more than %d options", MAX_OPTIONS);
     }
+    if (asks_for_text(&line)) {
+        print_text(&line.table);
+        return tool_done();
+    }
     int code = read_arguments(&line);
-    if (code == TOOL_GO_ON && line.table.help) {
-        tool_print_help(&line.table);
-        code = tool_done();
-    } else if (code == TOOL_GO_ON && line.table.manual) {
-        tool_print_manual(&line.table);
-        code = tool_done();
-    } else if (code == TOOL_GO_ON && line.table.version) {
-        printf("%s %s\n", program->name, TTM_VERSION);
-        code = tool_done();
-    } else if (code == TOOL_GO_ON) {
+    if (code == TOOL_GO_ON) {
         code = check_presence(program);
     }
     if (code != TOOL_GO_ON) {

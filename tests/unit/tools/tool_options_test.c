@@ -255,6 +255,16 @@ static void help_shows_every_option_with_range_and_default(void **state)
     assert_string_equal(result.error, "");
 }
 
+/* What was given before --help isn't the default. */
+static void help_shows_defaults_not_what_was_given(void **state)
+{
+    (void)state;
+    const outcome result = parse("--steps 7 --precision bf16 --help", 0);
+    assert_int_equal(result.code, TOOL_EXIT_DONE);
+    assert_non_null(strstr(result.printed, "default: 100)"));
+    assert_non_null(strstr(result.printed, "default: fp32)"));
+}
+
 static void the_manual_page_keeps_text_from_being_taken_for_markup(void **state)
 {
     (void)state;
@@ -312,6 +322,7 @@ int main(void)
         cmocka_unit_test(lists_repeat_and_take_what_follows),
         cmocka_unit_test(wrong_usage_is_one_line_and_exit_status_2),
         cmocka_unit_test(help_shows_every_option_with_range_and_default),
+        cmocka_unit_test(help_shows_defaults_not_what_was_given),
         cmocka_unit_test(the_manual_page_keeps_text_from_being_taken_for_markup),
         cmocka_unit_test(the_version_is_one_line),
         cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
