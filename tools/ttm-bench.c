@@ -2,8 +2,8 @@
 #include "bench/commands.h"
 #include "bench/product_list.h"
 #include "bench/table.h"
+#include "common/tool_output.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,58 +138,67 @@ static int check_arguments(bench_arguments *arguments)
     return check_lengths(arguments);
 }
 
-enum { PATH_BYTES = 4200 };
-
-static void temporary_name(char name[PATH_BYTES], const char *path)
-{
-    snprintf(name, PATH_BYTES, "%.4096s.tmp%ld", path, (long)getpid());
-}
-
-/* Before minutes of measuring, not after them. */
-static int check_output(const char *path)
-{
-    char temporary[PATH_BYTES];
-    temporary_name(temporary, path);
-    FILE *file = fopen(temporary, "we");
-    if (file == NULL) {
-        return tool_fail_text("can't write '%s': %s", path, strerror(errno));
-    }
-    fclose(file);
-    unlink(temporary);
-    return TOOL_GO_ON;
-}
-
-/* Writes under a temporary name, then renames: a result that is there isn't lost to a full disk. */
 static int write_output(const bench_result *result, const char *path)
 {
-    char temporary[PATH_BYTES];
-    temporary_name(temporary, path);
-    FILE *file = fopen(temporary, "we");
-    bool written = file != NULL && bench_write_json(file, result);
-    written = file != NULL && fclose(file) == 0 && written;
-    if (!written || rename(temporary, path) != 0) {
-        const int error = errno;
-        unlink(temporary);
-        return tool_fail_text("can't write '%s': %s", path, strerror(error));
+    tool_output output;
+    if (result->out_of_memory) {
+        return tool_fail_text("out of memory");
     }
-    return TOOL_GO_ON;
-}
-
-/* *result becomes the rounds of the file with its own behind them. */
-static int append_to(bench_result *result, const char *path)
-{
-    bench_result before;
-    if (access(path, F_OK) != 0) {
-        return TOOL_GO_ON;
-    }
-    const int code = bench_read_json(&before, path);
+    const int code = tool_output_open(&output, path);
     if (code != TOOL_GO_ON) {
         return code;
     }
-    if (!bench_merge(&before, result)) {
-        bench_result_free(&before);
+    const bool made = bench_write_json(output.stream, result);
+    const int closed = tool_output_close(
+        &output, made || ferror(output.stream) ? TOOL_EXIT_DONE : tool_fail_text("out of memory"));
+    return closed == TOOL_EXIT_DONE ? TOOL_GO_ON : closed;
+}
+
+static int read_earlier(bench_result *earlier, const bench_arguments *arguments)
+{
+    const char *path = arguments->output;
+    const int code = bench_read_json(earlier, path);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
+    if (strcmp(earlier->command, arguments->command) != 0) {
         return tool_fail_text("'%s' is a result of another command: choose another --output", path);
     }
+    for (size_t k = 0; k < earlier->entry_count; k++) {
+        if (earlier->entries[k].series.round_count == BENCH_MAX_ROUNDS) {
+            return tool_fail_text("'%s' has %d rounds, which is all that a result may have: choose "
+                                  "another --output",
+                                  path, BENCH_MAX_ROUNDS);
+        }
+    }
+    return TOOL_GO_ON;
+}
+
+/* Whether --append can add to what is in the file. */
+static int check_earlier(const bench_arguments *arguments)
+{
+    bench_result earlier = {0};
+    if (!arguments->append || access(arguments->output, F_OK) != 0) {
+        return TOOL_GO_ON;
+    }
+    const int code = read_earlier(&earlier, arguments);
+    bench_result_free(&earlier);
+    return code;
+}
+
+/* *result becomes the rounds of the file with its own behind them. */
+static int append_to(bench_result *result, const bench_arguments *arguments)
+{
+    bench_result before = {0};
+    if (access(arguments->output, F_OK) != 0) {
+        return TOOL_GO_ON;
+    }
+    const int code = read_earlier(&before, arguments);
+    if (code != TOOL_GO_ON) {
+        bench_result_free(&before);
+        return code;
+    }
+    (void)bench_merge(&before, result);
     bench_result_free(result);
     *result = before;
     return TOOL_GO_ON;
@@ -223,7 +232,7 @@ static int measure(const bench_arguments *arguments, ttm_status (*run)(bench_ses
                                       : tool_fail(status);
     bench_session_close(&session);
     if (code == TOOL_GO_ON && arguments->append) {
-        code = append_to(&session.result, arguments->output);
+        code = append_to(&session.result, arguments);
     }
     if (code == TOOL_GO_ON && arguments->output != NULL) {
         code = write_output(&session.result, arguments->output);
@@ -261,12 +270,16 @@ static int check_results(const bench_arguments *arguments)
     return TOOL_GO_ON;
 }
 
+/* What can't be written is told before minutes of measuring, not after them. */
 static int check_and_measure(bench_arguments *arguments, ttm_status (*run)(bench_session *session))
 {
     const char *const files[] = {arguments->output, arguments->trace};
     int code = check_arguments(arguments);
     for (size_t k = 0; k < sizeof files / sizeof *files && code == TOOL_GO_ON; k++) {
-        code = files[k] != NULL ? check_output(files[k]) : TOOL_GO_ON;
+        code = files[k] != NULL ? tool_output_check(files[k]) : TOOL_GO_ON;
+    }
+    if (code == TOOL_GO_ON) {
+        code = check_earlier(arguments);
     }
     return code == TOOL_GO_ON ? measure(arguments, run) : code;
 }

@@ -1,8 +1,10 @@
 /* ttm-tokenize: learns vocabularies, and turns text into tokens and back. */
 #include "common/tool_options.h"
+#include "common/tool_output.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,13 +57,29 @@ static void end_progress(void)
 
 static int describe(const arguments *given, const ttm_tokenizer *tokenizer);
 
+/** Makes a folder, or finds that it is there, before minutes of learning. */
+static int make_folder(const char *path)
+{
+    struct stat information;
+    if (mkdir(path, 0777) == 0) {
+        return TOOL_GO_ON;
+    }
+    if (errno == EEXIST && stat(path, &information) == 0 && !S_ISDIR(information.st_mode)) {
+        return tool_fail_text("cannot create the folder '%s': a file of that name exists", path);
+    }
+    return errno == EEXIST
+               ? TOOL_GO_ON
+               : tool_fail_text("cannot create the folder '%s': %s", path, strerror(errno));
+}
+
 static int run_train(const arguments *given)
 {
     if (given->out == NULL || given->file_count == 0) {
         return tool_usage_error("train needs --out DIR and at least one FILE of text");
     }
-    if (mkdir(given->out, 0777) != 0 && errno != EEXIST) {
-        return tool_fail_text("cannot create the folder '%s': %s", given->out, strerror(errno));
+    int code = make_folder(given->out);
+    if (code != TOOL_GO_ON) {
+        return code;
     }
     ttm_tokenizer_train_options options = TTM_TOKENIZER_TRAIN_OPTIONS_INIT;
     options.vocab_size = (size_t)given->vocab_size;
@@ -74,7 +92,7 @@ static int run_train(const arguments *given)
     if (status == TTM_OK) {
         status = ttm_tokenizer_save(tokenizer, given->out);
     }
-    int code = status == TTM_OK ? describe(given, tokenizer) : tool_fail(status);
+    code = status == TTM_OK ? describe(given, tokenizer) : tool_fail(status);
     ttm_tokenizer_close(tokenizer);
     return code;
 }
@@ -149,11 +167,12 @@ static int encode_files(ttm_dataset **out, const arguments *given, const ttm_tok
 /** Writes tokens as decimal numbers, one line a block. */
 static int write_numbers(const ttm_dataset *dataset, const char *path)
 {
-    FILE *file = path == NULL ? stdout : fopen(path, "w");
-    if (file == NULL) {
-        return tool_fail_text("cannot write '%s': %s", path, strerror(errno));
-    }
     enum { LINE_TOKENS = 1024 };
+    tool_output output;
+    const int code = tool_output_open(&output, path);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
     uint64_t total = ttm_dataset_token_count(dataset);
     ttm_status status = TTM_OK;
     for (uint64_t position = 0; position < total && status == TTM_OK; position += LINE_TOKENS) {
@@ -161,21 +180,10 @@ static int write_numbers(const ttm_dataset *dataset, const char *path)
         size_t count = total - position < LINE_TOKENS ? (size_t)(total - position) : LINE_TOKENS;
         status = ttm_dataset_read(tokens, dataset, position, count);
         for (size_t i = 0; i < count && status == TTM_OK; i++) {
-            fprintf(file, "%" PRId32 "%c", tokens[i], i + 1 < count ? ' ' : '\n');
+            fprintf(output.stream, "%" PRId32 "%c", tokens[i], i + 1 < count ? ' ' : '\n');
         }
     }
-    if (status != TTM_OK) {
-        if (path != NULL) {
-            fclose(file);
-        }
-        return tool_fail(status);
-    }
-    if (path == NULL) {
-        return tool_done();
-    }
-    bool failed = ferror(file) != 0;
-    failed = fclose(file) != 0 || failed;
-    return failed ? tool_fail_text("cannot write '%s': %s", path, strerror(errno)) : TOOL_EXIT_DONE;
+    return tool_output_close(&output, status == TTM_OK ? TOOL_EXIT_DONE : tool_fail(status));
 }
 
 static int write_encoded(const arguments *given, const ttm_dataset *dataset, size_t vocab_size)
@@ -202,6 +210,13 @@ static int write_encoded(const arguments *given, const ttm_dataset *dataset, siz
     return tool_done();
 }
 
+/** Returns whether the name is that of a file of tokens: all tools go by it. */
+static bool is_token_file(const char *path)
+{
+    size_t length = strlen(path);
+    return length >= 4 && strcmp(path + length - 4, ".bin") == 0;
+}
+
 static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
 {
     bool numbers = given->format != NULL && strcmp(given->format, "ids") == 0;
@@ -211,6 +226,11 @@ static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
     }
     if (given->format != NULL && !numbers && given->out == NULL) {
         return tool_usage_error("--format %s needs --out FILE.bin", given->format);
+    }
+    if (given->out != NULL && !numbers && !is_token_file(given->out)) {
+        return tool_usage_error("--out '%s': call a file of tokens .bin, or it will be taken for "
+                                "text (--format ids writes numbers)",
+                                given->out);
     }
     ttm_dataset *dataset = NULL;
     int code =
@@ -290,8 +310,7 @@ static int decode_numbers(FILE *file, FILE *numbers, const char *name,
 
 static int decode_to(FILE *file, const char *path, const ttm_tokenizer *tokenizer)
 {
-    size_t length = strlen(path);
-    if (length >= 4 && strcmp(path + length - 4, ".bin") == 0) {
+    if (is_token_file(path)) {
         return decode_tokens(file, path, tokenizer);
     }
     if (strcmp(path, "-") == 0) {
@@ -311,19 +330,12 @@ static int run_decode(const arguments *given, const ttm_tokenizer *tokenizer)
     if (given->file_count != 1) {
         return tool_usage_error("decode needs one FILE of tokens, or - for the standard input");
     }
-    if (given->out == NULL) {
-        int code = decode_to(stdout, given->files[0], tokenizer);
-        return code == TOOL_EXIT_DONE ? tool_done() : code;
+    tool_output output;
+    const int code = tool_output_open(&output, given->out);
+    if (code != TOOL_GO_ON) {
+        return code;
     }
-    FILE *file = fopen(given->out, "wb");
-    if (file == NULL) {
-        return tool_fail_text("cannot write '%s': %s", given->out, strerror(errno));
-    }
-    int code = decode_to(file, given->files[0], tokenizer);
-    if (fclose(file) != 0 && code == TOOL_EXIT_DONE) {
-        code = tool_fail_text("cannot write '%s': %s", given->out, strerror(errno));
-    }
-    return code;
+    return tool_output_close(&output, decode_to(output.stream, given->files[0], tokenizer));
 }
 
 /* ---- info ---- */
@@ -429,6 +441,8 @@ int main(int argc, char **argv)
         .operand = "COMMAND",
     };
     given.program = &program;
+    /* A file size limit shows as a failed write, which has a message, rather than as a signal. */
+    signal(SIGXFSZ, SIG_IGN);
     int code = tool_parse(&program, argc, argv);
     if (code != TOOL_GO_ON) {
         return code;

@@ -162,6 +162,32 @@ for file in --output --trace; do
     expect 1 "$bench" train $small --backend nosuch $file missing/folder.json
     grep -q "can't write 'missing/folder.json'" err || fail "a $file that can't be written is told late: $(cat err)"
 done
+# So it does of a folder, and of results that can't be added to.
+mkdir folder
+rounds=$(awk 'BEGIN { for (k = 0; k < 64; k++) printf("%s[1.0]", k > 0 ? "," : "") }')
+printf '{"schema": "ttm-bench", "version": 1, "command": "ops", "entries": [{"name": "a", "samples_ns": [%s]}]}' "$rounds" >full.json
+for arguments in "folder" "train.json --append" "cut.json --append" "full.json --append"; do
+    # shellcheck disable=SC2086
+    expect 1 "$bench" ops $small --backend nosuch --output $arguments
+    one_line_error
+    grep -q "'${arguments% *}'" err || fail "--output $arguments is told late: $(cat err)"
+done
+grep -q '64 rounds' err || fail "a full result: $(cat err)"
+# A device is written, not replaced.
+mkfifo pipe
+timeout 60 cat pipe >piped &
+# shellcheck disable=SC2086
+expect 0 "$bench" ops $small --op gelu --output pipe
+[ -p pipe ] || fail "a pipe is replaced"
+wait
+grep -q '"name": "gelu' piped || fail "nothing came through a pipe: $(cat piped)"
+# What stands in a file from elsewhere is text, not markup.
+printf '{"schema": "ttm-bench", "version": 1, "command": "%s", "entries": [{"group": "layer", "name": "%s", "samples_ns": [[1, 2]]}]}' \
+    '<script>' 'x, <script>' >markup.json
+printf '{"schema": "ttm-bench", "version": 1, "command": "layer", "entries": [{"group": "layer", "name": "x, <script>", "samples_ns": [[1, 2]]},
+    {"group": "layer", "name": "y,", "samples_ns": [[1, 2]]}]}' >layer-markup.json
+expect 0 "$bench" report markup.json layer-markup.json
+! grep -q '<script' out || fail "the page takes over markup"
 # shellcheck disable=SC2086
 expect 1 "$bench" ops $small --op nosuch
 one_line_error

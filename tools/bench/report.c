@@ -4,8 +4,8 @@
 
 #include "bench/commands.h"
 #include "bench/table.h"
+#include "common/tool_output.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,7 +298,8 @@ static void write_contents(FILE *file, const bench_result *results, size_t count
 {
     fputs("<nav aria-label=\"Results\"><ul>\n", file);
     for (size_t k = 0; k < count; k++) {
-        fprintf(file, "<li><a href=\"#result-%zu\">%s", k, title_of(&results[k]));
+        fprintf(file, "<li><a href=\"#result-%zu\">", k);
+        bench_html(file, title_of(&results[k]));
         fputs("</a> <span class=\"soft\">", file);
         bench_html(file, bench_text(&results[k], "settings", "preset"));
         fputs("</span></li>\n", file);
@@ -332,19 +333,13 @@ static void write_page(FILE *file, const bench_result *results, size_t count)
 
 static int write_to(const char *path, const bench_result *results, size_t count)
 {
-    FILE *file = path != NULL ? fopen(path, "we") : stdout;
-    if (file == NULL) {
-        return tool_fail_text("can't write '%s': %s", path, strerror(errno));
+    tool_output output;
+    const int code = tool_output_open(&output, path);
+    if (code != TOOL_GO_ON) {
+        return code;
     }
-    write_page(file, results, count);
-    if (path == NULL) {
-        return tool_done();
-    }
-    const bool written = ferror(file) == 0;
-    if (fclose(file) != 0 || !written) {
-        return tool_fail_text("can't write '%s': %s", path, strerror(errno));
-    }
-    return tool_done();
+    write_page(output.stream, results, count);
+    return tool_output_close(&output, TOOL_EXIT_DONE);
 }
 
 int bench_run_report(const bench_arguments *arguments)

@@ -64,7 +64,9 @@ static void write_sized_bars(FILE *file, const bench_result *result, const char 
         if (done) {
             continue;
         }
-        fprintf(file, "<h3>%s</h3>\n<div class=\"panel\"><div class=\"bars\">\n", ending + 2);
+        fputs("<h3>", file);
+        bench_html(file, ending + strspn(ending, ", "));
+        fputs("</h3>\n<div class=\"panel\"><div class=\"bars\">\n", file);
         const double longest = longest_of(result, group, ending);
         for (size_t k = first; k < result->entry_count; k++) {
             if (strcmp(result->entries[k].group, group) == 0 &&

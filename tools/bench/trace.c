@@ -4,10 +4,9 @@
 #include "bench/breakdown.h"
 
 #include "common/tool_options.h"
+#include "common/tool_output.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <ttm/json.h>
 
 enum { PROCESS = 1, HOST_TRACK = 1, DEVICE_TRACK = 2 };
@@ -138,21 +137,16 @@ int bench_write_trace(const char *path, const ttm_profile *profile, const bench_
 {
     ttm_json_writer *writer = NULL;
     const char *text = NULL;
+    tool_output output;
     ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_COMPACT);
     if (status == TTM_OK) {
         status = write_events(&text, writer, profile, result, what);
     }
-    if (status != TTM_OK) {
-        tool_fail(status);
-    } else {
-        FILE *file = fopen(path, "we");
-        const bool written = file != NULL && fputs(text, file) >= 0;
-        const bool closed = file != NULL && fclose(file) == 0;
-        if (!written || !closed) {
-            tool_fail_text("can't write '%s': %s", path, strerror(errno));
-            status = TTM_ERROR_IO;
-        }
+    int code = status == TTM_OK ? tool_output_open(&output, path) : tool_fail(status);
+    if (code == TOOL_GO_ON) {
+        fputs(text, output.stream);
+        code = tool_output_close(&output, TOOL_EXIT_DONE);
     }
     ttm_json_writer_free(writer);
-    return status == TTM_OK;
+    return code == TOOL_EXIT_DONE;
 }

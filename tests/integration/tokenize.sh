@@ -1,0 +1,66 @@
+#!/bin/sh
+# ttm-tokenize: text to tokens and back; what is there already survives whatever goes wrong.
+. "$(dirname "$0")/common.sh"
+tokenize="$TTM_TOOLS/ttm-tokenize"
+
+"$TTM_TEST_PROGRAMS/markov_source" 20000 1 >text.txt 2>/dev/null
+expect 0 "$tokenize" train --vocab-size 300 --out vocabulary text.txt
+expect 0 "$tokenize" info --tokenizer vocabulary --json
+[ "$(json_value out vocab_size)" -le 300 ] || fail "more tokens than were asked for: $(cat out)"
+
+# Text comes back from a file of tokens, from numbers, and through pipes.
+expect 0 "$tokenize" encode --tokenizer vocabulary --out text.bin text.txt
+expect 0 "$tokenize" decode --tokenizer vocabulary text.bin
+cmp out text.txt || fail "a file of tokens isn't the text"
+expect 0 "$tokenize" encode --tokenizer vocabulary --format ids --out text.ids text.txt
+expect 0 "$tokenize" decode --tokenizer vocabulary --out back.txt text.ids
+cmp back.txt text.txt || fail "numbers aren't the text"
+"$tokenize" encode --tokenizer vocabulary - <text.txt | "$tokenize" decode --tokenizer vocabulary - >back.txt
+cmp back.txt text.txt || fail "pipes lose the text"
+
+# A file may be replaced by what was made of it.
+cp text.bin same.bin
+expect 0 "$tokenize" encode --tokenizer vocabulary --format ids --out same.bin same.bin
+cmp same.bin text.ids || fail "tokens as numbers over themselves"
+cp text.bin same.bin
+expect 0 "$tokenize" decode --tokenizer vocabulary --out same.bin same.bin
+cmp same.bin text.txt || fail "text over its tokens"
+
+# refuse CODE PATTERN ARGUMENT…: one line says PATTERN, and the file `mine` stays.
+printf 'mine' >mine
+refuse()
+{
+    code=$1
+    pattern=$2
+    shift 2
+    expect "$code" "$tokenize" "$@"
+    one_line_error
+    grep -q -- "$pattern" err || fail "the message doesn't say '$pattern': $(cat err)"
+    [ "$(cat mine)" = mine ] || fail "a file was lost by: $*"
+}
+: >empty.txt
+printf '1 2 300000 4' >beyond.ids
+refuse 2 'COMMAND'
+refuse 2 'there is no command' translate
+refuse 2 '--out' train text.txt
+refuse 1 'missing.txt' train --out never missing.txt
+refuse 1 'mine' train --out mine text.txt
+refuse 1 'empty' train --out never empty.txt
+refuse 2 'FILE' encode
+refuse 2 '\.bin' encode --out mine text.txt
+refuse 2 '\.bin' encode --format nanogpt text.txt
+refuse 1 'empty' encode --out never.bin empty.txt
+refuse 1 'empty' encode --format ids --out mine empty.txt
+refuse 1 'missing.txt' encode --out never.bin missing.txt
+refuse 1 'missing.bin' decode --out mine missing.bin
+refuse 1 'missing.ids' decode --out mine missing.ids
+refuse 1 '300000' decode --tokenizer vocabulary --out mine beyond.ids
+refuse 1 'nowhere' info --tokenizer nowhere
+refuse 1 'no-folder' decode --tokenizer vocabulary --out no-folder/x text.bin
+[ ! -e never.bin ] && ! ls | grep '\.tmp' || fail "temporary files are left"
+
+# Output that can't be written is an error.
+if [ -c /dev/full ]; then
+    refuse 1 'No space left' decode --tokenizer vocabulary --out /dev/full text.bin
+    [ -c /dev/full ] || fail "a device was replaced"
+fi
