@@ -1,5 +1,6 @@
 /* ttm-conformance: tests a backend plugin against the contracts of ttm/ops.h. */
 #include "common/tool_options.h"
+#include "common/tool_output.h"
 #include "conformance/suite.h"
 
 #include <stdio.h>
@@ -43,23 +44,29 @@ static ttm_status write_files(const suite_report *report, const suite_options *s
     return status;
 }
 
+/* Appends as much of a text as there is room for. */
+static void append(char *command, size_t command_bytes, const char *text)
+{
+    const size_t used = strlen(command);
+    snprintf(command + used, command_bytes - used, "%s", text);
+}
+
 /* Appends a word to a command, in quotes where a shell would read it as something else. */
 static void append_word(char *command, size_t command_bytes, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "_-./:,+@%=";
-    size_t used = strlen(command);
-    used += (size_t)snprintf(command + used, command_bytes - used, used > 0 ? " " : "");
+    append(command, command_bytes, command[0] != '\0' ? " " : "");
     if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
-        snprintf(command + used, command_bytes - used, "%s", word);
+        append(command, command_bytes, word);
         return;
     }
-    used += (size_t)snprintf(command + used, command_bytes - used, "'");
-    for (; *word != '\0' && used + 5 < command_bytes; word++) {
-        used += (size_t)snprintf(command + used, command_bytes - used,
-                                 *word == '\'' ? "'\\''" : "%c", *word);
+    append(command, command_bytes, "'");
+    for (; *word != '\0'; word++) {
+        const char letter[] = {*word, '\0'};
+        append(command, command_bytes, *word == '\'' ? "'\\''" : letter);
     }
-    snprintf(command + used, command_bytes - used, "'");
+    append(command, command_bytes, "'");
 }
 
 /* The start of the command that repeats a case: `program` on the same device, without --device and
@@ -109,116 +116,58 @@ static ttm_dtype find_dtype(const char *name)
     return TTM_DTYPE_NONE;
 }
 
-int main(int argc, char **argv)
+/* What the command line says. */
+typedef struct conformance_arguments {
+    tool_program program;
+    const char *plugin;
+    const char *filter;
+    const char *dtype;
+    const char *json_path;
+    const char *junit_path;
+    int64_t seed;
+    int64_t cases;
+    int64_t time_limit;
+    bool list;
+    bool verbose;
+    bool in_process;
+} conformance_arguments;
+
+static const tool_example examples[] = {
+    {"ttm-conformance --backend cpu", "test the backend called cpu"},
+    {"ttm-conformance --plugin ./libttm-backend-mine.so --filter matmul",
+     "test one op of a plugin that isn't installed"},
+};
+
+static const char description[] =
+    "Tests every promise of ttm/backend.h and ttm/ops.h. First the device: memory, streams, "
+    "threads, opening and closing. Then random cases of every op that the plugin has, compared "
+    "with the reference backend in double precision within the error bound of the op's "
+    "contract; guards around every tensor show writes outside, and every case runs twice and "
+    "must give the same bits. Then ops that it lacks, through libttm (libttm/…), and "
+    "descriptors that must be refused (errors/…).\n\n"
+    "Every case runs in a process that may crash or hang: that case has then failed, and the "
+    "run goes on. A case is a function of its name and the seed: a failure prints the command "
+    "that repeats it. Ends with the line \"N passed, N failed\"; the exit status is 1 when a "
+    "case failed. Without --backend and --plugin the backend of TTM_BACKEND is tested, else "
+    "cpu.";
+
+/* Runs the cases and tells what came of them. A file that can't be written is told before minutes
+ * of that. */
+static int test(const conformance_arguments *arguments, const suite_options *suite)
 {
-    const char *plugin = NULL;
-    const char *filter = NULL;
-    const char *dtype = "all";
-    const char *json_path = NULL;
-    const char *junit_path = NULL;
-    int64_t seed = 1;
-    int64_t cases = 60;
-    int64_t time_limit = TIME_LIMIT_SECONDS;
-    bool list = false;
-    bool verbose = false;
-    bool in_process = false;
-    tool_option options[] = {
-        TOOL_GROUP("What is tested"),
-        TOOL_STRING("plugin", 'p', "FILE.so", &plugin, "plugin file to test"),
-        TOOL_STRING("filter", 'f', "NAME", &filter,
-                    "only the cases of this group or name, such as memory or matmul/3; a shell "
-                    "pattern such as 'tt_*' is understood"),
-        TOOL_CHOICE("dtype", 't', "all|f32|bf16|f16|f64", &dtype, "type of the tensors' elements"),
-        TOOL_GROUP("How"),
-        TOOL_INT("seed", 's', "N", &seed, 0, INT64_MAX, "seed of the random cases"),
-        TOOL_INT("cases", 'n', "N", &cases, 1, 1000000, "cases of each op"),
-        TOOL_INT("time-limit", 0, "SECONDS", &time_limit, 1, 86400,
-                 "a case that takes longer has failed"),
-        TOOL_FLAG("in-process", 0, &in_process,
-                  "run the plugin in this process, for a debugger; a crash then ends the run"),
-        TOOL_GROUP("Output"),
-        TOOL_FLAG("list", 'l', &list, "print the cases instead of running them"),
-        TOOL_FLAG("verbose", 'v', &verbose, "print a line for every case"),
-        TOOL_STRING("json-file", 0, "FILE", &json_path, "write all cases to this file as JSON"),
-        TOOL_STRING("junit-file", 0, "FILE", &junit_path,
-                    "write all cases to this file as JUnit XML"),
-    };
-    const tool_example examples[] = {
-        {"ttm-conformance --backend cpu", "test the backend called cpu"},
-        {"ttm-conformance --plugin ./libttm-backend-mine.so --filter matmul",
-         "test one op of a plugin that isn't installed"},
-    };
-    tool_program program = {
-        .name = "ttm-conformance",
-        .summary = "test a backend plugin against the contracts of its ops",
-        .usage = "[--backend NAME[:DEVICE] | --plugin FILE.so [--device DEVICE]] [option…]",
-        .description =
-            "Tests every promise of ttm/backend.h and ttm/ops.h. First the device: memory, "
-            "streams, "
-            "threads, opening and closing. Then random cases of every op that the plugin has, "
-            "compared with the reference backend in double precision within the error bound of the "
-            "op's contract; guards around every tensor show writes outside, and every case runs "
-            "twice and must give the same bits. Then ops that it lacks, through libttm (libttm/…), "
-            "and descriptors that must be refused (errors/…).\n\nEvery case runs in a process that "
-            "may crash or hang: that case has then failed, and the run goes on. A case is a "
-            "function of its name and the seed: a failure prints the command that repeats it. Ends "
-            "with the line \"N passed, N failed\"; the exit status is 1 when a case failed. "
-            "Without "
-            "--backend and --plugin the backend of TTM_BACKEND is tested, else cpu.",
-        .offers = TOOL_OFFERS_DEVICE,
-        TOOL_TABLE(options, examples),
-    };
-    char *plugin_path = NULL;
-    char *oracle_path = NULL;
-    char time_limit_text[24];
-    char repeat_how[REPEAT_BYTES];
-    suite_report report = {.keep_entries = false};
-    int code = tool_parse(&program, argc, argv);
-    if (code != TOOL_GO_ON) {
-        return code;
+    const char *const files[] = {arguments->json_path, arguments->junit_path};
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        if (files[k] != NULL && tool_output_check(files[k]) != TOOL_GO_ON) {
+            return TOOL_EXIT_FAILED;
+        }
     }
-    if (plugin != NULL && program.backend != NULL) {
-        code = tool_usage_error("give either --backend NAME or --plugin FILE.so");
-        goto out;
-    }
-    const char *backend = program.backend != NULL ? program.backend : default_backend();
-    const char *device = program.device;
-    ttm_status status = target_find(&oracle_path, "reference");
-    if (status == TTM_OK && plugin == NULL) {
-        status = find_backend(&plugin_path, &device, backend);
-    }
-    if (status != TTM_OK) {
-        code = tool_fail(status);
-        goto out;
-    }
-    snprintf(time_limit_text, sizeof time_limit_text, "%lld", (long long)time_limit);
-    const char *const given[] = {plugin != NULL ? "--plugin" : "--backend",
-                                 plugin != NULL ? plugin : backend,
-                                 "--device",
-                                 program.device,
-                                 "--time-limit",
-                                 time_limit != TIME_LIMIT_SECONDS ? time_limit_text : NULL};
-    print_repeat(repeat_how, sizeof repeat_how, argv[0], given, sizeof given / sizeof given[0]);
-    const suite_options suite = {.plugin_path = plugin != NULL ? plugin : plugin_path,
-                                 .device = device,
-                                 .oracle_path = oracle_path,
-                                 .filter = filter,
-                                 .dtype = find_dtype(dtype),
-                                 .seed = (uint64_t)seed,
-                                 .cases = (uint64_t)cases,
-                                 .time_limit_s = time_limit,
-                                 .verbose = verbose,
-                                 .repeat_how = repeat_how};
-    report.keep_entries = json_path != NULL || junit_path != NULL;
-    if (list) {
-        status = suite_list(&suite);
-    } else {
-        status = in_process ? suite_run_here(&report, &suite) : suite_run(&report, &suite);
-    }
-    code = status == TTM_OK ? TOOL_EXIT_DONE : tool_fail(status);
-    if (!list && (status == TTM_OK || report.total.failed > 0)) { /* what is known is told */
+    suite_report report = {.keep_entries = files[0] != NULL || files[1] != NULL};
+    ttm_status status =
+        arguments->in_process ? suite_run_here(&report, suite) : suite_run(&report, suite);
+    int code = status == TTM_OK ? TOOL_EXIT_DONE : tool_fail(status);
+    if (status == TTM_OK || report.total.failed > 0) { /* what is known is told */
         print_counts(&report);
-        status = write_files(&report, &suite, json_path, junit_path);
+        status = write_files(&report, suite, arguments->json_path, arguments->junit_path);
         code = status == TTM_OK ? code : tool_fail(status);
     }
     if (code == TOOL_EXIT_DONE) {
@@ -227,10 +176,109 @@ int main(int argc, char **argv)
     if (code == TOOL_EXIT_DONE && report.total.failed > 0) {
         code = TOOL_EXIT_FAILED;
     }
-out:
     suite_report_free(&report);
+    return code;
+}
+
+static int list(const suite_options *suite)
+{
+    const ttm_status status = suite_list(suite);
+    return status == TTM_OK ? tool_done() : tool_fail(status);
+}
+
+/* Lists or tests the cases of the plugin in the file `path`. */
+static int run_suite(const conformance_arguments *arguments, const char *path, const char *device,
+                     const char *oracle_path, const char *program_path)
+{
+    char time_limit[24];
+    char repeat_how[REPEAT_BYTES];
+    const bool by_file = arguments->plugin != NULL;
+    const char *backend = arguments->program.backend;
+    snprintf(time_limit, sizeof time_limit, "%lld", (long long)arguments->time_limit);
+    const char *const given[] = {by_file ? "--plugin" : "--backend",
+                                 by_file           ? arguments->plugin
+                                 : backend != NULL ? backend
+                                                   : default_backend(),
+                                 "--device",
+                                 arguments->program.device,
+                                 "--time-limit",
+                                 arguments->time_limit != TIME_LIMIT_SECONDS ? time_limit : NULL};
+    print_repeat(repeat_how, sizeof repeat_how, program_path, given,
+                 sizeof given / sizeof given[0]);
+    const suite_options suite = {.plugin_path = path,
+                                 .device = device,
+                                 .oracle_path = oracle_path,
+                                 .filter = arguments->filter,
+                                 .dtype = find_dtype(arguments->dtype),
+                                 .seed = (uint64_t)arguments->seed,
+                                 .cases = (uint64_t)arguments->cases,
+                                 .time_limit_s = arguments->time_limit,
+                                 .verbose = arguments->verbose,
+                                 .repeat_how = repeat_how};
+    return arguments->list ? list(&suite) : test(arguments, &suite);
+}
+
+static int run(const conformance_arguments *arguments, const char *program_path)
+{
+    char *plugin_path = NULL;
+    char *oracle_path = NULL;
+    const char *backend = arguments->program.backend;
+    const char *device = arguments->program.device;
+    if (arguments->plugin != NULL && backend != NULL) {
+        return tool_usage_error("give either --backend NAME or --plugin FILE.so");
+    }
+    ttm_status status = target_find(&oracle_path, "reference");
+    if (status == TTM_OK && arguments->plugin == NULL) {
+        status = find_backend(&plugin_path, &device, backend != NULL ? backend : default_backend());
+    }
+    const char *path = arguments->plugin != NULL ? arguments->plugin : plugin_path;
+    const int code = status == TTM_OK
+                         ? run_suite(arguments, path, device, oracle_path, program_path)
+                         : tool_fail(status);
     free(plugin_path);
     free(oracle_path);
-    tool_free(&program);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    conformance_arguments arguments = {
+        .dtype = "all", .seed = 1, .cases = 60, .time_limit = TIME_LIMIT_SECONDS};
+    tool_option options[] = {
+        TOOL_GROUP("What is tested"),
+        TOOL_STRING("plugin", 'p', "FILE.so", &arguments.plugin, "plugin file to test"),
+        TOOL_STRING("filter", 'f', "NAME", &arguments.filter,
+                    "only the cases of this group or name, such as memory or matmul/3; a shell "
+                    "pattern such as 'tt_*' is understood"),
+        TOOL_CHOICE("dtype", 't', "all|f32|bf16|f16|f64", &arguments.dtype,
+                    "type of the tensors' elements"),
+        TOOL_GROUP("How"),
+        TOOL_INT("seed", 's', "N", &arguments.seed, 0, INT64_MAX, "seed of the random cases"),
+        TOOL_INT("cases", 'n', "N", &arguments.cases, 1, 1000000, "cases of each op"),
+        TOOL_INT("time-limit", 0, "SECONDS", &arguments.time_limit, 1, 86400,
+                 "a case that takes longer has failed"),
+        TOOL_FLAG("in-process", 0, &arguments.in_process,
+                  "run the plugin in this process, for a debugger; a crash then ends the run"),
+        TOOL_GROUP("Output"),
+        TOOL_FLAG("list", 'l', &arguments.list, "print the cases instead of running them"),
+        TOOL_FLAG("verbose", 'v', &arguments.verbose, "print a line for every case"),
+        TOOL_STRING("json-file", 0, "FILE", &arguments.json_path,
+                    "write all cases to this file as JSON"),
+        TOOL_STRING("junit-file", 0, "FILE", &arguments.junit_path,
+                    "write all cases to this file as JUnit XML"),
+    };
+    arguments.program = (tool_program){
+        .name = "ttm-conformance",
+        .summary = "test a backend plugin against the contracts of its ops",
+        .usage = "[--backend NAME[:DEVICE] | --plugin FILE.so [--device DEVICE]] [option…]",
+        .description = description,
+        .offers = TOOL_OFFERS_DEVICE,
+        TOOL_TABLE(options, examples),
+    };
+    int code = tool_parse(&arguments.program, argc, argv);
+    if (code == TOOL_GO_ON) {
+        code = run(&arguments, argv[0]);
+    }
+    tool_free(&arguments.program);
     return code;
 }

@@ -38,6 +38,14 @@ expect 2 "$conformance" --backend reference --plugin x.so
 one_line_error
 expect 1 "$conformance" --plugin libttm-backend-missing.so
 one_line_error
+# Longer than any command that is printed, and a device that wants quotes behind it.
+expect 1 "$conformance" --plugin "$(printf '%05000d' 0)" --device "a device's name"
+one_line_error
+for file in --json-file --junit-file; do
+    expect 1 "$conformance" --backend reference --filter gelu/3 $file missing/report
+    one_line_error
+    [ ! -s out ] || fail "a $file that can't be written is told late: $(cat out)"
+done
 cp "$TTM_BACKEND_PATH/libttm-backend-reference.so" renamed.so
 expect 1 "$conformance" --plugin ./renamed.so
 one_line_error
