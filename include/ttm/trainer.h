@@ -2,7 +2,7 @@
  *
  *     ttm_trainer_setup setup = TTM_TRAINER_SETUP_INIT;      what to train, on what, where to
  *     ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
- *     status = ttm_trainer_options_for_preset(&options, "gpt2-small-ttm64");
+ *     ttm_trainer_options_for_preset(&options, "gpt2-small-ttm64");
  *     …
  *     status = ttm_trainer_open(&trainer, &setup, &options);     or ttm_trainer_resume
  *     if (status == TTM_OK) {
@@ -12,12 +12,13 @@
  *
  * A run lives in a folder:
  *
- *     metrics.jsonl            a line a step, and a line a validation
- *     checkpoint-NNNNNN/       config.json, model.safetensors, tokenizer.json,
- * optimizer.safetensors (NAME.first_moment and NAME.second_moment for each parameter NAME; not at
- * step 0, where they are zero), trainer_state.json latest, best             links to the newest
- * checkpoint and to that of least validation loss config.json, model.safetensors, tokenizer.json
- * links into latest: the folder is a model
+ *     metrics.jsonl        a line a step, and a line a validation
+ *     checkpoint-NNNNNN/   config.json, model.safetensors, tokenizer.json, trainer_state.json, and
+ *                          from step 1 on optimizer.safetensors (NAME.first_moment and
+ *                          NAME.second_moment for each parameter NAME)
+ *     latest, best         links to the newest checkpoint and to that of least validation loss
+ *     config.json, model.safetensors, tokenizer.json
+ *                          links into latest: the folder is a model
  *
  * A checkpoint appears whole or not at all, and the one before it is removed only afterwards. A run
  * that was stopped in any way (a signal, kill -9, a full disk) and is resumed on the same device
@@ -73,7 +74,7 @@ typedef struct ttm_trainer_options {
     double final_fraction;   /**< Learning rate at the end, as a fraction of the peak. */
     double beta1;            /**< Of AdamW. */
     double beta2;            /**< Of AdamW. */
-    double epsilon;          /**< Of AdamW. */
+    double epsilon;          /**< Of AdamW; at least 1e-30. */
     double weight_decay;     /**< Of tensors with two and more dimensions only. */
     double clip_norm;        /**< Clip the global gradient norm to this; 0: don't. */
     bool core_learning_rate; /**< Multiply the rate of a TT core by (layer fan-in / core fan-in) /
@@ -283,10 +284,10 @@ TTM_API TTM_CHECKED ttm_status ttm_trainer_resume(ttm_trainer **trainer,
                                                   const ttm_trainer_options *options);
 
 /** Trains up to the last step and writes a checkpoint there. TTM_ERROR_INTERRUPTED after
- * ttm_trainer_request_stop: the step was finished and its checkpoint written. TTM_ERROR_NUMERIC,
- * with the step, when the loss or the gradients aren't finite; TTM_ERROR_IO when a file can't be
- * written. After any error the checkpoints on disk are whole, and the newest of them is what
- * ttm_trainer_resume goes on from. */
+ * ttm_trainer_request_stop: the step was finished and its checkpoint written; another call goes on
+ * from there. TTM_ERROR_NUMERIC, with the step, when the loss or the gradients aren't finite;
+ * TTM_ERROR_IO when a file can't be written. After any error the checkpoints on disk are whole, and
+ * the newest of them is what ttm_trainer_resume goes on from. */
 TTM_API TTM_CHECKED ttm_status ttm_trainer_run(ttm_trainer *trainer);
 
 /** Makes ttm_trainer_run stop after the step it is in. Async-signal-safe; any thread. */

@@ -59,6 +59,13 @@ out:
     return status;
 }
 
+ttm_status ttm_trainer_link_checkpoint(const ttm_trainer *trainer)
+{
+    const int64_t step = trainer->state.step;
+    return ttm_run_folder_link(&trainer->folder, step, step > 0 && step == trainer->state.best_step,
+                               trainer->setup.tokenizer != NULL);
+}
+
 ttm_status ttm_trainer_write_checkpoint(ttm_trainer *trainer)
 {
     ttm_status status = TTM_OK;
@@ -76,9 +83,7 @@ ttm_status ttm_trainer_write_checkpoint(ttm_trainer *trainer)
         status = ttm_fail_context(status, "checkpoint of step %" PRId64 " not written", step);
         goto out;
     }
-    TTM_TRY_OUT(ttm_run_folder_link(&trainer->folder, step,
-                                    step > 0 && step == trainer->state.best_step,
-                                    trainer->setup.tokenizer != NULL));
+    TTM_TRY_OUT(ttm_trainer_link_checkpoint(trainer));
     TTM_TRY_OUT(ttm_run_folder_prune(&trainer->folder, trainer->options.checkpoint_keep,
                                      trainer->state.best_step));
     if (trainer->setup.events.checkpoint != NULL) {

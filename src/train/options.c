@@ -45,7 +45,8 @@ static const ttm_trainer_field fields[] = {
      0.9999999, 1, 0},
     {"beta2", "X", "decay of AdamW's second moment, less than 1", TTM_FIELD_REAL, FIELD(beta2), 0,
      0.9999999, 1, 0},
-    {"epsilon", "X", "AdamW's epsilon", TTM_FIELD_REAL, FIELD(epsilon), 0, 1, 0, 0},
+    /* Less could be 0 in f32, and a parameter without gradient would become 0/0. */
+    {"epsilon", "X", "AdamW's epsilon", TTM_FIELD_REAL, FIELD(epsilon), 1e-30, 1, 1, 0},
     {"weight-decay", "X", "decoupled weight decay of matrices and TT cores", TTM_FIELD_REAL,
      FIELD(weight_decay), 0, 1e6, 1, 0},
     {"clip-norm", "X", "clip the global gradient norm to this (0: don't)", TTM_FIELD_REAL,

@@ -102,10 +102,12 @@ static ttm_status after_step(ttm_trainer *trainer, bool stop)
 
 ttm_status ttm_trainer_run(ttm_trainer *trainer)
 {
+    trainer->seconds_before = trainer->state.seconds;
     trainer->started_at = now_seconds();
     while (trainer->state.step < trainer->options.steps) {
         TTM_TRY(advance(trainer));
-        const bool stop = atomic_load(&trainer->stop) != 0;
+        /* Taken, so that a run that is called again goes on. */
+        const bool stop = atomic_exchange(&trainer->stop, 0) != 0;
         TTM_TRY(after_step(trainer, stop));
         if (stop && trainer->state.step < trainer->options.steps) {
             return ttm_fail(TTM_ERROR_INTERRUPTED,

@@ -27,8 +27,8 @@ struct ttm_trainer {
     float last_loss;
     double last_validation_loss;
     double last_bits_per_byte;
-    double seconds_before; /* Spent when the run was opened. */
-    double started_at;     /* Clock when ttm_trainer_run began. */
+    double seconds_before; /* Spent when ttm_trainer_run began. */
+    double started_at;     /* Clock at that moment. */
     atomic_int stop;
 };
 
@@ -44,6 +44,9 @@ TTM_CHECKED ttm_status ttm_trainer_make_sample(ttm_trainer *trainer);
 
 /** Writes the checkpoint of the last step done, points the links at it and removes old ones. */
 TTM_CHECKED ttm_status ttm_trainer_write_checkpoint(ttm_trainer *trainer);
+
+/** Points the links of the run's folder at the checkpoint of the last step done, which is there. */
+TTM_CHECKED ttm_status ttm_trainer_link_checkpoint(const ttm_trainer *trainer);
 
 /** Reads weights and moments of the checkpoint in `folder`. */
 TTM_CHECKED ttm_status ttm_trainer_read_checkpoint(ttm_trainer *trainer, const char *folder);

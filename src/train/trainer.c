@@ -303,7 +303,10 @@ static ttm_status resume_checkpoint(ttm_trainer *trainer, const ttm_trainer_opti
     TTM_TRY_OUT(open_data(trainer));
     TTM_TRY_OUT(open_model(trainer, &config));
     TTM_TRY_OUT(ttm_trainer_read_checkpoint(trainer, checkpoint));
-    status = ttm_metrics_open(&trainer->metrics, trainer->folder.path, state->step);
+    TTM_TRY_OUT(ttm_metrics_open(&trainer->metrics, trainer->folder.path, state->step));
+    /* Who stopped between a checkpoint and its links left those of the one before, and `best` would
+     * point to nothing once that is removed. */
+    status = ttm_trainer_link_checkpoint(trainer);
 out:
     ttm_gpt2_config_free(&config);
     return status;
@@ -320,7 +323,6 @@ ttm_status ttm_trainer_resume(ttm_trainer **trainer, const ttm_trainer_setup *se
     TTM_TRY_OUT(ttm_trainer_latest_checkpoint(&checkpoint, setup->directory));
     TTM_TRY_OUT(ttm_run_folder_open(&made->folder, setup->directory));
     TTM_TRY_OUT(resume_checkpoint(made, options, checkpoint));
-    made->seconds_before = made->state.seconds;
     *trainer = made;
     made = NULL;
 out:

@@ -65,6 +65,7 @@ static void a_refused_value_is_named_and_changes_nothing(void **state)
         {"batch", "-1"},
         {"beta1", "1"},
         {"beta2", "nan"},
+        {"epsilon", "1e-50"},
         {"learning-rate", "0"},
         {"learning-rate", "inf"},
         {"learning-rate", "1x"},

@@ -2,6 +2,7 @@
  * what happens when something is wrong. */
 #include "../io/scratch_folder.h"
 
+#include "io/atomic_directory.h"
 #include <math.h>
 
 #include <ttm/compute.h>
@@ -224,6 +225,34 @@ static void a_run_stopped_at_any_step_and_resumed_gives_the_same_bits(void **sta
     }
 }
 
+/* Notes the seconds of each step, and stops as stop_after does. */
+typedef struct timekeeper {
+    stopper when;
+    double seconds[16];
+} timekeeper;
+
+static void note_seconds(void *user, const ttm_trainer_step *step)
+{
+    timekeeper *keeper = user;
+    keeper->seconds[step->step] = step->seconds;
+    stop_after(&keeper->when, step);
+}
+
+static void a_run_stopped_and_called_again_goes_on(void **state)
+{
+    fixture *f = *state;
+    finish(open_run(f, "whole"));
+    timekeeper keeper = {.when.stop_at = 5};
+    f->setup.events = (ttm_trainer_events){.user = &keeper, .step = note_seconds};
+    keeper.when.trainer = open_run(f, "again");
+    assert_int_equal(ttm_trainer_run(keeper.when.trainer), TTM_ERROR_INTERRUPTED);
+    finish(keeper.when.trainer);
+    assert_same_run("whole", "again");
+    for (int64_t step = 1; step <= f->options.steps; step++) {
+        assert_true(keeper.seconds[step] >= keeper.seconds[step - 1]);
+    }
+}
+
 /* Leaves a run between checkpoints, as a killed process does: without a word. */
 static void a_run_abandoned_between_checkpoints_and_resumed_gives_the_same_bits(void **state)
 {
@@ -235,6 +264,24 @@ static void a_run_abandoned_between_checkpoints_and_resumed_gives_the_same_bits(
     assert_int_equal(ttm_directory_remove(scratch_path("part/checkpoint-000010")), TTM_OK);
     finish(resume_run(f, "part"));
     assert_same_run("whole", "part");
+}
+
+/* What a kill between a checkpoint and its links leaves. */
+static void resuming_mends_links_that_fell_behind(void **state)
+{
+    fixture *f = *state;
+    static const char *const links[] = {"run/latest", "run/best"};
+    f->options.validation_interval = f->options.steps;
+    finish(open_run(f, "run"));
+    for (size_t k = 0; k < sizeof links / sizeof *links; k++) {
+        assert_int_equal(ttm_symlink_replace(scratch_path(links[k]), "checkpoint-000009"), TTM_OK);
+    }
+    ttm_trainer_close(resume_run(f, "run"));
+    for (size_t k = 0; k < sizeof links / sizeof *links; k++) {
+        char target[32] = "";
+        assert_true(readlink(scratch_path(links[k]), target, sizeof target - 1) > 0);
+        assert_string_equal(target, "checkpoint-000010");
+    }
 }
 
 static void a_run_killed_before_its_first_step_can_be_resumed(void **state)
@@ -375,7 +422,9 @@ int main(void)
         trainer_case(the_devices_peak_is_exactly_the_plan),
         trainer_case(equal_runs_give_equal_bits_and_other_seeds_dont),
         trainer_case(a_run_stopped_at_any_step_and_resumed_gives_the_same_bits),
+        trainer_case(a_run_stopped_and_called_again_goes_on),
         trainer_case(a_run_abandoned_between_checkpoints_and_resumed_gives_the_same_bits),
+        trainer_case(resuming_mends_links_that_fell_behind),
         trainer_case(a_run_killed_before_its_first_step_can_be_resumed),
         trainer_case(a_finished_run_can_be_made_longer),
         trainer_case(weights_of_another_run_are_a_starting_point),
