@@ -29,23 +29,25 @@ typedef struct train_job {
 /* The run that a signal stops. */
 static ttm_trainer *volatile running;
 
+/* The first signal asks for a clean stop; the handlers are gone then, so that a second one, of
+ * either kind, ends the program at once. */
 static void stop_on_signal(int signal_number)
 {
     (void)signal_number;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     ttm_trainer *trainer = running;
     if (trainer != NULL) {
         ttm_trainer_request_stop(trainer);
     }
 }
 
-/* The first signal asks for a clean stop; the handler is then gone, so that a second one ends the
- * program at once. */
 static void install_signals(void)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = stop_on_signal;
-    action.sa_flags = SA_RESTART | (int)SA_RESETHAND;
+    action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -95,7 +97,15 @@ static int configure_folder(train_job *job, const char *folder)
     if (status != TTM_OK) {
         return tool_fail(status);
     }
-    if (dropout >= 0.0 && !job->arguments.resume) {
+    const ttm_gpt2_config *config = &job->config;
+    if (job->arguments.resume && dropout >= 0.0 &&
+        !(config->embedding_dropout == dropout && config->attention_dropout == dropout &&
+          config->residual_dropout == dropout)) {
+        return tool_usage_error("--dropout is %g, but the run was started with %g: leave it out to "
+                                "go on with the run, or start a new one in another folder",
+                                dropout, config->residual_dropout);
+    }
+    if (dropout >= 0.0) {
         job->config.embedding_dropout = dropout;
         job->config.attention_dropout = dropout;
         job->config.residual_dropout = dropout;

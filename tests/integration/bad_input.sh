@@ -107,6 +107,8 @@ case_of 1 'resume' $small --steps 2 --data text.txt --out good
 case_of 1 'nowhere' --out nowhere/run $small --steps 2 --data text.txt
 case_of 1 'new' --out new --resume
 case_of 1 'empty.txt' --out empty.txt $small --steps 2 --data text.txt
+case_of 2 'dropout' --out good --resume --dropout 0.5
+case_of 1 'training data' --out good --resume --validation-data weights/config.json
 printf 'changed' >>text.txt
 case_of 1 'training data' --out good --resume --steps 4
 case_of '1|2' 'batch' --out good --resume --batch 5

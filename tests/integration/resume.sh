@@ -48,6 +48,20 @@ stop_at INT 3 int sh -c 'trap - INT; exec "$@"' sh $run --out int
 expect 0 "$train" --out int --resume --quiet
 same_run whole int
 
+# A second signal ends the program at once, also one of the other kind, while the step in which the first came goes on.
+# shellcheck disable=SC2086
+sh -c 'trap - INT; exec "$@"' sh ${run% --quiet*} ${run#*--quiet} --out twice --accumulation 1000000 >/dev/null 2>stop.err &
+pid=$!
+while kill -0 $pid && ! grep -q ' steps of ' stop.err; do
+    sleep 0.02
+done
+kill -INT $pid
+sleep 0.5
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+[ $status -eq 143 ] || fail "exit status $status after SIGINT and SIGTERM: $(cat stop.err)"
+
 stop_at KILL 2 often $run --out often
 for step in $often; do
     stop_at KILL $step often "$train" --out often --resume --quiet
@@ -55,6 +69,12 @@ done
 expect 0 "$train" --out often --resume --quiet
 same_run whole often
 ls -A often | grep -q '\.ttm-' && fail "leftovers of killed processes: $(ls -A often)"
+
+# Data that has moved is named again, and nothing else.
+expect 0 $run --out part --validation-fraction 0.2 --steps 3
+cp text.txt moved.txt
+expect 0 "$train" --out part --resume --quiet --steps 5 --data moved.txt
+grep -q '^{"step":5,' part/metrics.jsonl || fail "a run of moved data doesn't go on"
 
 # Resuming a finished run does nothing and breaks nothing.
 expect 0 "$train" --out whole --resume --quiet

@@ -32,31 +32,6 @@ static int collect_notes(const char ***values, size_t *value_count, const ttm_tr
     return TOOL_GO_ON;
 }
 
-static int find_in_notes(train_inputs *inputs, const train_arguments *arguments)
-{
-    size_t count = 0;
-    const ttm_status status = ttm_trainer_read_notes(&inputs->saved_notes, &count, arguments->out);
-    if (status != TTM_OK) {
-        return tool_fail(status);
-    }
-    int code =
-        collect_notes(&inputs->paths, &inputs->path_count, inputs->saved_notes, count, data_key);
-    if (code == TOOL_GO_ON) {
-        code = collect_notes(&inputs->validation_paths, &inputs->validation_path_count,
-                             inputs->saved_notes, count, validation_key);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(inputs->saved_notes[i].key, fraction_key) == 0) {
-            inputs->validation_fraction = strtod(inputs->saved_notes[i].value, NULL);
-        }
-    }
-    if (code == TOOL_GO_ON && inputs->path_count == 0) {
-        return tool_usage_error("the run in '%s' doesn't say what it was trained on: give --data",
-                                arguments->out);
-    }
-    return code;
-}
-
 static int copy_list(const char ***values, size_t *count, const tool_list *list)
 {
     const char **copy = calloc(list->count + 1, sizeof *copy);
@@ -71,18 +46,44 @@ static int copy_list(const char ***values, size_t *count, const tool_list *list)
     return TOOL_GO_ON;
 }
 
+/* Takes a list of paths from the command line, else from the notes. */
+static int choose_paths(const char ***values, size_t *value_count, const tool_list *given,
+                        const ttm_trainer_note *notes, size_t note_count, const char *key)
+{
+    return given->count > 0 ? copy_list(values, value_count, given)
+                            : collect_notes(values, value_count, notes, note_count, key);
+}
+
 int train_inputs_find(train_inputs *inputs, const train_arguments *arguments)
 {
+    size_t count = 0;
     *inputs =
         (train_inputs){.validation_fraction = arguments->validation_fraction,
                        .fraction_given = tool_given(&arguments->program, "validation-fraction")};
-    if (arguments->resume && arguments->data.count == 0) {
-        return find_in_notes(inputs, arguments);
+    if (arguments->resume) {
+        const ttm_status status =
+            ttm_trainer_read_notes(&inputs->saved_notes, &count, arguments->out);
+        if (status != TTM_OK) {
+            return tool_fail(status);
+        }
     }
-    const int code = copy_list(&inputs->paths, &inputs->path_count, &arguments->data);
-    return code != TOOL_GO_ON ? code
-                              : copy_list(&inputs->validation_paths, &inputs->validation_path_count,
-                                          &arguments->validation_data);
+    int code = choose_paths(&inputs->paths, &inputs->path_count, &arguments->data,
+                            inputs->saved_notes, count, data_key);
+    if (code == TOOL_GO_ON) {
+        code =
+            choose_paths(&inputs->validation_paths, &inputs->validation_path_count,
+                         &arguments->validation_data, inputs->saved_notes, count, validation_key);
+    }
+    for (size_t i = 0; i < count && !inputs->fraction_given; i++) {
+        if (strcmp(inputs->saved_notes[i].key, fraction_key) == 0) {
+            inputs->validation_fraction = strtod(inputs->saved_notes[i].value, NULL);
+        }
+    }
+    if (code == TOOL_GO_ON && arguments->resume && inputs->path_count == 0) {
+        return tool_usage_error("the run in '%s' doesn't say what it was trained on: give --data",
+                                arguments->out);
+    }
+    return code;
 }
 
 static bool is_there(const char *folder, const char *name)

@@ -28,8 +28,9 @@ typedef struct train_inputs {
     char fraction_text[32];
 } train_inputs;
 
-/** Takes the paths from the command line, or when resuming and none are given, from the run's
- * notes. Returns TOOL_GO_ON or the exit status. */
+/** Takes the paths of the data, those of the validation data and the fraction each from the command
+ * line, or where it isn't given when resuming, from the run's notes. Returns TOOL_GO_ON or the exit
+ * status. */
 int train_inputs_find(train_inputs *inputs, const train_arguments *arguments);
 
 /** Opens the tokenizer: the given one, else `folder`'s (NULL: none), else the bytes when
