@@ -215,6 +215,11 @@ static int run_suite(const conformance_arguments *arguments, const char *path, c
                                  .time_limit_s = arguments->time_limit,
                                  .verbose = arguments->verbose,
                                  .repeat_how = repeat_how};
+    if (!suite_has_cases(&suite)) {
+        /* Passing nothing would look like success. */
+        return tool_usage_error("no case fits --filter '%s' with --cases %lld; --list shows all",
+                                arguments->filter, (long long)arguments->cases);
+    }
     return arguments->list ? list(&suite) : test(arguments, &suite);
 }
 

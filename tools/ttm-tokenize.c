@@ -380,6 +380,9 @@ static int run_with_tokenizer(const arguments *given)
         return tool_usage_error("there is no command '%s': it is train, encode, decode or info",
                                 given->command);
     }
+    if ((encode || decode) && given->program->json) {
+        return tool_usage_error("--json goes with train and info: leave it out");
+    }
     if (!encode && !decode && given->file_count > 0) {
         return tool_usage_error("info takes no FILE; name a vocabulary with --tokenizer");
     }

@@ -90,12 +90,15 @@ ttm_status ttm_generator_create(ttm_generator **generator, ttm_model *model, ttm
     *generator = NULL;
     options = options != NULL ? options : &defaults;
     const int64_t window = options->window > 0 ? options->window : context;
-    if (options->batch < 1 || window < 2 || window > context) {
+    if (options->batch < 1) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "a generator needs at least 1 sequence, not %" PRId64,
+                        options->batch);
+    }
+    if (window < 2 || window > context) {
         return ttm_fail(TTM_ERROR_ARGUMENT,
-                        "a generator needs at least 1 sequence, not %" PRId64
-                        ", and a window from 2 to the model's context of %" PRId64
+                        "a generator's window must be from 2 to the model's context of %" PRId64
                         " tokens, not %" PRId64,
-                        options->batch, context, window);
+                        context, window);
     }
     TTM_TRY(ttm_array_new(&made, 1, sizeof *made, "a generator"));
     made->model = model;

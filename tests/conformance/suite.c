@@ -118,6 +118,12 @@ ttm_status suite_run_here(suite_report *report, const suite_options *options)
     return status;
 }
 
+bool suite_has_cases(const suite_options *options)
+{
+    plan_position position = {0};
+    return find_selected(&position, options);
+}
+
 ttm_status suite_list(const suite_options *options)
 {
     suite_session session = {.options = options};

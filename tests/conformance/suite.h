@@ -26,6 +26,9 @@ TTM_CHECKED ttm_status suite_run(suite_report *report, const suite_options *opti
 /** Runs all selected cases in this process: for debuggers and sanitizers. */
 TTM_CHECKED ttm_status suite_run_here(suite_report *report, const suite_options *options);
 
+/** Returns whether the filter leaves any case. */
+bool suite_has_cases(const suite_options *options);
+
 /** Prints the selected cases, one a line. */
 TTM_CHECKED ttm_status suite_list(const suite_options *options);
 

@@ -36,6 +36,10 @@ expect 0 env TTM_BACKEND=reference "$conformance" --filter gelu --cases 5
 # ---- Wrong usage ----
 expect 2 "$conformance" --backend reference --plugin x.so
 one_line_error
+for filter in nosuch gelu/5 '*nosuch*' ''; do
+    expect 2 "$conformance" --backend reference --filter "$filter" --cases 5
+    one_line_error
+done
 expect 1 "$conformance" --plugin libttm-backend-missing.so
 one_line_error
 # Longer than any command that is printed, and a device that wants quotes behind it.

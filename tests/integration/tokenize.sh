@@ -47,6 +47,7 @@ refuse 1 'missing.txt' train --out never missing.txt
 refuse 1 'mine' train --out mine text.txt
 refuse 1 'empty' train --out never empty.txt
 refuse 2 'FILE' encode
+refuse 2 '--json' encode --json text.txt
 refuse 2 '\.bin' encode --out mine text.txt
 refuse 2 '\.bin' encode --format nanogpt text.txt
 refuse 1 'empty' encode --out never.bin empty.txt
