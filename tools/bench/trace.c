@@ -137,7 +137,7 @@ int bench_write_trace(const char *path, const ttm_profile *profile, const bench_
 {
     ttm_json_writer *writer = NULL;
     const char *text = NULL;
-    tool_output output;
+    tool_output output = {0};
     ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_COMPACT);
     if (status == TTM_OK) {
         status = write_events(&text, writer, profile, result, what);

@@ -30,23 +30,22 @@ static bool is_standard_output(const struct stat *information)
            standard.st_ino == information->st_ino;
 }
 
-static int open_temporary(tool_output *output, const struct stat *before)
+/* False with errno set when it can't be. */
+static bool open_temporary(tool_output *output, const struct stat *before)
 {
+    char *temporary = NULL;
     output->target = before != NULL ? realpath(output->path, NULL) : strdup(output->path);
     if (output->target == NULL ||
-        asprintf(&output->temporary, "%s.tmp%ld", output->target, (long)getpid()) < 0) {
-        output->temporary = NULL;
-        return fail_to_write(output->path, errno);
+        asprintf(&temporary, "%s.tmp%ld", output->target, (long)getpid()) < 0) {
+        return false;
     }
+    output->temporary = temporary;
     output->stream = fopen(output->temporary, "we");
-    if (output->stream == NULL) {
-        return fail_to_write(output->path, errno);
-    }
-    if (before != NULL) {
+    if (output->stream != NULL && before != NULL) {
         /* Where that isn't allowed, the file gets the usual permissions. */
         (void)!fchmod(fileno(output->stream), before->st_mode & 0777);
     }
-    return TOOL_GO_ON;
+    return output->stream != NULL;
 }
 
 int tool_output_open(tool_output *output, const char *path)
@@ -65,11 +64,12 @@ int tool_output_open(tool_output *output, const char *path)
         output->stream = fopen(path, "we");
         return output->stream != NULL ? TOOL_GO_ON : fail_to_write(path, errno);
     }
-    const int code = open_temporary(output, there ? &information : NULL);
-    if (code != TOOL_GO_ON) {
+    if (!open_temporary(output, there ? &information : NULL)) {
+        const int error_number = errno;
         free_names(output);
+        return fail_to_write(path, error_number);
     }
-    return code;
+    return TOOL_GO_ON;
 }
 
 int tool_output_close(tool_output *output, int code)
