@@ -1,6 +1,7 @@
-/* COPY and FILL. Elements of one type are moved as bits, whatever they mean; runs of neighbours go
- * to the driver's own copy and fill. */
+/* COPY and FILL. Elements of one type are moved as bits, whatever they mean; runs of neighbours as
+ * flat.h does it. */
 #include "common/float_formats.h"
+#include "opencl/flat.h"
 #include "opencl/strided.h"
 
 #include <string.h>
@@ -35,9 +36,11 @@ static ttm_status copy_run(ttm_backend_stream *stream, const ttm_op *op)
     }
     opencl_strided_make(&strided, tensors, 2);
     if (out->dtype == x->dtype) {
-        if (opencl_strided_is_flat(&strided, 2) && out->memory != x->memory) {
-            return opencl_memory_copy(stream, out->memory, out->offset, x->memory, x->offset,
-                                      (size_t)strided.inner * bytes);
+        /* Drivers differ in what they make of copies within one buffer: not on GPUs. */
+        if (opencl_strided_is_flat(&strided, 2) &&
+            (stream->device->tuning.is_cpu || out->memory != x->memory)) {
+            return opencl_flat_copy(stream, out->memory, out->offset, x->memory, x->offset,
+                                    (size_t)strided.inner * bytes);
         }
         call = opencl_call_start(stream, OPENCL_COPY, "copy",
                                  "-DRAW_BYTES=%zu -DEACH=%d -DWIDE_ROWS=%d", bytes, each,
@@ -108,10 +111,8 @@ static ttm_status fill_run(ttm_backend_stream *stream, const ttm_op *op)
     }
     opencl_strided_make(&strided, &out, 1);
     if (opencl_strided_is_flat(&strided, 1)) {
-        const cl_int error =
-            clEnqueueFillBuffer(stream->queue, out->memory->buffer, &bits, bytes, out->offset,
-                                (size_t)strided.inner * bytes, 0, NULL, NULL);
-        return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "fill memory");
+        return opencl_flat_fill(stream, out->memory, out->offset, bits, bytes,
+                                (size_t)strided.inner * bytes);
     }
     opencl_call call =
         opencl_call_start(stream, OPENCL_COPY, "fill", "-DRAW_BYTES=%zu -DEACH=%d -DWIDE_ROWS=%d",

@@ -88,6 +88,7 @@ static void read_limits(opencl_limits *limits, cl_device_id id)
     }
     limits->local_bytes = device_u64(id, CL_DEVICE_LOCAL_MEM_SIZE);
     limits->memory_bytes = device_u64(id, CL_DEVICE_GLOBAL_MEM_SIZE);
+    limits->cache_bytes = device_u64(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
     limits->allocation_bytes = device_u64(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     limits->alignment_bytes = device_u32(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
     limits->compute_units = device_u32(id, CL_DEVICE_MAX_COMPUTE_UNITS);

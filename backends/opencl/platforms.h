@@ -10,6 +10,7 @@ typedef struct opencl_limits {
     size_t group_items_of_dimension[3];
     uint64_t local_bytes; /**< Local memory of a group. */
     uint64_t memory_bytes;
+    uint64_t cache_bytes;      /**< Of all memory; 0 where there is none, or none is told of. */
     uint64_t allocation_bytes; /**< Largest buffer. */
     uint64_t alignment_bytes;  /**< Of sub-buffers. */
     uint32_t compute_units;

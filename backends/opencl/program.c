@@ -21,6 +21,7 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
         __VA_ARGS__, NULL \
     }
     [OPENCL_COPY] = PARTS("types.cl", "strided.cl", "copy.cl"),
+    [OPENCL_COPY_FLAT] = PARTS("types.cl", "copy_flat.cl"),
     [OPENCL_ELEMENTWISE] =
         PARTS("types.cl", "gelu.cl", "philox.cl", "strided.cl", "elementwise.cl"),
     [OPENCL_MATMUL] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul.cl"),

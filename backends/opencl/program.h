@@ -8,6 +8,7 @@
 /** One source file of kernels_cl. */
 typedef enum opencl_family {
     OPENCL_COPY,
+    OPENCL_COPY_FLAT,
     OPENCL_ELEMENTWISE,
     OPENCL_MATMUL,
     OPENCL_MATMUL_CPU,

@@ -5,7 +5,7 @@
  * slots, several of them in flight: the host copies one while the device fills or empties others.
  * Where host and device share memory, large copies go directly; small writes take a slot even
  * there, so that they needn't wait. */
-#include "opencl/stream.h"
+#include "opencl/flat.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,21 +178,16 @@ ttm_status opencl_memory_copy(ttm_backend_stream *stream, ttm_memory *target, si
     if (status != TTM_OK || bytes == 0) {
         return status;
     }
-    const cl_int error = clEnqueueCopyBuffer(stream->queue, source->buffer, target->buffer,
-                                             source_offset, target_offset, bytes, 0, NULL, NULL);
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "copy memory");
+    return opencl_flat_copy(stream, target, target_offset, source, source_offset, bytes);
 }
 
 ttm_status opencl_memory_zero(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
                               size_t bytes)
 {
-    static const unsigned char zero[4] = {0};
     const ttm_status status = check_range(memory, offset, bytes);
     if (status != TTM_OK || bytes == 0) {
         return status;
     }
     const size_t pattern = offset % 4 == 0 && bytes % 4 == 0 ? 4 : 1;
-    const cl_int error = clEnqueueFillBuffer(stream->queue, memory->buffer, zero, pattern, offset,
-                                             bytes, 0, NULL, NULL);
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, "clear memory");
+    return opencl_flat_fill(stream, memory, offset, 0, pattern, bytes);
 }

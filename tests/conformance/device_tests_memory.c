@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCKS = 48, COPIES = 60, COPY_BYTES = 5000 };
+enum { BLOCKS = 48, COPIES = 60, COPY_BYTES = 5000, LONG_BYTES = 200003 };
 
 static ttm_status write_bytes(const struct target *target, ttm_memory *memory, size_t offset,
                               const void *source, size_t bytes)
@@ -146,27 +146,49 @@ out:
     return status;
 }
 
-static ttm_status copy(const char **skipped, const test_bench *bench)
+/* Ranges that are copied or zeroed: parts of a block, from offsets below a limit. */
+typedef struct ranges {
+    int64_t block_bytes;
+    int64_t offsets;
+    int64_t most_bytes;
+    uint32_t count;
+} ranges;
+
+/* Short ones anywhere, and long ones, for which a plugin may have another way. */
+static const ranges copied[] = {{COPY_BYTES, COPY_BYTES, COPY_BYTES, COPIES},
+                                {LONG_BYTES, 300, LONG_BYTES, 12}};
+static const ranges zeroed[] = {{COPY_BYTES, COPY_BYTES, 400, 12},
+                                {LONG_BYTES, 300, LONG_BYTES, 12}};
+
+/* *bytes = host copy of a block with its pattern, and as much room behind it. */
+static ttm_status new_mirror(unsigned char **bytes, const ranges *drawn, uint32_t key)
+{
+    *bytes = malloc(2 * (size_t)drawn->block_bytes);
+    if (*bytes == NULL) {
+        return ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for %lld bytes",
+                        2 * (long long)drawn->block_bytes);
+    }
+    pattern_fill(*bytes, (size_t)drawn->block_bytes, key);
+    return TTM_OK;
+}
+
+static ttm_status copy_ranges(const test_bench *bench, const ranges *drawn)
 {
     const ttm_backend *backend = bench->tested->backend;
+    const size_t block_bytes = (size_t)drawn->block_bytes;
     ttm_random random = {.seed = bench->seed + 2};
-    unsigned char mirror[COPY_BYTES];
-    unsigned char room[COPY_BYTES];
+    unsigned char *mirror = NULL;
     test_block blocks[2] = {0};
-    ttm_status status = TTM_OK;
-    if (backend->memory_copy == NULL) {
-        *skipped = "the plugin has no memory_copy";
-        return TTM_OK;
+    ttm_status status = new_mirror(&mirror, drawn, 0);
+    for (uint32_t k = 0; k < 2 && status == TTM_OK; k++) {
+        status = block_new(&blocks[k], bench->tested, block_bytes, k);
     }
-    for (uint32_t k = 0; k < 2; k++) {
-        TTM_TRY_OUT(block_new(&blocks[k], bench->tested, COPY_BYTES, k));
-    }
-    pattern_fill(mirror, sizeof mirror, 0);
-    for (uint32_t k = 0; k < COPIES; k++) {
-        const size_t to = (size_t)draw_below(&random, COPY_BYTES);
-        const size_t from = (size_t)draw_below(&random, COPY_BYTES);
+    for (uint32_t k = 0; k < drawn->count && status == TTM_OK; k++) {
+        const size_t to = (size_t)draw_below(&random, drawn->offsets);
+        const size_t from = (size_t)draw_below(&random, drawn->offsets);
         const size_t furthest = to > from ? to : from;
-        const size_t bytes = (size_t)draw_between(&random, 0, (int64_t)(COPY_BYTES - furthest));
+        const size_t bytes =
+            (size_t)draw_between(&random, 0, drawn->most_bytes) % (block_bytes - furthest + 1);
         for (size_t i = 0; i < bytes; i++) {
             mirror[to + i] = pattern_byte(1, from + i);
         }
@@ -174,43 +196,66 @@ static ttm_status copy(const char **skipped, const test_bench *bench)
         TTM_TRY_OUT(target_check(bench->tested, "memory_copy",
                                  backend->memory_copy(bench->tested->stream, blocks[0].memory, to,
                                                       blocks[1].memory, from, bytes)));
-        TTM_TRY_OUT(
-            expect_image(bench->tested, blocks[0].memory, mirror, room, sizeof mirror, "a copy"));
+        TTM_TRY_OUT(expect_image(bench->tested, blocks[0].memory, mirror, mirror + block_bytes,
+                                 block_bytes, "a copy"));
     }
-    TTM_TRY_OUT(block_check(&blocks[1], bench->tested));
+    if (status == TTM_OK) {
+        status = block_check(&blocks[1], bench->tested);
+    }
 out:
     block_free(&blocks[0], bench->tested);
     block_free(&blocks[1], bench->tested);
+    free(mirror);
+    return status;
+}
+
+static ttm_status copy(const char **skipped, const test_bench *bench)
+{
+    if (bench->tested->backend->memory_copy == NULL) {
+        *skipped = "the plugin has no memory_copy";
+        return TTM_OK;
+    }
+    TTM_TRY(copy_ranges(bench, &copied[0]));
+    return copy_ranges(bench, &copied[1]);
+}
+
+static ttm_status zero_ranges(const test_bench *bench, const ranges *drawn)
+{
+    const size_t block_bytes = (size_t)drawn->block_bytes;
+    ttm_random random = {.seed = bench->seed + 3};
+    unsigned char *mirror = NULL;
+    test_block block = {0};
+    ttm_status status = new_mirror(&mirror, drawn, 4);
+    for (uint32_t k = 0; k < drawn->count && status == TTM_OK; k++) {
+        /* Anew, so that zeros don't lie where there were zeros. */
+        block_free(&block, bench->tested);
+        TTM_TRY_OUT(block_new(&block, bench->tested, block_bytes, 4));
+        pattern_fill(mirror, block_bytes, 4);
+        const size_t offset = (size_t)draw_below(&random, drawn->offsets);
+        const size_t bytes =
+            (size_t)draw_between(&random, 0, drawn->most_bytes) % (block_bytes - offset + 1);
+        memset(mirror + offset, 0, bytes);
+        ttm_plugin_begin();
+        TTM_TRY_OUT(target_check(bench->tested, "memory_zero",
+                                 bench->tested->backend->memory_zero(bench->tested->stream,
+                                                                     block.memory, offset, bytes)));
+        TTM_TRY_OUT(expect_image(bench->tested, block.memory, mirror, mirror + block_bytes,
+                                 block_bytes, "zeroing a part"));
+    }
+out:
+    block_free(&block, bench->tested);
+    free(mirror);
     return status;
 }
 
 static ttm_status zero(const char **skipped, const test_bench *bench)
 {
-    const ttm_backend *backend = bench->tested->backend;
-    ttm_random random = {.seed = bench->seed + 3};
-    unsigned char mirror[COPY_BYTES];
-    unsigned char room[COPY_BYTES];
-    test_block block;
-    if (backend->memory_zero == NULL) {
+    if (bench->tested->backend->memory_zero == NULL) {
         *skipped = "the plugin has no memory_zero";
         return TTM_OK;
     }
-    ttm_status status = block_new(&block, bench->tested, COPY_BYTES, 4);
-    pattern_fill(mirror, sizeof mirror, 4);
-    for (uint32_t k = 0; k < 12 && status == TTM_OK; k++) {
-        const size_t offset = (size_t)draw_below(&random, COPY_BYTES);
-        const size_t bytes = (size_t)draw_between(&random, 0, 400) % (COPY_BYTES - offset + 1);
-        memset(mirror + offset, 0, bytes);
-        ttm_plugin_begin();
-        TTM_TRY_OUT(
-            target_check(bench->tested, "memory_zero",
-                         backend->memory_zero(bench->tested->stream, block.memory, offset, bytes)));
-        TTM_TRY_OUT(expect_image(bench->tested, block.memory, mirror, room, sizeof mirror,
-                                 "zeroing a part"));
-    }
-out:
-    block_free(&block, bench->tested);
-    return status;
+    TTM_TRY(zero_ranges(bench, &zeroed[0]));
+    return zero_ranges(bench, &zeroed[1]);
 }
 
 static ttm_status map(const char **skipped, const test_bench *bench)
