@@ -6,14 +6,22 @@
  *   sample_parts: a group of GROUP a part: global rows·PARTS·GROUP. The largest logit of each part and
  *     the sum of exp((x − largest)·scale); the largest is infinite where a logit is NaN or +∞. Bound by
  *     reading the logits once.
- *   sample_row: a group a row: global rows·GROUP. Without top_k and top_p it looks at the one part that
- *     has the token. With them it first finds the threshold that logits must exceed, by sweeps that
- *     measure what lies above PARTS thresholds at once: at most eight a limit, from the cache, bound by
- *     PARTS comparisons and additions a logit.
+ *   Then a group a row: global rows·GROUP, by one of three kernels.
+ *   sample_first: the first of the largest logits.
+ *   sample_all: without top_k and top_p; looks at the one part that has the token.
+ *   sample_kept: with them. It first finds what each lets in, by sweeps that measure what lies above
+ *     PARTS thresholds at once: at most eight a limit, from the cache, bound by PARTS comparisons and
+ *     additions a logit.
+ * No barrier lies in a branch, and sweeps of all kinds are one loop: PoCL copies all that comes behind
+ * a barrier in a branch.
  * Thresholds are found between floats numbered in ascending order, so ties of logits are exact, and by
  * number among equal ones. Sums are added in an order that doesn't depend on the data: what lies above a
  * threshold never grows with it, and the same logits give the same token.
  * Macros: DATA, VECTOR, GROUP. vocab ≤ 2^24: tokens and counts are exact in f32. */
+
+/* Of an inline function that a compiler finds too large nothing is left to call; and PoCL 3.1 dies of
+ * static ones with barriers. */
+#define INLINE inline __attribute__((always_inline))
 
 #define PARTS 16
 
@@ -44,7 +52,7 @@ typedef struct row_state {
 } row_state;
 
 /* totals[i] = the sum of sums[i] over the group, by a fixed tree. */
-inline void group_totals(float totals[PARTS], const fvec sums[PARTS], __local float *scratch)
+INLINE void group_totals(float totals[PARTS], const fvec sums[PARTS], __local float *scratch)
 {
 #if GROUP == 1
     for (int i = 0; i < PARTS; i++) {
@@ -72,42 +80,42 @@ inline void group_totals(float totals[PARTS], const fvec sums[PARTS], __local fl
 #endif
 }
 
-inline long part_length(long vocab)
+INLINE long part_length(long vocab)
 {
     return (vocab + PARTS - 1) / PARTS;
 }
 
 /* Numbers floats in ascending order, without gaps. */
-inline uint order_of(float value)
+INLINE uint order_of(float value)
 {
     const uint bits = as_uint(value);
     return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
 }
 
-inline float float_of(uint order)
+INLINE float float_of(uint order)
 {
     return as_float((order & 0x80000000u) != 0u ? order & 0x7fffffffu : ~order);
 }
 
 /* Logits j … of a row, −∞ from `end` on. */
-inline fvec logits_at(const row_state *row, long j, long end)
+INLINE fvec logits_at(const row_state *row, long j, long end)
 {
     return load_data(row->logits + j * row->stride, row->stride, end - j, -INFINITY);
 }
 
-inline ivec is_kept(const row_state *row, fvec x, long j)
+INLINE ivec is_kept(const row_state *row, fvec x, long j)
 {
     const fvec number = LANE_NUMBERS + (fvec)((float)j);
     return (x > (fvec)(row->edge)) | ((x == (fvec)(row->edge)) & (number <= (fvec)(row->last)));
 }
 
-inline fvec weight_of(const row_state *row, fvec x, long j)
+INLINE fvec weight_of(const row_state *row, fvec x, long j)
 {
     return select((fvec)(0.0f), exp((x - row->largest) * row->scale), is_kept(row, x, j));
 }
 
 /* The same for one token. */
-inline float token_weight(const row_state *row, long j)
+INLINE float token_weight(const row_state *row, long j)
 {
     const float x = LOAD_DATA(row->logits, j * row->stride);
     const int kept = x > row->edge || (x == row->edge && (float)j <= row->last);
@@ -146,128 +154,164 @@ ROW_KERNEL void sample_parts(__global float *parts, long parts_start, __global c
 
 /* ---- What is kept ---- */
 
-/* sums[i] += what of the row counts and lies above thresholds[i]: numbers, or their weights. */
-inline void add_above(fvec sums[PARTS], const row_state *row, const float thresholds[PARTS],
-                      int counted)
+/* What a sweep measures. */
+#define NUMBERS 0 /* how many logits lie above thresholds, for top_k */
+#define WEIGHTS 1 /* what they weigh, for top_p */
+#define TIES 2    /* how many logits equal to the edge have numbers up to bounds */
+#define NOTHING 3 /* all limits are applied */
+
+/* The search for what a limit lets in: first the edge between two neighbouring floats, by number in
+ * ascending order, then how many of the logits that are equal to it. */
+typedef struct search {
+    int measure;
+    float top_p;  /* What comes next; 1: nothing. */
+    float wanted; /* What is to be measured. */
+    int is_first; /* `wanted` is still a share of the sum that the first sweep measures. */
+    long low;     /* Floats from here on, or tokens up to here, measure enough, or too little; */
+    long high;    /* for those from, or up to, here it is the other way round. */
+    float above;  /* What was measured above `high`. */
+    float edge;
+} search;
+
+INLINE void search_limit(search *state, const row_state *row, int measure, float limit)
 {
+    state->measure = measure;
+    state->wanted = limit;
+    state->is_first = 1;
+    state->low = order_of(-INFINITY);
+    state->high = order_of(row->largest);
+    state->above = 0.0f;
+}
+
+INLINE void search_next_limit(search *state, const row_state *row)
+{
+    search_limit(state, row, state->top_p < 1.0f ? WEIGHTS : NOTHING, state->top_p);
+    state->top_p = 1.0f;
+}
+
+/* The i-th of PARTS places between low and high: a float, or a token. */
+INLINE long search_place(const search *state, int i)
+{
+    const long length = state->high - state->low;
+    return state->low + length * (state->measure == TIES ? i + 1 : i) / PARTS;
+}
+
+/* sums[i] += what lies above the i-th threshold, or up to the i-th bound. */
+INLINE void sweep(fvec sums[PARTS], const search *state, const row_state *row)
+{
+    float thresholds[PARTS];
+#pragma unroll
+    for (int i = 0; i < PARTS; i++) {
+        const long place = search_place(state, i);
+        thresholds[i] = state->measure == TIES ? -(float)(place + 1) : float_of((uint)place);
+    }
     for (long j = (long)get_local_id(0) * VECTOR; j < row->vocab; j += (long)GROUP * VECTOR) {
         const fvec x = logits_at(row, j, row->vocab);
-        const fvec weight = counted != 0 ? (fvec)(1.0f) : weight_of(row, x, j);
+        fvec amount = (fvec)(1.0f);
+        fvec key = x;
+        if (state->measure == WEIGHTS) {
+            amount = weight_of(row, x, j);
+        } else if (state->measure == TIES) {
+            amount = select((fvec)(0.0f), amount, x == (fvec)(state->edge));
+            key = -(LANE_NUMBERS + (fvec)((float)j));
+        }
 #pragma unroll
         for (int i = 0; i < PARTS; i++) {
-            sums[i] += select((fvec)(0.0f), weight, x > (fvec)(thresholds[i]));
+            sums[i] += select((fvec)(0.0f), amount, key > (fvec)(thresholds[i]));
         }
     }
 }
 
-/* sums[i] += the logits that equal `edge`, count, and have numbers up to bounds[i]. */
-inline void add_equal(fvec sums[PARTS], const row_state *row, float edge, const float bounds[PARTS])
+/* Narrows the search to the last place that measures enough, where `falling`, and the first that
+ * doesn't; else the other way round. */
+INLINE void search_narrow(search *state, const float totals[PARTS], int falling)
 {
-    for (long j = (long)get_local_id(0) * VECTOR; j < row->vocab; j += (long)GROUP * VECTOR) {
-        const fvec x = logits_at(row, j, row->vocab);
-        const fvec number = LANE_NUMBERS + (fvec)((float)j);
-        const ivec equal = (x == (fvec)(edge)) & is_kept(row, x, j);
+    const search before = *state;
 #pragma unroll
-        for (int i = 0; i < PARTS; i++) {
-            sums[i] += select((fvec)(0.0f), (fvec)(1.0f), equal & (number <= (fvec)(bounds[i])));
+    for (int i = 0; i < PARTS; i++) {
+        if ((totals[i] >= before.wanted) == (falling != 0)) {
+            state->low = search_place(&before, i);
+        }
+    }
+#pragma unroll
+    for (int i = PARTS - 1; i >= 0; i--) {
+        if ((totals[i] >= before.wanted) != (falling != 0)) {
+            state->high = search_place(&before, i);
+            state->above = totals[i];
         }
     }
 }
 
-/* The number of the token that is the `wanted`-th of those equal to `edge`; the last token where they
- * are no more. */
-inline float last_of_equal(const row_state *row, float edge, float wanted, __local float *scratch)
+/* After a sweep over thresholds. */
+INLINE void search_edge(search *state, const row_state *row, const float totals[PARTS])
 {
-    long low = -1;
-    long high = row->vocab - 1;
-    while (high - low > 1 || low < 0) {
+    if (state->is_first != 0) {
+        state->is_first = 0;
+        state->wanted *= state->measure == WEIGHTS ? totals[0] : 1.0f;
+        if (totals[0] < state->wanted) {
+            search_next_limit(state, row);
+            return;
+        }
+    }
+    search_narrow(state, totals, 1);
+    if (state->high - state->low > 1) {
+        return;
+    }
+    state->edge = float_of((uint)state->high);
+    const float each =
+        state->measure == WEIGHTS ? exp((state->edge - row->largest) * row->scale) : 1.0f;
+    state->wanted = fmax(ceil((state->wanted - state->above) / fmax(each, FLT_MIN)), 1.0f);
+    state->measure = TIES;
+    state->low = -1;
+    state->high = row->vocab - 1;
+}
+
+/* After a sweep over bounds: the token that is the `wanted`-th of those equal to the edge, or the last
+ * of all, ends what is kept; unless top_k left it out. */
+INLINE void search_last(search *state, row_state *row, const float totals[PARTS])
+{
+    if (state->high < row->vocab - 1 || totals[PARTS - 1] > state->wanted) {
+        search_narrow(state, totals, 0);
+        if (state->high > 0 && (state->high - state->low > 1 || state->low < 0)) {
+            return;
+        }
+    }
+    const float last = (float)state->high;
+    row->last = state->edge == row->edge ? fmin(last, row->last) : last;
+    row->edge = state->edge;
+    search_next_limit(state, row);
+}
+
+/* Narrows what counts to the first ones, in order, that top_k and top_p let in. */
+INLINE void keep_first(row_state *row, float top_k, float top_p, __local float *scratch)
+{
+    search state = {.top_p = top_p};
+    if (!isfinite(row->largest)) {
+        state.measure = NOTHING;
+    } else if (top_k > 0.0f) {
+        search_limit(&state, row, NUMBERS, top_k);
+    } else {
+        search_next_limit(&state, row);
+    }
+    while (state.measure != NOTHING) {
         fvec sums[PARTS];
-        float bounds[PARTS];
         float totals[PARTS];
 #pragma unroll
         for (int i = 0; i < PARTS; i++) {
-            bounds[i] = (float)(low + (high - low) * (i + 1) / PARTS);
             sums[i] = (fvec)(0.0f);
         }
-        add_equal(sums, row, edge, bounds);
+        sweep(sums, &state, row);
         group_totals(totals, sums, scratch);
-        if (high == row->vocab - 1 && totals[PARTS - 1] <= wanted) {
-            return (float)high;
-        }
-        long below = low;
-        long above = high;
-#pragma unroll
-        for (int i = PARTS - 1; i >= 0; i--) {
-            above = totals[i] >= wanted ? (long)bounds[i] : above;
-        }
-#pragma unroll
-        for (int i = 0; i < PARTS; i++) {
-            below = totals[i] < wanted ? (long)bounds[i] : below;
-        }
-        low = below;
-        high = above;
-        if (high == 0) {
-            break;
+        if (state.measure == TIES) {
+            search_last(&state, row, totals);
+        } else {
+            search_edge(&state, row, totals);
         }
     }
-    return (float)high;
-}
-
-/* Narrows what counts to the first ones, in order, that measure `limit`: numbers where counted, else
- * weights, of which the limit is a share of all. */
-inline void keep_first(row_state *row, float limit, int counted, __local float *scratch)
-{
-    uint low = order_of(-INFINITY);
-    uint high = order_of(row->largest);
-    float above = 0.0f;
-    int is_first = 1;
-    while (high - low > 1u) {
-        fvec sums[PARTS];
-        float thresholds[PARTS];
-        float totals[PARTS];
-        const uint from = low;
-        const uint length = high - low;
-#pragma unroll
-        for (int i = 0; i < PARTS; i++) {
-            thresholds[i] = float_of(from + (uint)(((ulong)length * i) / PARTS));
-            sums[i] = (fvec)(0.0f);
-        }
-        add_above(sums, row, thresholds, counted);
-        group_totals(totals, sums, scratch);
-        if (is_first != 0) {
-            limit = counted != 0 ? limit : limit * totals[0];
-            is_first = 0;
-            if (totals[0] < limit) {
-                return;
-            }
-        }
-        /* The last that measures the limit, and the first that doesn't. */
-#pragma unroll
-        for (int i = 0; i < PARTS; i++) {
-            const uint here = from + (uint)(((ulong)length * i) / PARTS);
-            if (totals[i] >= limit) {
-                low = here;
-            }
-        }
-#pragma unroll
-        for (int i = PARTS - 1; i >= 0; i--) {
-            const uint here = from + (uint)(((ulong)length * i) / PARTS);
-            if (totals[i] < limit) {
-                high = here;
-                above = totals[i];
-            }
-        }
-    }
-    const float edge = float_of(high);
-    const float each = counted != 0 ? 1.0f : exp((edge - row->largest) * row->scale);
-    const float ties = ceil((limit - above) / fmax(each, FLT_MIN));
-    const float last = last_of_equal(row, edge, fmax(ties, 1.0f), scratch);
-    row->last = edge == row->edge ? fmin(last, row->last) : last;
-    row->edge = edge;
 }
 
 /* totals[i] = the weight of what counts in part i. */
-inline void weigh_parts(float totals[PARTS], const row_state *row, __local float *scratch)
+INLINE void weigh_parts(float totals[PARTS], const row_state *row, __local float *scratch)
 {
     fvec sums[PARTS];
 #pragma unroll
@@ -285,7 +329,7 @@ inline void weigh_parts(float totals[PARTS], const row_state *row, __local float
 /* ---- The token ---- */
 
 /* The lowest token of part `part` with the largest logit. */
-inline float first_of_largest(const row_state *row, int part, __local float *scratch)
+INLINE float first_of_largest(const row_state *row, int part, __local float *scratch)
 {
     const long first = part * part_length(row->vocab);
     const long end = min(first + part_length(row->vocab), row->vocab);
@@ -300,7 +344,7 @@ inline float first_of_largest(const row_state *row, int part, __local float *scr
 
 /* Goes through tokens first … end − 1: the first at which the sum of weights exceeds `left`, or the
  * last with a weight. */
-inline long draw_serially(const row_state *row, long first, long end, float left)
+INLINE long draw_serially(const row_state *row, long first, long end, float left)
 {
     long drawn = first;
     for (long j = first; j < end && left >= 0.0f; j++) {
@@ -312,7 +356,7 @@ inline long draw_serially(const row_state *row, long first, long end, float left
 }
 
 /* The token of tokens first … end − 1 at which the sum of weights exceeds `left`; in item 0. */
-inline long draw_from(const row_state *row, long first, long end, float left, __local float *scratch)
+INLINE long draw_from(const row_state *row, long first, long end, float left, __local float *scratch)
 {
 #if GROUP == 1
     const long chunk = 8 * VECTOR;
@@ -352,61 +396,26 @@ inline long draw_from(const row_state *row, long first, long end, float left, __
                          left_there);
 }
 
-ROW_KERNEL void sample_row(__global int *tokens, long tokens_start, __global const data_t *logits,
-                           long logits_start, __global const int *random, long random_start,
-                           __global const float *parts, long parts_start, long vocab, long8 strides,
-                           float scale, float top_k, float top_p, int takes_first)
+/* What is known of a row by its parts; the first part with its largest logit. */
+INLINE int read_parts(row_state *row, __global const float *parts)
 {
-    DECLARE_SUMS(scratch);
-    const long number = get_group_id(0);
-    float totals[PARTS];
-    row_state row = {logits + logits_start + number * strides.s0,
-                     strides.s1,
-                     vocab,
-                     -INFINITY,
-                     scale,
-                     -INFINITY,
-                     -1.0f};
     int largest_part = 0;
-    parts += parts_start + 2 * PARTS * number;
+    row->largest = -INFINITY;
     for (int i = 0; i < PARTS; i++) {
-        largest_part = parts[2 * i] > row.largest ? i : largest_part;
-        row.largest = fmax(row.largest, parts[2 * i]);
+        largest_part = parts[2 * i] > row->largest ? i : largest_part;
+        row->largest = fmax(row->largest, parts[2 * i]);
     }
-    tokens += tokens_start + number * strides.s2;
-    if (!isfinite(row.largest)) {
-        if (get_local_id(0) == 0) {
-            *tokens = -1;
-        }
-        return;
-    }
-    if (takes_first != 0) {
-        const float token = first_of_largest(&row, largest_part, scratch);
-        if (get_local_id(0) == 0) {
-            *tokens = (int)token;
-        }
-        return;
-    }
-    if (top_k > 0.0f) {
-        keep_first(&row, top_k, 1, scratch);
-    }
-    if (top_p < 1.0f) {
-        keep_first(&row, top_p, 0, scratch);
-    }
-    if (top_k > 0.0f || top_p < 1.0f) {
-        weigh_parts(totals, &row, scratch);
-    } else {
-#pragma unroll
-        for (int i = 0; i < PARTS; i++) {
-            totals[i] = parts[2 * i + 1] * exp((parts[2 * i] - row.largest) * scale);
-        }
-    }
+    return largest_part;
+}
+
+/* The token that a random word draws from parts of these weights; in item 0. */
+INLINE long draw(const row_state *row, const float totals[PARTS], uint word, __local float *scratch)
+{
     float total = 0.0f;
 #pragma unroll
     for (int i = 0; i < PARTS; i++) {
         total += totals[i];
     }
-    const uint word = (uint)random[random_start + number * strides.s3];
     float left = (float)(word >> 8) * 0x1p-24f * total;
     float left_there = left;
     int chosen = 0;
@@ -418,10 +427,62 @@ ROW_KERNEL void sample_row(__global int *tokens, long tokens_start, __global con
         left_there = reached ? left : left_there;
         left -= weight;
     }
-    const long first = chosen * part_length(vocab);
-    const long token =
-        draw_from(&row, first, min(first + part_length(vocab), vocab), left_there, scratch);
-    if (get_local_id(0) == 0) {
-        *tokens = (int)token;
+    const long first = chosen * part_length(row->vocab);
+    return draw_from(row, first, min(first + part_length(row->vocab), row->vocab), left_there,
+                     scratch);
+}
+
+#define ROW_ARGUMENTS                                                                      \
+    __global int *tokens, long tokens_start, __global const data_t *logits,                \
+        long logits_start, __global const int *random, long random_start,                  \
+        __global const float *parts, long parts_start, long vocab, long8 strides, float scale
+#define ROW_NUMBER ((long)get_group_id(0))
+#define ROW_PARTS (parts + parts_start + 2 * PARTS * ROW_NUMBER)
+#define ROW_WORD ((uint)random[random_start + ROW_NUMBER * strides.s3])
+#define ROW_STATE                                                                          \
+    {                                                                                      \
+        logits + logits_start + ROW_NUMBER * strides.s0, strides.s1, vocab, 0.0f, scale,   \
+            -INFINITY, -1.0f                                                               \
     }
+
+/* A row without distribution has token −1. */
+#define WRITE_TOKEN(row, token)                                                            \
+    if (get_local_id(0) == 0) {                                                            \
+        tokens[tokens_start + ROW_NUMBER * strides.s2] =                                   \
+            isfinite((row).largest) ? (int)(token) : -1;                                   \
+    }
+
+ROW_KERNEL void sample_first(ROW_ARGUMENTS)
+{
+    DECLARE_SCRATCH(scratch);
+    row_state row = ROW_STATE;
+    const int largest_part = read_parts(&row, ROW_PARTS);
+    const float token = first_of_largest(&row, largest_part, scratch);
+    WRITE_TOKEN(row, token)
+}
+
+ROW_KERNEL void sample_all(ROW_ARGUMENTS)
+{
+    DECLARE_SCRATCH(scratch);
+    row_state row = ROW_STATE;
+    float totals[PARTS];
+    read_parts(&row, ROW_PARTS);
+#pragma unroll
+    for (int i = 0; i < PARTS; i++) {
+        totals[i] = ROW_PARTS[2 * i + 1] * exp((ROW_PARTS[2 * i] - row.largest) * scale);
+    }
+    const long token = draw(&row, totals, ROW_WORD, scratch);
+    WRITE_TOKEN(row, token)
+}
+
+ROW_KERNEL void sample_kept(ROW_ARGUMENTS, float top_k, float top_p)
+{
+    DECLARE_SUMS(scratch);
+    row_state row = ROW_STATE;
+    float totals[PARTS];
+    read_parts(&row, ROW_PARTS);
+    keep_first(&row, top_k, top_p, scratch);
+    weigh_parts(totals, &row, scratch);
+    const long token = draw(&row, totals, ROW_WORD, scratch);
+    WRITE_TOKEN(row, token)
 }

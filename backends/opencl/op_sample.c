@@ -45,7 +45,9 @@ static ttm_status sample_run(ttm_backend_stream *stream, const ttm_op *op)
     const int64_t vocab = logits->shape[1];
     const int64_t strides[8] = {logits->stride[0], logits->stride[1], tokens->stride[0],
                                 random->stride[0], random->stride[1]};
-    const int has_limit = params->top_k > 0 && params->top_k < vocab;
+    const int takes_first = params->temperature == 0.0 || params->top_k == 1;
+    const int has_top_k = params->top_k > 0 && params->top_k < vocab;
+    const int has_limit = !takes_first && (has_top_k || params->top_p < 1.0);
     opencl_call parts =
         opencl_call_start(stream, OPENCL_SAMPLE, "sample_parts", "-DDATA=%d", (int)logits->dtype);
     opencl_call_tensor(&parts, &op->workspace, tokens);
@@ -58,7 +60,9 @@ static ttm_status sample_run(ttm_backend_stream *stream, const ttm_op *op)
         return status;
     }
     opencl_call call =
-        opencl_call_start(stream, OPENCL_SAMPLE, "sample_row", "-DDATA=%d", (int)logits->dtype);
+        opencl_call_start(stream, OPENCL_SAMPLE,
+                          takes_first ? "sample_first" : (has_limit ? "sample_kept" : "sample_all"),
+                          "-DDATA=%d", (int)logits->dtype);
     opencl_call_tensor(&call, tokens, tokens);
     opencl_call_tensor(&call, logits, tokens);
     opencl_call_tensor(&call, random, tokens);
@@ -66,9 +70,10 @@ static ttm_status sample_run(ttm_backend_stream *stream, const ttm_op *op)
     opencl_call_long(&call, vocab);
     opencl_call_longs8(&call, strides);
     opencl_call_float(&call, scale_of(params));
-    opencl_call_float(&call, has_limit ? (double)params->top_k : 0.0);
-    opencl_call_float(&call, params->top_p);
-    opencl_call_int(&call, params->temperature == 0.0 || params->top_k == 1);
+    if (has_limit) {
+        opencl_call_float(&call, has_top_k ? (double)params->top_k : 0.0);
+        opencl_call_float(&call, params->top_p);
+    }
     return run_groups(&call, rows);
 }
 

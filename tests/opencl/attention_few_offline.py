@@ -8,12 +8,11 @@ ocloc, AMD's by clang-15. A compiler that isn't installed is reported and passed
 spills, or takes more local memory than every NVIDIA group may have; 77 when no compiler is there.
 """
 import os
-import re
-import shutil
 import sys
 import tempfile
 
 import matrix_units_offline as units
+import nvidia_offline
 import offline_compile
 
 LEAST_LOCAL = 48 * 1024
@@ -30,30 +29,12 @@ def variants():
                            f'-DWIDTH={width}')
 
 
-def compile_nvidia(source, options, folder, target):
-    """[(kernel, registers, local bytes, bytes spilled)]"""
-    ptx, binary = os.path.join(folder, 'kernel.ptx'), os.path.join(folder, 'kernel.cubin')
-    units.compile_ptx(source, options, ptx)
-    code, report = units.run(['ptxas', '-v', '-arch=' + target, ptx, '-o', binary])
-    if code != 0:
-        raise RuntimeError(report)
-    kernels = []
-    for block in report.split('Compiling entry function')[1:]:
-        def number(pattern, block=block):
-            found = re.search(pattern, block)
-            return int(found.group(1)) if found else 0
-        kernels.append((re.search(r"'(\w+)'", block).group(1), number(r'Used (\d+) registers'), number(r'(\d+) bytes smem'),
-                        number(r'(\d+) bytes spill stores') + number(r'(\d+) bytes spill loads') +
-                        number(r'(\d+) bytes stack frame')))
-    return kernels
-
-
 def compile_other(compiler):
     return lambda source, options, folder, target: compiler(source, '-cl-std=CL1.2 -cl-mad-enable ' + options, folder, target)
 
 
 TARGETS = {
-    'sm_80': (compile_nvidia, lambda: shutil.which('clang-15') and shutil.which('ptxas')),
+    'sm_80': (nvidia_offline.compile_kernels, nvidia_offline.is_installed),
     'dg2': (compile_other(offline_compile.compile_intel), offline_compile.TARGETS['intel'][2]),
     'gfx90a': (compile_other(offline_compile.compile_amd), offline_compile.has_amd_compiler),
     'gfx1030': (compile_other(offline_compile.compile_amd), offline_compile.has_amd_compiler),
@@ -62,10 +43,9 @@ TARGETS = {
 
 def write_source(folder, kernels_cl, target):
     source = os.path.join(folder, 'attention_few.cl')
-    here = os.path.dirname(os.path.abspath(__file__))
     with open(source, 'w', encoding='utf-8') as joined:
         if target == 'sm_80':
-            joined.write(units.read(os.path.join(here, 'nvptx_builtins.cl')))
+            joined.write(units.read(nvidia_offline.BUILTINS))
         for part in ('types', 'attention_few'):  # as in program.c
             joined.write(units.read(os.path.join(kernels_cl, part + '.cl')))
     return source

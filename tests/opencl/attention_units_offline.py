@@ -12,13 +12,14 @@ import sys
 import tempfile
 
 import matrix_units_offline as units
+import nvidia_offline
 
 PARTS = ['matrix_units', 'types', 'matrix_units_emulated', 'matrix_units_ptx', 'attention_units']  # as in program.c
 
 
 def join_sources(source, kernels_cl, parts):
     with open(source, 'w', encoding='utf-8') as joined:
-        joined.write(units.read(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'nvptx_builtins.cl')))
+        joined.write(units.read(nvidia_offline.BUILTINS))
         for part in parts:
             joined.write(units.read(os.path.join(kernels_cl, part + '.cl')))
 
@@ -34,7 +35,7 @@ def check_shape(line, kernels_cl):
             source, ptx = os.path.join(folder, 'kernel.cl'), os.path.join(folder, 'kernel.ptx')
             join_sources(source, kernels_cl, parts)
             try:
-                units.compile_ptx(source, f'{options} -DALIGNED={aligned} -DEMULATED=0 -DGROUP=256', ptx)
+                nvidia_offline.compile_ptx(source, f'{options} -DALIGNED={aligned} -DEMULATED=0 -DGROUP=256', ptx)
                 for target in ('sm_80', 'sm_90'):
                     registers, local, spilled = units.assemble(ptx, target, None, folder)
                     bad = spilled > 0 or local != int(reckoned) or registers == 0

@@ -17,6 +17,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import nvidia_offline  # noqa: E402
 import offline_compile  # noqa: E402
 
 # As in program.c: what comes before a unit's instructions, and what behind.
@@ -43,17 +44,8 @@ def read(path):
         return file.read().encode('ascii', 'replace').decode()
 
 
-def compile_ptx(source, options, ptx):
-    """clang 15 knows no sm_90: the PTX is made for sm_80, of which sm_90 has everything, and renamed."""
-    code, text = run(['clang-15', '-x', 'cl', '-target', 'nvptx64-nvidia-nvcl', '-cl-std=CL1.2', '-w', '-O3', '-cl-mad-enable',
-                      '-Xclang', '-finclude-default-header', '-march=sm_80', '-Xclang', '-target-feature', '-Xclang', '+ptx75',
-                      *options.split(), '-S', '-o', ptx, source])
-    if code != 0:
-        raise RuntimeError(text)
-
-
 def assemble(ptx, target, retarget, folder):
-    """(registers, local bytes, bytes spilled)"""
+    """PTX made for sm_80, renamed: (registers, local bytes, bytes spilled)"""
     text = read(ptx).replace('.version 7.5', '.version 8.0').replace('.target sm_80', '.target ' + target.rstrip('a'))
     if target.endswith('a'):
         result = subprocess.run([retarget], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -77,7 +69,7 @@ def assemble(ptx, target, retarget, folder):
 
 def compile_nvidia(source, options, folder, targets, retarget):
     ptx = os.path.join(folder, 'kernel.ptx')
-    compile_ptx(source, options, ptx)
+    nvidia_offline.compile_ptx(source, options, ptx)
     return [assemble(ptx, target, retarget, folder) for target in targets]
 
 
@@ -135,7 +127,7 @@ def check_packing(options, kernels_cl, retarget):
     for lines in sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int):
         for runs, access in ((0, 1), (1, 1), (0, 0)):
             with tempfile.TemporaryDirectory() as folder:
-                parts = [os.path.join(HERE, 'nvptx_builtins.cl'), 'matrix_units', 'types', 'matrix_units_chunks', 'pack']
+                parts = [nvidia_offline.BUILTINS, 'matrix_units', 'types', 'matrix_units_chunks', 'pack']
                 source = write_source(folder, kernels_cl, parts)
                 way = f'-DDATA=2 -DPARTS=1 -DTILE_LINES={lines} -DTILE_DEPTH={macros["TILE_DEPTH"]} -DRUNS={runs} -DACCESS={access}'
                 try:
@@ -164,7 +156,7 @@ def check_variant(line, kernels_cl, retarget):
                f'-DB_ACCESS={min(b_access, most_access)} -DPIECES={pieces}')
         with tempfile.TemporaryDirectory() as folder:
             kernel = PACKED_KERNEL if packed else ['matrix_units_chunks'] + KERNEL
-            source = write_source(folder, kernels_cl, ([os.path.join(HERE, 'nvptx_builtins.cl')] if COPIES[unit] == 'ptx' else []) +
+            source = write_source(folder, kernels_cl, ([nvidia_offline.BUILTINS] if COPIES[unit] == 'ptx' else []) +
                                   SHARED + ['matrix_units_' + COPIES[unit], 'matrix_units_' + unit] + kernel)
             try:
                 needs = compile_unit(unit, source, f'{options} {way} -DEMULATED=0 -DGROUP=256 -DVECTOR=1', folder, retarget)

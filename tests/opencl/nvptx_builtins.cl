@@ -1,11 +1,11 @@
-/* The functions of OpenCL C that the kernels on matrix units call, for clang's nvptx64 target, which brings no library: enough to
+/* The functions of OpenCL C that the kernels call, for clang's nvptx64 target, which brings no library: enough to
  * compile and assemble, not to run. */
 #define OVERLOADED __attribute__((overloadable, always_inline))
 #define asm __asm__
 
 size_t OVERLOADED get_local_id(uint d)
 {
-    return d == 0 ? __nvvm_read_ptx_sreg_tid_x() : 0;
+    return d == 0 ? __nvvm_read_ptx_sreg_tid_x() : d == 1 ? __nvvm_read_ptx_sreg_tid_y() : 0;
 }
 
 size_t OVERLOADED get_group_id(uint d)
@@ -18,14 +18,19 @@ size_t OVERLOADED get_num_groups(uint d)
     return d == 0 ? __nvvm_read_ptx_sreg_nctaid_x() : d == 1 ? __nvvm_read_ptx_sreg_nctaid_y() : __nvvm_read_ptx_sreg_nctaid_z();
 }
 
+size_t OVERLOADED get_local_size(uint d)
+{
+    return d == 0 ? __nvvm_read_ptx_sreg_ntid_x() : d == 1 ? __nvvm_read_ptx_sreg_ntid_y() : 1;
+}
+
 size_t OVERLOADED get_global_id(uint d)
 {
-    return d == 0 ? get_group_id(0) * __nvvm_read_ptx_sreg_ntid_x() + get_local_id(0) : get_group_id(d);
+    return get_group_id(d) * get_local_size(d) + get_local_id(d);
 }
 
 size_t OVERLOADED get_global_size(uint d)
 {
-    return get_num_groups(d) * (d == 0 ? __nvvm_read_ptx_sreg_ntid_x() : 1);
+    return get_num_groups(d) * get_local_size(d);
 }
 
 void __attribute__((overloadable, always_inline, convergent)) barrier(cl_mem_fence_flags flags)
@@ -62,6 +67,46 @@ float OVERLOADED fmax(float x, float y)
     return __nvvm_fmax_f(x, y);
 }
 
+float4 OVERLOADED fmax(float4 x, float4 y)
+{
+    return (float4)(fmax(x.x, y.x), fmax(x.y, y.y), fmax(x.z, y.z), fmax(x.w, y.w));
+}
+
+float OVERLOADED fmin(float x, float y)
+{
+    return __nvvm_fmin_f(x, y);
+}
+
+float OVERLOADED ceil(float x)
+{
+    return __nvvm_ceil_f(x);
+}
+
+float OVERLOADED sqrt(float x)
+{
+    return __nvvm_sqrt_rn_f(x);
+}
+
+float OVERLOADED tanh(float x)
+{
+    return 1.0f - 2.0f / (1.0f + exp(2.0f * x));
+}
+
+int OVERLOADED isfinite(float x)
+{
+    return (as_uint(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+uint OVERLOADED mul_hi(uint x, uint y)
+{
+    return (uint)(((ulong)x * y) >> 32);
+}
+
+float OVERLOADED fma(float x, float y, float z)
+{
+    return __nvvm_fma_rn_f(x, y, z);
+}
+
 float OVERLOADED mad(float x, float y, float z)
 {
     return __nvvm_fma_rn_f(x, y, z);
@@ -92,6 +137,12 @@ float8 OVERLOADED mad(float8 x, float8 y, float8 z)
     }
 DEFINE_PICK(int, int)
 DEFINE_PICK(long, long)
+DEFINE_PICK(ulong, ulong)
+
+float OVERLOADED copysign(float x, float y)
+{
+    return as_float((as_uint(x) & 0x7fffffffu) | (as_uint(y) & 0x80000000u));
+}
 
 float4 OVERLOADED copysign(float4 x, float4 y)
 {

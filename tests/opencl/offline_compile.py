@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Compiles every kernel of kernels_cl for real GPUs that aren't at hand, and prints what each needs.
 
-    offline_compile.py KERNELS_CL [--target intel|gfx90a|gfx1030]… [--filter TEXT]
+    offline_compile.py KERNELS_CL [--target intel|gfx90a|gfx1030|sm_80|sm_90]… [--filter TEXT]
 
 Intel DG2 is compiled by ocloc (Debian: intel-opencl-icd), AMD gfx90a and gfx1030 by clang-15 with
-rocm-device-libs. A compiler that isn't installed is reported and passed over. Exit status 1 when a
-kernel doesn't compile or spills registers to memory in a default shape.
+rocm-device-libs, NVIDIA sm_80 and sm_90 by clang-15 and CUDA's ptxas. A compiler that isn't
+installed is reported and passed over. Exit status 1 when a kernel doesn't compile or spills
+registers to memory in a default shape.
 """
 import argparse
 import os
@@ -14,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+import nvidia_offline
 
 PARTS = {  # as in backends/opencl/program.c
     'copy': ['types', 'strided', 'copy'],
@@ -139,7 +142,17 @@ TARGETS = {
     'intel': ('Intel DG2', compile_intel, lambda: shutil.which('ocloc') is not None),
     'gfx90a': ('AMD gfx90a', compile_amd, has_amd_compiler),
     'gfx1030': ('AMD gfx1030', compile_amd, has_amd_compiler),
+    'sm_80': ('NVIDIA sm_80', nvidia_offline.compile_kernels, nvidia_offline.is_installed),
+    'sm_90': ('NVIDIA sm_90', nvidia_offline.compile_kernels, nvidia_offline.is_installed),
 }
+
+
+def write_source(source, kernels_cl, family, target):
+    files = [os.path.join(kernels_cl, part + '.cl') for part in PARTS[family]]
+    with open(source, 'w', encoding='utf-8') as joined:
+        for name in ([nvidia_offline.BUILTINS] if target.startswith('sm_') else []) + files:
+            with open(name, encoding='utf-8') as file:
+                joined.write(file.read().encode('ascii', 'replace').decode())
 
 
 def check(target, kernels_cl, text_filter):
@@ -152,10 +165,7 @@ def check(target, kernels_cl, text_filter):
             continue
         with tempfile.TemporaryDirectory() as folder:
             source = os.path.join(folder, family + '.cl')
-            with open(source, 'w', encoding='utf-8') as joined:
-                for part in PARTS[family]:
-                    with open(os.path.join(kernels_cl, part + '.cl'), encoding='utf-8') as file:
-                        joined.write(file.read().encode('ascii', 'replace').decode())
+            write_source(source, kernels_cl, family, target)
             try:
                 kernels = compiler(source, f'{COMMON} {options}', folder, target)
             except RuntimeError as error:
