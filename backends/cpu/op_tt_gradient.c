@@ -107,19 +107,35 @@ static void transpose_layers(void *context, int64_t first, int64_t last, int thr
     }
 }
 
+/** Gathers the tall rows from `tall` on of dC. */
+static void gather_panel(const gradient_job *job, int64_t layer, int64_t tall, int64_t rows,
+                         float *panel)
+{
+    const ttm_cpu_tt_node *c = job->c;
+    const size_t width = (size_t)(job->b->cols * job->b->right);
+    const int64_t wide = ttm_cpu_tt_wide(job->b);
+    while (rows > 0) {
+        const int64_t run = ttm_cpu_tt_run(job->a, tall, rows);
+        const float *from =
+            c->gradient + layer * c->gradient_layer + ttm_cpu_tt_piece(c, job->a, job->b, tall);
+        for (int64_t piece = 0; piece < job->b->rows; piece++) {
+            job->device->kernels->store_rows(panel + piece * (int64_t)width, wide,
+                                             from + piece * c->row, (ptrdiff_t)width, (size_t)run,
+                                             width);
+        }
+        panel += run * wide;
+        tall += run;
+        rows -= run;
+    }
+}
+
 static void run_panel(const gradient_job *job, int64_t layer, int64_t tall, int64_t rows,
                       float *panel, float *sums, int accumulate)
 {
     const ttm_cpu_kernels *kernels = job->device->kernels;
     const int64_t wide = ttm_cpu_tt_wide(job->b);
-    const int64_t width = job->b->cols * job->b->right;
     const int64_t rank = job->a->right;
-    for (int64_t i = 0; i < rows; i++) {
-        kernels->store_rows(panel + i * wide, width,
-                            job->c->gradient + layer * job->c->gradient_layer +
-                                ttm_cpu_tt_piece(job->c, job->a, job->b, tall + i),
-                            job->c->row, (size_t)job->b->rows, (size_t)width);
-    }
+    gather_panel(job, layer, tall, rows, panel);
     const ttm_cpu_tile left = {
         .c = job->a->gradient + layer * job->a->gradient_layer + tall * rank,
         .c_row = rank,

@@ -7,6 +7,8 @@
 #define PANEL_FLOATS 327680
 /** Pieces at least this wide are computed straight into place. */
 #define DIRECT_WIDTH 32
+/** Rows of a, at least, for which a piece of b is kept in L1. */
+#define DIRECT_ROWS 64
 
 static void plan_core(ttm_cpu_tt_node *node, const ttm_tensor *core)
 {
@@ -103,48 +105,65 @@ typedef struct join_job {
 } join_job;
 
 /** Pieces as wide as vectors: a product for each piece of b's columns, straight into c. A block is
- * one (l, i). */
+ * some (l, i): what a piece needs of b stays in L1 for all of them. */
 static void join_directly(void *context, int64_t first, int64_t last, int thread)
 {
     (void)thread;
     const join_job *job = context;
     const int64_t width = job->b->cols * job->b->right;
+    const int64_t all_rows = ttm_cpu_tt_tall(job->a);
     for (int64_t item = first; item < last; item++) {
         const int64_t layer = item / job->blocks;
-        const int64_t tall = item % job->blocks * job->block_rows;
+        const int64_t begin = item % job->blocks * job->block_rows;
+        const int64_t end = begin + job->block_rows < all_rows ? begin + job->block_rows : all_rows;
+        const float *a = job->a->value + layer * job->a->value_layer;
         const float *b = job->b->value + layer * job->b->value_layer;
-        float *c = job->c->value + layer * job->c->value_layer +
-                   ttm_cpu_tt_piece(job->c, job->a, job->b, tall);
+        float *c = job->c->value + layer * job->c->value_layer;
         for (int64_t piece = 0; piece < job->b->rows; piece++) {
-            const ttm_cpu_tile tile = {
-                .c = c + piece * job->c->row,
-                .c_row = width,
-                .a = job->a->value + layer * job->a->value_layer + tall * job->a->right,
-                .a_row = job->a->right,
-                .a_col = 1,
-                .b = b + piece * width,
-                .b_row = job->b->rows * width,
-                .rows = job->block_rows,
-                .cols = width,
-                .depth = job->a->right,
-            };
-            job->device->kernels->tile(&tile);
+            for (int64_t tall = begin; tall < end; tall += job->a->cols) {
+                const ttm_cpu_tile tile = {
+                    .c = c + ttm_cpu_tt_piece(job->c, job->a, job->b, tall) + piece * job->c->row,
+                    .c_row = width,
+                    .a = a + tall * job->a->right,
+                    .a_row = job->a->right,
+                    .a_col = 1,
+                    .b = b + piece * width,
+                    .b_row = job->b->rows * width,
+                    .rows = job->a->cols,
+                    .cols = width,
+                    .depth = job->a->right,
+                };
+                job->device->kernels->tile(&tile);
+            }
         }
     }
 }
 
-/** Stores what a panel holds of tall row `tall`, piece by piece. */
-static void place_row(const join_job *job, int64_t layer, int64_t tall, const float *row)
+/** Stores a panel of tall rows from `tall` on: for each piece the neighbouring rows of one (l, i)
+ * together, since they lie side by side in c. */
+static void place_panel(const join_job *job, int64_t layer, int64_t tall, int64_t rows,
+                        const float *panel)
 {
-    const ttm_cpu_kernels *kernels = job->device->kernels;
     const ttm_cpu_tt_node *c = job->c;
-    const int64_t width = job->b->cols * job->b->right;
-    const int64_t at = layer * c->value_layer + ttm_cpu_tt_piece(c, job->a, job->b, tall);
-    if (c->narrow != NULL) {
-        kernels->bf16->store_rows(c->narrow + at, c->row, row, width, (size_t)job->b->rows,
-                                  (size_t)width);
-    } else {
-        kernels->store_rows(c->value + at, c->row, row, width, (size_t)job->b->rows, (size_t)width);
+    const size_t width = (size_t)(job->b->cols * job->b->right);
+    const int64_t wide = ttm_cpu_tt_wide(job->b);
+    while (rows > 0) {
+        const int64_t run = ttm_cpu_tt_run(job->a, tall, rows);
+        for (int64_t piece = 0; piece < job->b->rows; piece++) {
+            const int64_t at =
+                layer * c->value_layer + ttm_cpu_tt_piece(c, job->a, job->b, tall) + piece * c->row;
+            const float *from = panel + piece * (int64_t)width;
+            if (c->narrow != NULL) {
+                job->device->kernels->bf16->store_rows(c->narrow + at, (ptrdiff_t)width, from, wide,
+                                                       (size_t)run, width);
+            } else {
+                job->device->kernels->store_rows(c->value + at, (ptrdiff_t)width, from, wide,
+                                                 (size_t)run, width);
+            }
+        }
+        panel += run * wide;
+        tall += run;
+        rows -= run;
     }
 }
 
@@ -173,9 +192,7 @@ static void join_by_panels(void *context, int64_t first, int64_t last, int threa
             .depth = job->a->right,
         };
         job->device->kernels->tile(&tile);
-        for (int64_t i = 0; i < tile.rows; i++) {
-            place_row(job, layer, tall + i, panel + i * wide);
-        }
+        place_panel(job, layer, tall, tile.rows, panel);
     }
 }
 
@@ -190,7 +207,8 @@ void ttm_cpu_tt_join(const ttm_backend_device *device, const ttm_cpu_tt_train *t
                     .panels = panels,
                     .panel_floats = ttm_cpu_tt_panel_floats(train)};
     const int direct = c->narrow == NULL && job.b->cols * job.b->right >= DIRECT_WIDTH;
-    job.block_rows = direct ? job.a->cols : ttm_cpu_tt_panel_rows(ttm_cpu_tt_wide(job.b));
+    job.block_rows = direct ? (DIRECT_ROWS + job.a->cols - 1) / job.a->cols * job.a->cols
+                            : ttm_cpu_tt_panel_rows(ttm_cpu_tt_wide(job.b));
     job.blocks = (ttm_cpu_tt_tall(job.a) + job.block_rows - 1) / job.block_rows;
     const int64_t items = train->layers * job.blocks;
     ttm_cpu_parallel(device, items, ttm_cpu_piece(device, items, 1),

@@ -80,4 +80,12 @@ static inline int64_t ttm_cpu_tt_piece(const ttm_cpu_tt_node *c, const ttm_cpu_t
     return tall / a->cols * b->rows * c->row + tall % a->cols * b->cols * b->right;
 }
 
+/** Returns how many of the `rows` tall rows of A from `tall` on share one (l, i): their pieces
+ * follow each other in a row of C. */
+static inline int64_t ttm_cpu_tt_run(const ttm_cpu_tt_node *a, int64_t tall, int64_t rows)
+{
+    const int64_t left = a->cols - tall % a->cols;
+    return left < rows ? left : rows;
+}
+
 #endif
