@@ -24,7 +24,8 @@ static size_t tt_build_workspace_bytes(const ttm_backend_device *device, const t
 {
     ttm_cpu_tt_train train;
     ttm_cpu_tt_plan(&train, &op->tensors[TTM_TT_BUILD_CORE]);
-    return (size_t)(partial_floats(&train) + device->threads * ttm_cpu_tt_panel_floats(&train)) *
+    return (size_t)(partial_floats(&train) +
+                    device->threads * ttm_cpu_tt_panel_floats(device, &train)) *
            sizeof(float);
 }
 

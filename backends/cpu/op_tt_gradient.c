@@ -9,6 +9,9 @@
 
 /** Items a thread should get. */
 #define ITEMS_A_THREAD 4
+/** What a thread takes of B to transpose, and of dB's chunks to add up. */
+#define COLUMNS_A_TIME 256
+#define SUMS_A_TIME    16384
 
 /** Where everything lies in the workspace, in floats. */
 typedef struct layout {
@@ -36,6 +39,11 @@ typedef struct gradient_job {
     int accumulate_b;
 } gradient_job;
 
+static int64_t runs_of(int64_t count, int64_t length)
+{
+    return (count + length - 1) / length;
+}
+
 static int64_t round_up(int64_t count)
 {
     return (count + 15) / 16 * 16;
@@ -44,8 +52,10 @@ static int64_t round_up(int64_t count)
 static int64_t chunk_count(const ttm_backend_device *device, const ttm_cpu_tt_train *train,
                            const ttm_cpu_tt_node *join)
 {
-    const int64_t panel = ttm_cpu_tt_panel_rows(ttm_cpu_tt_wide(&train->nodes[join->b]));
-    const int64_t panels = (ttm_cpu_tt_tall(&train->nodes[join->a]) + panel - 1) / panel;
+    const int64_t tall = ttm_cpu_tt_tall(&train->nodes[join->a]);
+    const int64_t panel =
+        ttm_cpu_tt_panel_rows(device, tall, ttm_cpu_tt_wide(&train->nodes[join->b]));
+    const int64_t panels = (tall + panel - 1) / panel;
     const int64_t layers = train->layers > 0 ? train->layers : 1;
     const int64_t wanted = (device->threads * ITEMS_A_THREAD + layers - 1) / layers;
     const int64_t chunks = device->threads == 1 ? 1 : wanted;
@@ -73,7 +83,7 @@ static layout lay_out(const ttm_backend_device *device, const ttm_cpu_tt_train *
     place.transposed = place.total;
     place.partial = place.transposed + round_up(transposed);
     place.panels = place.partial + round_up(partial);
-    place.total = place.panels + device->threads * ttm_cpu_tt_panel_floats(train);
+    place.total = place.panels + device->threads * ttm_cpu_tt_panel_floats(device, train);
     return place;
 }
 
@@ -94,16 +104,21 @@ static size_t tt_gradient_workspace_bytes(const ttm_backend_device *device, cons
 
 /* ---- One join ---- */
 
-/** Bᵀ of some layers. */
-static void transpose_layers(void *context, int64_t first, int64_t last, int thread)
+/** Bᵀ, some columns of B at a time. */
+static void transpose_columns(void *context, int64_t first, int64_t last, int thread)
 {
     (void)thread;
     const gradient_job *job = context;
     const int64_t wide = ttm_cpu_tt_wide(job->b);
-    for (int64_t layer = first; layer < last; layer++) {
-        job->device->kernels->transpose(job->transposed + layer * ttm_cpu_tt_size(job->b),
-                                        job->b->left, job->b->value + layer * job->b->value_layer,
-                                        wide, (size_t)job->b->left, (size_t)wide);
+    const int64_t runs = runs_of(wide, COLUMNS_A_TIME);
+    for (int64_t item = first; item < last; item++) {
+        const int64_t layer = item / runs;
+        const int64_t begin = item % runs * COLUMNS_A_TIME;
+        const int64_t count = wide - begin < COLUMNS_A_TIME ? wide - begin : COLUMNS_A_TIME;
+        job->device->kernels->transpose(
+            job->transposed + layer * ttm_cpu_tt_size(job->b) + begin * job->b->left, job->b->left,
+            job->b->value + layer * job->b->value_layer + begin, wide, (size_t)job->b->left,
+            (size_t)count);
     }
 }
 
@@ -189,19 +204,23 @@ static void run_chunks(void *context, int64_t first, int64_t last, int thread)
     }
 }
 
-/** dB = the sum of its chunks. */
+/** dB = the sum of its chunks, some numbers of it at a time. */
 static void add_chunks(void *context, int64_t first, int64_t last, int thread)
 {
     (void)thread;
     const gradient_job *job = context;
     const int64_t size = ttm_cpu_tt_size(job->b);
-    for (int64_t layer = first; layer < last; layer++) {
-        float *sum = job->b->gradient + layer * job->b->gradient_layer;
-        const float *partial = job->partial + layer * job->chunks * size;
+    const int64_t runs = runs_of(size, SUMS_A_TIME);
+    for (int64_t item = first; item < last; item++) {
+        const int64_t layer = item / runs;
+        const int64_t begin = item % runs * SUMS_A_TIME;
+        const int64_t count = size - begin < SUMS_A_TIME ? size - begin : SUMS_A_TIME;
+        float *sum = job->b->gradient + layer * job->b->gradient_layer + begin;
+        const float *partial = job->partial + layer * job->chunks * size + begin;
         for (int64_t chunk = 0; chunk < job->chunks; chunk++) {
-            const float *more = partial + chunk * size;
             const int start = chunk == 0 && !job->accumulate_b;
-            job->device->kernels->add(sum, more, 1.0F, start ? NULL : sum, 1.0F, (size_t)size);
+            job->device->kernels->add(sum, partial + chunk * size, 1.0F, start ? NULL : sum, 1.0F,
+                                      (size_t)count);
         }
     }
 }
@@ -215,20 +234,23 @@ static void run_join(const ttm_backend_device *device, const ttm_cpu_tt_train *t
         .a = &train->nodes[c->a],
         .b = &train->nodes[c->b],
         .c = c,
-        .panel_rows = ttm_cpu_tt_panel_rows(ttm_cpu_tt_wide(&train->nodes[c->b])),
+        .panel_rows = ttm_cpu_tt_panel_rows(device, ttm_cpu_tt_tall(&train->nodes[c->a]),
+                                            ttm_cpu_tt_wide(&train->nodes[c->b])),
         .chunks = chunk_count(device, train, c),
         .transposed = workspace + place->transposed,
         .partial = workspace + place->partial,
         .panels = workspace + place->panels,
-        .panel_floats = ttm_cpu_tt_panel_floats(train),
+        .panel_floats = ttm_cpu_tt_panel_floats(device, train),
         .accumulate_a = beta && c->a < train->core_count,
         .accumulate_b = beta && c->b < train->core_count,
     };
     job.panels_a_layer = (ttm_cpu_tt_tall(job.a) + job.panel_rows - 1) / job.panel_rows;
-    ttm_cpu_parallel(device, train->layers, 1, transpose_layers, &job);
+    ttm_cpu_parallel(device, train->layers * runs_of(ttm_cpu_tt_wide(job.b), COLUMNS_A_TIME), 1,
+                     transpose_columns, &job);
     ttm_cpu_parallel(device, train->layers * job.chunks, 1, run_chunks, &job);
     if (job.chunks > 1) {
-        ttm_cpu_parallel(device, train->layers, 1, add_chunks, &job);
+        ttm_cpu_parallel(device, train->layers * runs_of(ttm_cpu_tt_size(job.b), SUMS_A_TIME), 1,
+                         add_chunks, &job);
     }
 }
 

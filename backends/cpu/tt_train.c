@@ -7,8 +7,6 @@
 #define PANEL_FLOATS 327680
 /** Pieces at least this wide are computed straight into place. */
 #define DIRECT_WIDTH 32
-/** Rows of a, at least, for which a piece of b is kept in L1. */
-#define DIRECT_ROWS 64
 
 static void plan_core(ttm_cpu_tt_node *node, const ttm_tensor *core)
 {
@@ -65,19 +63,22 @@ void ttm_cpu_tt_plan(ttm_cpu_tt_train *train, const ttm_tensor *cores)
     }
 }
 
-int64_t ttm_cpu_tt_panel_rows(int64_t wide)
+int64_t ttm_cpu_tt_panel_rows(const ttm_backend_device *device, int64_t tall, int64_t wide)
 {
+    const int64_t share = (tall + device->threads - 1) / device->threads;
     int64_t rows = wide > 0 ? PANEL_FLOATS / wide : PANEL_ROWS;
     rows = rows < PANEL_ROWS ? rows : PANEL_ROWS;
-    return rows < 24 ? 24 : rows / 24 * 24;
+    rows = rows < share ? rows : (share + 7) / 8 * 8;
+    return rows < 24 ? 24 : rows / 8 * 8;
 }
 
-int64_t ttm_cpu_tt_panel_floats(const ttm_cpu_tt_train *train)
+int64_t ttm_cpu_tt_panel_floats(const ttm_backend_device *device, const ttm_cpu_tt_train *train)
 {
     int64_t most = 0;
     for (int i = train->core_count; i < train->node_count; i++) {
+        const int64_t tall = ttm_cpu_tt_tall(&train->nodes[train->nodes[i].a]);
         const int64_t wide = ttm_cpu_tt_wide(&train->nodes[train->nodes[i].b]);
-        const int64_t size = ttm_cpu_tt_panel_rows(wide) * wide;
+        const int64_t size = ttm_cpu_tt_panel_rows(device, tall, wide) * wide;
         most = size > most ? size : most;
     }
     return (most + 15) / 16 * 16;
@@ -205,11 +206,14 @@ void ttm_cpu_tt_join(const ttm_backend_device *device, const ttm_cpu_tt_train *t
                     .b = &train->nodes[c->b],
                     .c = c,
                     .panels = panels,
-                    .panel_floats = ttm_cpu_tt_panel_floats(train)};
+                    .panel_floats = ttm_cpu_tt_panel_floats(device, train)};
     const int direct = c->narrow == NULL && job.b->cols * job.b->right >= DIRECT_WIDTH;
-    job.block_rows = direct ? (DIRECT_ROWS + job.a->cols - 1) / job.a->cols * job.a->cols
-                            : ttm_cpu_tt_panel_rows(ttm_cpu_tt_wide(job.b));
-    job.blocks = (ttm_cpu_tt_tall(job.a) + job.block_rows - 1) / job.block_rows;
+    const int64_t tall = ttm_cpu_tt_tall(job.a);
+    job.block_rows = ttm_cpu_tt_panel_rows(device, tall, ttm_cpu_tt_wide(job.b));
+    if (direct) {
+        job.block_rows = (job.block_rows + job.a->cols - 1) / job.a->cols * job.a->cols;
+    }
+    job.blocks = (tall + job.block_rows - 1) / job.block_rows;
     const int64_t items = train->layers * job.blocks;
     ttm_cpu_parallel(device, items, ttm_cpu_piece(device, items, 1),
                      direct ? join_directly : join_by_panels, &job);

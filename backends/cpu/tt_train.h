@@ -59,11 +59,12 @@ static inline int64_t ttm_cpu_tt_wide(const ttm_cpu_tt_node *node)
     return node->rows * node->cols * node->right;
 }
 
-/** Returns how many rows of a join's product a thread computes at a time. */
-int64_t ttm_cpu_tt_panel_rows(int64_t wide);
+/** Returns how many rows of a join's product, of `tall` rows and `wide` columns, a thread computes
+ * at a time: fewer of a join of few rows, so that there is something for every thread. */
+int64_t ttm_cpu_tt_panel_rows(const ttm_backend_device *device, int64_t tall, int64_t wide);
 
 /** Returns the floats of the largest panel of the train's joins. */
-int64_t ttm_cpu_tt_panel_floats(const ttm_cpu_tt_train *train);
+int64_t ttm_cpu_tt_panel_floats(const ttm_backend_device *device, const ttm_cpu_tt_train *train);
 
 /** Returns whether cores are f32, or absent. */
 int ttm_cpu_tt_cores_supported(const ttm_tensor *cores, int core_slots);
