@@ -11,7 +11,7 @@
 #define ITEMS_A_THREAD 4
 /** What a thread takes of B to transpose, and of dB's chunks to add up. */
 #define COLUMNS_A_TIME 256
-#define SUMS_A_TIME    16384
+#define SUMS_A_TIME    4096
 
 /** Where everything lies in the workspace, in floats. */
 typedef struct layout {

@@ -103,6 +103,12 @@ MUTATIONS = [
      ".accumulate_a = beta && c->a < train->core_count,", ".accumulate_a = 0,", "tt_gradient"),
     ("tt_gradient: only the last panel counts", "cpu/op_tt_gradient.c",
      "i > begin || (alone && job->accumulate_b)", "alone && job->accumulate_b", "tt_gradient"),
+    ("tt_gradient: the first columns of B transposed again and again", "cpu/op_tt_gradient.c",
+     "item % runs * COLUMNS_A_TIME", "0 * (item % runs)", "tt_gradient"),
+    ("tt_gradient: the first sums of the chunks added again and again", "cpu/op_tt_gradient.c",
+     "item % runs * SUMS_A_TIME", "0 * (item % runs)", "tt_gradient"),
+    ("tt_build: a run of pieces goes on beyond its row of W", "cpu/tt_train.h",
+     "a->cols - tall % a->cols", "a->cols", "tt_build"),
     # Tails and writing outside
     ("reduce_rows: last chunk taken for a whole one", "cpu/op_reduce.c",
      "job->rows - start < job->chunk ? job->rows - start : job->chunk", "job->chunk", "reduce_rows"),
