@@ -87,7 +87,8 @@ typedef struct ttm_trainer_options {
     int64_t validation_windows; /**< Sequences to validate on, spread evenly over the data. */
     int64_t checkpoint_interval; /**< (R) Steps between checkpoints; 0: only at the end. */
     int64_t checkpoint_keep;     /**< (R) How many to keep besides the best. */
-    int64_t sample_interval;     /**< (R) Steps between samples; 0: none. Needs a tokenizer. */
+    int64_t sample_interval;     /**< (R) Steps between samples; 0: none. Needs a tokenizer and a
+                                    context of 2. Without setup.events.sample none are made. */
     int64_t sample_tokens;       /**< (R) Length of a sample. */
     double sample_temperature;   /**< (R) */
     char

@@ -27,6 +27,18 @@ static ttm_status check_sizes(const ttm_trainer_options *options, const ttm_gpt2
     return TTM_OK;
 }
 
+/* Found at the start rather than at the first sample, which may be hours away. */
+static ttm_status check_samples(const ttm_trainer_options *options, const ttm_gpt2_config *config)
+{
+    if (options->sample_interval > 0 && config->context < 2) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "sample-interval is %" PRId64 ", but a model with a context of %" PRId64
+                        " token can't continue a text: give sample-interval 0 or a longer context",
+                        options->sample_interval, config->context);
+    }
+    return TTM_OK;
+}
+
 ttm_status ttm_trainer_options_settle(ttm_trainer_options *options, ttm_device *device)
 {
     ttm_dtype dtype = TTM_F32;
@@ -57,7 +69,8 @@ ttm_status ttm_trainer_options_resolve(ttm_trainer_options *resolved,
         const int64_t part = resolved->steps / WARMUP_PARTS;
         resolved->warmup_steps = part < MAX_AUTOMATIC_WARMUP ? part : MAX_AUTOMATIC_WARMUP;
     }
-    return check_sizes(resolved, config);
+    TTM_TRY(check_sizes(resolved, config));
+    return check_samples(resolved, config);
 }
 
 ttm_model_options ttm_trainer_model_options(const ttm_trainer_options *options)

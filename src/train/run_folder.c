@@ -333,9 +333,11 @@ ttm_status ttm_run_folder_prune(const ttm_run_folder *folder, int64_t keep, int6
     int64_t *steps = NULL;
     size_t count = 0;
     TTM_TRY(list_checkpoints(&steps, &count, folder->path, false));
-    for (size_t i = 0; status == TTM_OK && i < count; i++) {
-        const bool recent = (int64_t)(count - i) <= keep;
-        if (!recent && (best_step == 0 || steps[i] != best_step)) {
+    for (size_t i = count; status == TTM_OK && i-- > 0;) {
+        if (steps[i] == best_step && best_step != 0) {
+            continue;
+        }
+        if (keep-- <= 0) {
             status = remove_checkpoint(folder, steps[i]);
         }
     }

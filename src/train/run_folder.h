@@ -42,7 +42,8 @@ TTM_CHECKED ttm_status ttm_run_folder_checkpoints(int64_t **steps, size_t *count
 TTM_CHECKED ttm_status ttm_run_folder_link(const ttm_run_folder *folder, int64_t step, bool is_best,
                                            bool has_tokenizer);
 
-/** Removes all checkpoints but the newest `keep` and that of `best_step`. */
+/** Removes all checkpoints but that of `best_step` (0: none is the best) and, besides it, the
+ * newest `keep`. */
 TTM_CHECKED ttm_status ttm_run_folder_prune(const ttm_run_folder *folder, int64_t keep,
                                             int64_t best_step);
 

@@ -66,6 +66,13 @@ static ttm_status check_data(const ttm_trainer_setup *setup, const ttm_gpt2_conf
                         ": use the model's tokenizer, or a model of a larger vocabulary",
                         ttm_tokenizer_vocab_size(setup->tokenizer), config->vocab_size);
     }
+    if (options->sample_interval > 0 && setup->tokenizer == NULL) {
+        return ttm_fail(TTM_ERROR_ARGUMENT,
+                        "sample-interval is %" PRId64
+                        ", but without a tokenizer samples can't become text: give a tokenizer or "
+                        "sample-interval 0",
+                        options->sample_interval);
+    }
     return TTM_OK;
 }
 

@@ -15,6 +15,26 @@ expect 0 $run --out sampled --sample-interval 2 --sample-tokens 20 --sample-prom
 grep -q '^step 6/6  loss' err || fail "no progress line: $(cat err)"
 same_run plain sampled
 
+# Without anybody to show them to, none are made: they would cost time for nothing.
+expect 0 $run --out profiled --sample-interval 2 --sample-tokens 20 --profile
+grep -q '^sample ' err || fail "no samples in the profile: $(cat err)"
+expect 0 $run --out quiet --sample-interval 2 --sample-tokens 20 --profile --quiet
+! grep -q '^sample ' err || fail "samples are made for nobody: $(cat err)"
+same_run plain quiet
+
+# What can't be sampled is refused at the start, not at the first sample.
+expect 2 "$train" --preset gpt2-tiny-ttm16 --layers 1 --width 32 --heads 2 --context 1 --batch 4 --steps 6 --data text.txt \
+    --out short --sample-interval 2
+one_line_error
+grep -q 'sample-interval is 2, but a model with a context of 1' err || fail "a context of 1: $(cat err)"
+[ ! -e short ] || fail "a run was begun that can't be sampled"
+"$TTM_TOOLS/ttm-tokenize" encode --tokenizer bytes --out text.bin text.txt >/dev/null 2>&1 || fail "no tokens"
+expect 1 "$train" --preset gpt2-tiny-ttm16 --layers 1 --width 32 --heads 2 --context 32 --vocab-size 300 --batch 4 --steps 6 --data text.bin \
+    --out untold --sample-interval 2
+one_line_error
+grep -q 'without a tokenizer samples' err || fail "no tokenizer: $(cat err)"
+[ ! -e untold ] || fail "a run was begun that can't be sampled"
+
 # A resumed run may move to another device: a note, and no failure.
 if [ "${TTM_BACKEND:-}" = cpu ]; then
     expect 0 "$train" --out plain --resume --steps 8 --quiet --backend reference

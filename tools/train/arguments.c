@@ -72,7 +72,8 @@ static size_t own_options(tool_option *table, train_arguments *a)
         TOOL_FLAG("resume", 0, &a->resume, "go on with the run in --out"),
         TOOL_FLAG("dry-run", 0, &a->dry_run,
                   "print parameters, memory and TT shapes; train nothing"),
-        TOOL_FLAG("quiet", 'q', &a->quiet, "no progress, only errors and the result"),
+        TOOL_FLAG("quiet", 'q', &a->quiet,
+                  "no progress and no samples, only errors and the result"),
         TOOL_FLAG("profile", 0, &a->profile,
                   "time every op and print a table of them at the end; the run gets slower, since "
                   "each op is waited for"),

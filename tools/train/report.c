@@ -72,7 +72,7 @@ static void on_step(void *user, const ttm_trainer_step *step)
     const double newest = step->tokens_per_second;
     char left[32];
     report->rate = report->rate > 0.0 ? 0.9 * report->rate + 0.1 * newest : newest;
-    if (report->quiet || !is_due(report, step, now)) {
+    if (!is_due(report, step, now)) {
         return;
     }
     report->last_shown = now;
@@ -91,9 +91,6 @@ static void on_step(void *user, const ttm_trainer_step *step)
 static void on_validation(void *user, const ttm_trainer_validation *validation)
 {
     train_report *report = user;
-    if (report->quiet) {
-        return;
-    }
     train_report_end(report);
     fprintf(stderr, "step %" PRId64 "  validation loss %.4f  perplexity %.4g", validation->step,
             validation->loss, validation->perplexity);
@@ -106,9 +103,6 @@ static void on_validation(void *user, const ttm_trainer_validation *validation)
 static void on_sample(void *user, int64_t step, const char *text, size_t text_bytes)
 {
     train_report *report = user;
-    if (report->quiet) {
-        return;
-    }
     train_report_end(report);
     fprintf(stderr, "--- sample after step %" PRId64 " ---\n", step);
     print_text(text, text_bytes);
@@ -119,7 +113,9 @@ void train_report_init(train_report *report, ttm_trainer_events *events,
                        const ttm_trainer_options *options, bool quiet)
 {
     memset(report, 0, sizeof *report);
-    report->quiet = quiet;
+    if (quiet) {
+        return; /* with nobody to show them to, the trainer makes no samples */
+    }
     report->terminal = isatty(STDERR_FILENO) == 1;
     report->steps = options->steps;
     report->tokens_per_step =

@@ -8,7 +8,6 @@
 
 /** The state of the display. */
 typedef struct train_report {
-    bool quiet;
     bool terminal;
     bool line_open; /**< The rewritten line is on the screen. */
     int64_t steps;
@@ -17,7 +16,7 @@ typedef struct train_report {
     double tokens_per_step;
 } train_report;
 
-/** Prepares the display of a run of `options`, and points `events` at it. */
+/** Prepares the display of a run of `options`, and points `events` at it unless it is `quiet`. */
 void train_report_init(train_report *report, ttm_trainer_events *events,
                        const ttm_trainer_options *options, bool quiet);
 

@@ -179,6 +179,25 @@ static void old_checkpoints_go_but_never_the_newest_or_the_best(void **state)
     ttm_run_folder_close(&folder, false);
 }
 
+/* The best is kept besides the number that was asked for, also when it is one of the newest. */
+static void a_recent_best_takes_nobodys_place(void **state)
+{
+    (void)state;
+    ttm_run_folder folder;
+    assert_int_equal(ttm_run_folder_open(&folder, scratch_folder), TTM_OK);
+    for (int64_t step = 0; step <= 50; step += 10) {
+        make_checkpoint(scratch_folder, step);
+    }
+    assert_int_equal(ttm_run_folder_prune(&folder, 2, 50), TTM_OK);
+    static const bool kept[] = {false, false, false, true, true, true};
+    for (int64_t step = 0; step <= 50; step += 10) {
+        char name[TTM_CHECKPOINT_NAME_BYTES];
+        ttm_checkpoint_name(name, step);
+        assert_int_equal(exists(scratch_path(name)), kept[step / 10]);
+    }
+    ttm_run_folder_close(&folder, false);
+}
+
 static void leftovers_of_killed_processes_are_removed_when_a_run_is_opened(void **state)
 {
     (void)state;
@@ -214,6 +233,7 @@ int main(void)
         scratch_test(a_folder_that_was_made_for_nothing_is_removed),
         scratch_test(only_complete_checkpoints_are_found_in_the_order_of_steps),
         scratch_test(old_checkpoints_go_but_never_the_newest_or_the_best),
+        scratch_test(a_recent_best_takes_nobodys_place),
         scratch_test(leftovers_of_killed_processes_are_removed_when_a_run_is_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
