@@ -227,9 +227,10 @@ static int measure(const bench_arguments *arguments, ttm_status (*run)(bench_ses
     if (status == TTM_OK) {
         status = run(&session);
     }
-    int code = status == TTM_OK       ? TOOL_GO_ON
-               : session.failure_told ? TOOL_EXIT_FAILED
-                                      : tool_fail(status);
+    int code = status == TTM_OK               ? TOOL_GO_ON
+               : session.failure_told         ? TOOL_EXIT_FAILED
+               : session.result.out_of_memory ? tool_fail_text("out of memory")
+                                              : tool_fail(status);
     bench_session_close(&session);
     if (code == TOOL_GO_ON && arguments->append) {
         code = append_to(&session.result, arguments);

@@ -26,6 +26,26 @@ cp text.bin same.bin
 expect 0 "$tokenize" decode --tokenizer vocabulary --out same.bin same.bin
 cmp same.bin text.txt || fail "text over its tokens"
 
+# A link goes on leading to the file, one that was there before and one that is made now.
+mkdir elsewhere
+printf 'old' >elsewhere/old.txt
+ln -s elsewhere/old.txt old-link
+ln -s new.txt elsewhere/second-link
+ln -s elsewhere/second-link new-link
+for link in old-link new-link; do
+    expect 0 "$tokenize" decode --tokenizer vocabulary --out $link text.bin
+    [ -L $link ] || fail "$link is replaced"
+    cmp elsewhere/${link%-link}.txt text.txt || fail "what $link leads to isn't the text"
+done
+[ -L elsewhere/second-link ] || fail "a link to a link is replaced"
+ln -s round-link round-link
+expect 1 "$tokenize" decode --tokenizer vocabulary --out round-link text.bin
+one_line_error
+ln -s missing/file.txt lost-link
+expect 1 "$tokenize" decode --tokenizer vocabulary --out lost-link text.bin
+one_line_error
+[ -L lost-link ] || fail "a link into a folder that isn't there is replaced"
+
 # refuse CODE PATTERN ARGUMENT…: one line says PATTERN, and the file `mine` stays.
 printf 'mine' >mine
 refuse()

@@ -44,7 +44,7 @@ static ttm_status open_work(generate_work *work, bench_session *session)
     work->draws = calloc((size_t)arguments->batch, sizeof *work->draws);
     if (work->prompt == NULL || work->next == NULL || work->draws == NULL) {
         session->result.out_of_memory = true;
-        return status;
+        return TTM_ERROR_OUT_OF_MEMORY;
     }
     ttm_random random = {.seed = 5};
     for (size_t k = 0; k < count && status == TTM_OK; k++) {

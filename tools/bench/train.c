@@ -31,7 +31,7 @@ static ttm_status open_moments(ttm_tensor **moments, train_work *work)
     *moments = calloc(table->span_count, sizeof **moments);
     if (*moments == NULL) {
         work->session->result.out_of_memory = true;
-        return status;
+        return TTM_ERROR_OUT_OF_MEMORY;
     }
     for (size_t span = 0; span < table->span_count && status == TTM_OK; span++) {
         ttm_tensor *moment = &(*moments)[span];
@@ -71,7 +71,7 @@ static ttm_status open_buffers(train_work *work)
     work->host_tokens = calloc((size_t)(work->batch * work->seq) + 1, sizeof *work->host_tokens);
     if (work->host_tokens == NULL) {
         work->session->result.out_of_memory = true;
-        return status;
+        return TTM_ERROR_OUT_OF_MEMORY;
     }
     ttm_random random = {.seed = 3};
     for (int64_t k = 0; k <= work->batch * work->seq; k++) {

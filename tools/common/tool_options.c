@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,22 @@ static int append(tool_list *list, const char *text, int argc)
     return TOOL_GO_ON;
 }
 
+/* Of a text that tool_parse_int refuses. */
+static int explain_bad_int(const tool_option *option, const char *text)
+{
+    double number = 0.0;
+    if (!tool_parse_double(&number, text) || number != floor(number)) {
+        return tool_usage_error("--%s: '%s' is not a whole number", option->name, text);
+    }
+    if (number < 0.0) {
+        return tool_usage_error("--%s: '%s' is too small: give at least %" PRId64, option->name,
+                                text, option->minimum);
+    }
+    return tool_usage_error("--%s: '%s' is too large: give at most %" PRId64
+                            ", above 2^53 without an exponent",
+                            option->name, text, option->maximum);
+}
+
 static int set_number(const tool_option *option, const char *text)
 {
     int64_t whole = 0;
@@ -160,7 +177,7 @@ static int set_number(const tool_option *option, const char *text)
     switch (option->kind) {
     case TOOL_KIND_INT:
         if (!tool_parse_int(&whole, text)) {
-            return tool_usage_error("--%s: '%s' is not a whole number", option->name, text);
+            return explain_bad_int(option, text);
         }
         if (whole < option->minimum || whole > option->maximum) {
             return out_of_range(option, text);

@@ -4,6 +4,7 @@
 #include "common/tool_options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,11 +31,43 @@ static bool is_standard_output(const struct stat *information)
            standard.st_ino == information->st_ino;
 }
 
+/* Returns where the symbolic link `path` leads to, a name as seen from the current directory that
+ * the caller frees; NULL with errno set when that can't be found out. */
+static char *read_link(const char *path)
+{
+    char text[PATH_MAX];
+    char *target = NULL;
+    const ssize_t length = readlink(path, text, sizeof text - 1);
+    if (length < 0) {
+        return NULL;
+    }
+    text[length] = '\0';
+    const char *name = strrchr(path, '/');
+    const int folder_bytes = text[0] == '/' || name == NULL ? 0 : (int)(name + 1 - path);
+    return asprintf(&target, "%.*s%s", folder_bytes, path, text) < 0 ? NULL : target;
+}
+
+/* Returns the name of the file that writing to `path`, where no file is yet, makes: the one that a
+ * link waits for, as with open(2). The caller frees; NULL with errno set for links without end. */
+static char *name_of_new_file(const char *path)
+{
+    enum { MOST_LINKS = 40 };
+    struct stat information;
+    char *name = strdup(path);
+    for (int k = 0; name != NULL && lstat(name, &information) == 0; k++) {
+        char *next = k < MOST_LINKS ? read_link(name) : NULL;
+        errno = next == NULL && k == MOST_LINKS ? ELOOP : errno;
+        free(name);
+        name = next;
+    }
+    return name;
+}
+
 /* False with errno set when it can't be. */
 static bool open_temporary(tool_output *output, const struct stat *before)
 {
     char *temporary = NULL;
-    output->target = before != NULL ? realpath(output->path, NULL) : strdup(output->path);
+    output->target = before != NULL ? realpath(output->path, NULL) : name_of_new_file(output->path);
     if (output->target == NULL ||
         asprintf(&temporary, "%s.tmp%ld", output->target, (long)getpid()) < 0) {
         return false;

@@ -14,10 +14,10 @@ typedef struct tool_output {
 } tool_output;
 
 /** Opens `path` for writing (NULL: the standard output). A file that is there stays as it is until
- * the new one is complete, so it may be read meanwhile, and links to it go on leading there; a
- * device, a pipe and the file that the standard output goes to are written as they stand. `path`
- * isn't copied. Returns TOOL_GO_ON, or after a message the exit status: then there is nothing to
- * close. */
+ * the new one is complete, so it may be read meanwhile, and links go on leading to it, also those
+ * that wait for a file that isn't there yet; a device, a pipe and the file that the standard output
+ * goes to are written as they stand. `path` isn't copied. Returns TOOL_GO_ON, or after a message
+ * the exit status: then there is nothing to close. */
 int tool_output_open(tool_output *output, const char *path);
 
 /** Closes it. With TOOL_EXIT_DONE as `code` the file is put in its place; any other code is that of

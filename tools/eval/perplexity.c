@@ -25,17 +25,25 @@ typedef struct measurement {
     uint64_t text_bytes;
 } measurement;
 
-static ttm_status allocate(measurement *state)
+static int allocate_on_host(measurement *state)
+{
+    const size_t count = (size_t)state->settings->batch * (size_t)state->settings->block;
+    state->tokens = calloc(count, sizeof *state->tokens);
+    state->targets = calloc(count, sizeof *state->targets);
+    state->losses = calloc(count, sizeof *state->losses);
+    if (state->tokens == NULL || state->targets == NULL || state->losses == NULL) {
+        return tool_fail_text("no memory for %" PRId64 " windows of %" PRId64
+                              " tokens: give a smaller --batch or --block",
+                              state->settings->batch, state->settings->block);
+    }
+    return TOOL_GO_ON;
+}
+
+static ttm_status allocate_on_device(measurement *state)
 {
     const int64_t shape[2] = {state->settings->batch, state->settings->block};
     const int64_t count = shape[0] * shape[1];
     ttm_device *device = state->opened->device;
-    state->tokens = calloc((size_t)count, sizeof *state->tokens);
-    state->targets = calloc((size_t)count, sizeof *state->targets);
-    state->losses = calloc((size_t)count, sizeof *state->losses);
-    if (state->tokens == NULL || state->targets == NULL || state->losses == NULL) {
-        return TTM_ERROR_OUT_OF_MEMORY;
-    }
     ttm_status status = ttm_tensor_alloc(&state->device_tokens, device, TTM_I32, 2, shape);
     if (status == TTM_OK) {
         status = ttm_tensor_alloc(&state->device_targets, device, TTM_I32, 2, shape);
@@ -140,7 +148,12 @@ int perplexity_measure(perplexity_result *result, const tool_model *opened,
     measurement state = {
         .opened = opened, .dataset = dataset, .settings = settings, .bytes_known = bytes_known};
     const double begin = tool_seconds();
-    ttm_status status = allocate(&state);
+    const int code = allocate_on_host(&state);
+    if (code != TOOL_GO_ON) {
+        release(&state);
+        return code;
+    }
+    ttm_status status = allocate_on_device(&state);
     while (status == TTM_OK && state.next_begin < settings->tokens) {
         status = score_batch(&state);
         show_progress(&state);
