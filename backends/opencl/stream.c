@@ -131,6 +131,9 @@ void opencl_stream_destroy(ttm_backend_stream *stream)
         clReleaseMemObject(stream->adamw_chunks.buffer);
     }
     free(stream->adamw_chunks.copy);
+    if (stream->mark != NULL) {
+        clReleaseMemObject(stream->mark);
+    }
     if (stream->queue != NULL) {
         clReleaseCommandQueue(stream->queue);
     }
@@ -168,6 +171,48 @@ ttm_status opencl_stream_keep(opencl_kept_data *kept, ttm_backend_stream *stream
 
 /* ---- Events ---- */
 
+static cl_int event_time(cl_ulong *nanoseconds, cl_event event)
+{
+    return clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof *nanoseconds,
+                                   nanoseconds, NULL);
+}
+
+/* Finds out, once a stream, whether its markers carry a time: NVIDIA's barriers were seen with 0,
+ * and other drivers have refused one. There a fill of four bytes, which is work, marks it. */
+static cl_int choose_mark(ttm_backend_stream *stream)
+{
+    cl_event marker = NULL;
+    cl_ulong nanoseconds = 0;
+    cl_int error = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &marker);
+    if (error != CL_SUCCESS) {
+        return error;
+    }
+    error = opencl_wait_for_command(marker);
+    if (error == CL_SUCCESS &&
+        (event_time(&nanoseconds, marker) != CL_SUCCESS || nanoseconds == 0)) {
+        opencl_log(TTM_LOG_DEBUG, "markers of %s carry no time; fills mark it",
+                   stream->device->description->name);
+        stream->mark = clCreateBuffer(stream->device->context, CL_MEM_READ_WRITE, sizeof(cl_uint),
+                                      NULL, &error);
+    }
+    clReleaseEvent(marker);
+    stream->knows_marks = error == CL_SUCCESS;
+    return error;
+}
+
+/* Queues what carries the time at which all before it has ended. */
+static cl_int enqueue_mark(cl_event *event, ttm_backend_stream *stream)
+{
+    const cl_uint zero = 0;
+    const cl_int error = stream->knows_marks ? CL_SUCCESS : choose_mark(stream);
+    if (error != CL_SUCCESS) {
+        return error;
+    }
+    return stream->mark == NULL ? clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, event)
+                                : clEnqueueFillBuffer(stream->queue, stream->mark, &zero,
+                                                      sizeof zero, 0, sizeof zero, 0, NULL, event);
+}
+
 ttm_status opencl_event_record(ttm_backend_event **event, ttm_backend_stream *stream)
 {
     ttm_backend_event *made = malloc(sizeof *made);
@@ -175,13 +220,15 @@ ttm_status opencl_event_record(ttm_backend_event **event, ttm_backend_stream *st
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for an event");
     }
     made->description = stream->device->description;
-    cl_int error = clEnqueueMarkerWithWaitList(stream->queue, 0, NULL, &made->event);
-    if (error == CL_SUCCESS) {
-        error = clFlush(stream->queue); /* another stream may wait for it */
-        stream->unflushed = 0;
-    }
+    cl_int error = enqueue_mark(&made->event, stream);
     if (error != CL_SUCCESS) {
         free(made);
+        return opencl_stream_fail(stream, error, "record an event");
+    }
+    error = clFlush(stream->queue); /* another stream may wait for it */
+    stream->unflushed = 0;
+    if (error != CL_SUCCESS) {
+        opencl_event_destroy(made);
         return opencl_stream_fail(stream, error, "record an event");
     }
     *event = made;
@@ -202,20 +249,14 @@ ttm_status opencl_event_synchronize(ttm_backend_event *event)
                : opencl_fail_call(error, event->description->name, "wait for an event");
 }
 
-static cl_int event_time(cl_ulong *nanoseconds, const ttm_backend_event *event)
-{
-    return clGetEventProfilingInfo(event->event, CL_PROFILING_COMMAND_END, sizeof *nanoseconds,
-                                   nanoseconds, NULL);
-}
-
 ttm_status opencl_event_elapsed_ns(uint64_t *elapsed_ns, ttm_backend_event *start,
                                    ttm_backend_event *end)
 {
     cl_ulong first = 0;
     cl_ulong last = 0;
-    cl_int error = event_time(&first, start);
+    cl_int error = event_time(&first, start->event);
     if (error == CL_SUCCESS) {
-        error = event_time(&last, end);
+        error = event_time(&last, end->event);
     }
     if (error != CL_SUCCESS) {
         return opencl_fail_call(error, start->description->name, "take a time");

@@ -32,6 +32,8 @@ struct ttm_backend_stream {
     opencl_staging_slot slots[OPENCL_STAGING_SLOTS];
     int next_slot;
     uint32_t unflushed; /**< Kernels queued since the last flush. */
+    int knows_marks;    /**< Whether `mark` has been settled. */
+    cl_mem mark;        /**< Filled to mark a time where markers carry none, else NULL. */
     opencl_kept_data adamw_chunks;
 };
 

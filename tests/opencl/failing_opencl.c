@@ -3,7 +3,8 @@
  * TTM_TEST_CL_FAIL=FUNCTION:AFTER:CODE: from call number AFTER + 1 on, FUNCTION returns CODE.
  * Functions: clGetDeviceIDs, clEnqueueNDRangeKernel, clCreateBuffer, clWaitForEvents.
  * TTM_TEST_CL_GROUP=N: devices say that a group may have N work-items at most.
- * TTM_TEST_CL_ALLOCATION=BYTES: devices say that an allocation may have so many bytes at most. */
+ * TTM_TEST_CL_ALLOCATION=BYTES: devices say that an allocation may have so many bytes at most.
+ * TTM_TEST_CL_MARKERS=zero|refused: markers carry 0 for a time, or none. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <dlfcn.h>
@@ -111,4 +112,27 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, v
         }
     }
     return error;
+}
+
+cl_int clGetEventProfilingInfo(cl_event event, cl_profiling_info what, size_t bytes, void *value,
+                               size_t *needed)
+{
+    static __typeof__(&clGetEventProfilingInfo) next;
+    static __typeof__(&clGetEventInfo) get_info;
+    cl_command_type type = 0;
+    const char *markers = getenv("TTM_TEST_CL_MARKERS");
+    if (next == NULL) {
+        *(void **)&get_info = real("clGetEventInfo");
+        *(void **)&next = real("clGetEventProfilingInfo");
+    }
+    const cl_int error = next(event, what, bytes, value, needed);
+    get_info(event, CL_EVENT_COMMAND_TYPE, sizeof type, &type, NULL);
+    if (markers == NULL || type != CL_COMMAND_MARKER) {
+        return error;
+    }
+    if (strcmp(markers, "zero") == 0) {
+        memset(value, 0, bytes);
+        return CL_SUCCESS;
+    }
+    return CL_PROFILING_INFO_NOT_AVAILABLE;
 }

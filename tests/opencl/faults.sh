@@ -54,6 +54,13 @@ cmp "$folder/whole/model.safetensors" "$folder/parts/model.safetensors" || fail 
 (TTM_OPENCL_OPTIONS='-Dfloat=nonsense'; export TTM_OPENCL_OPTIONS
  expect_failure 'build log: .*error' $run "$folder/run" --steps 1 --quiet) || exit 1
 
+# Markers that carry no time: something else marks it, so that ops still take some.
+for markers in zero refused; do
+    LD_PRELOAD=$preload TTM_TEST_CL_MARKERS=$markers "$TTM_TOOLS/ttm-bench" ops --backend opencl:PoCL --product 96x96x96 --no-roofs --seconds 0.05 \
+        --json --quiet > "$folder/out" 2> "$folder/err" || fail "markers $markers: $(cat "$folder/err")"
+    awk '/"median_ns":/ { found = $2 + 0 > 1000 } END { exit !found }' "$folder/out" || fail "no time with markers $markers: $(cat "$folder/out")"
+done
+
 # Too little memory: what was asked, and what to lower.
 (POCL_MEMORY_LIMIT=1; export POCL_MEMORY_LIMIT
  expect_failure 'smaller batch' "$TTM_TOOLS/ttm-train" --preset gpt2-medium --tokenizer bytes \
