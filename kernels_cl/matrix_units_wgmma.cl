@@ -17,10 +17,12 @@
 #endif
 
 /* A descriptor: start, leading and stride offset in units of 16 bytes, and the swizzle of rows of `width` bf16. The stride goes
- * from 8 rows to the next 8; the leading offset from a block of lines to the next, where neighbours differ in the line. */
+ * from 8 rows to the next 8; the leading offset from a block of lines to the next, where neighbours differ in the line (RUNS 1), and
+ * is 1 where they differ in k: there it has no meaning. */
 #define SWIZZLE_CODE(width) ((width) == 64 ? 1ul : (width) == 32 ? 2ul : 3ul)
-#define DESCRIPTOR(start, width)                                                           \
-    ((ulong)(((start)&0x3ffff) >> 4) | (ulong)(TILE_DEPTH * (width)*2 >> 4) << 16 |          \
+#define LEADING_BYTES(runs, width) ((runs) == 0 ? 16 : TILE_DEPTH * (width)*2)
+#define DESCRIPTOR(start, runs, width)                                                      \
+    ((ulong)(((start)&0x3ffff) >> 4) | (ulong)(LEADING_BYTES(runs, width) >> 4) << 16 |      \
      (ulong)(8 * (width)*2 >> 4) << 32 | SWIZZLE_CODE(width) << 62)
 
 /* From one 16 of depth to the next. */
@@ -88,8 +90,8 @@ INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int w
     const int row = warp_row / 64 * 64;
     const uint a_start = tile + (A_RUNS == 0 ? row * TILE_DEPTH * 2 : row / A_WIDTH * TILE_DEPTH * A_WIDTH * 2);
     const uint b_start = tile + PARTS * A_BYTES;
-    const ulong a = DESCRIPTOR(a_start, A_WIDTH);
-    const ulong b = DESCRIPTOR(b_start, B_WIDTH);
+    const ulong a = DESCRIPTOR(a_start, A_RUNS, A_WIDTH);
+    const ulong b = DESCRIPTOR(b_start, B_RUNS, B_WIDTH);
     BEGIN_MULTIPLY();
     UNROLL
     for (int step = 0; step < TILE_DEPTH / 16; step++) {

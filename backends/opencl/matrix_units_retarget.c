@@ -4,10 +4,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char target[] = ".target sm_90";
+static const char directive[] = ".target";
+static const char target[] = "sm_90";
 static const char mark[] = "//@";
 
-enum { TARGET_LENGTH = sizeof target - 1, MARK_LENGTH = sizeof mark - 1 };
+enum {
+    DIRECTIVE_LENGTH = sizeof directive - 1,
+    TARGET_LENGTH = sizeof target - 1,
+    MARK_LENGTH = sizeof mark - 1
+};
+
+/* Whether only blanks are before `place` in its line: in a comment it would be no directive. */
+static int begins_line(const char *text, const char *place)
+{
+    while (place > text && (place[-1] == ' ' || place[-1] == '\t')) {
+        place--;
+    }
+    return place == text || place[-1] == '\n' || place[-1] == '\r';
+}
+
+/* Where the target's name ends: what is put there makes sm_90a of it. NULL for another target. */
+static char *find_target_end(char *text)
+{
+    char *place = strstr(text, directive);
+    while (place != NULL && !begins_line(text, place)) {
+        place = strstr(place + DIRECTIVE_LENGTH, directive);
+    }
+    if (place == NULL) {
+        return NULL;
+    }
+    place += DIRECTIVE_LENGTH;
+    place += strspn(place, " \t");
+    if (strncmp(place, target, TARGET_LENGTH) != 0) {
+        return NULL;
+    }
+    place += TARGET_LENGTH;
+    /* "sm_900" is something else. */
+    const char *after = *place == 'a' ? place + 1 : place;
+    return strchr(" \t\r\n,", *after) != NULL ? place : NULL;
+}
 
 char *opencl_ptx_retarget(size_t *new_bytes, const char *ptx, size_t bytes)
 {
@@ -19,24 +54,19 @@ char *opencl_ptx_retarget(size_t *new_bytes, const char *ptx, size_t bytes)
     memcpy(text, ptx, bytes);
     text[bytes] = '\0';
     bytes = strlen(text);
-    char *place = strstr(text, target);
-    if (place != NULL) {
-        place += TARGET_LENGTH;
-    }
-    /* "sm_90a" has been dealt with before, and "sm_900" is something else. */
-    if (place == NULL || (*place != '\n' && *place != '\r' && *place != ',' && *place != ' ')) {
-        free(text);
-        return NULL;
-    }
-    memmove(place + 1, place, bytes - (size_t)(place - text) + 1);
-    *place = 'a';
+    char *end = find_target_end(text);
     for (char *found = text; (found = strstr(found, mark)) != NULL; marks++) {
         memset(found, ' ', MARK_LENGTH);
     }
-    if (marks == 0) {
+    if (end == NULL || marks == 0) {
         free(text);
         return NULL;
     }
-    *new_bytes = bytes + 1;
+    if (*end != 'a') {
+        memmove(end + 1, end, bytes - (size_t)(end - text) + 1);
+        *end = 'a';
+        bytes++;
+    }
+    *new_bytes = bytes;
     return text;
 }
