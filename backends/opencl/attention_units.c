@@ -266,7 +266,7 @@ static void remember(opencl_attention_units *units, const chosen *kernels, int c
 static int are_proven(opencl_attention_units *units, const ttm_backend_device *device,
                       const chosen *kernels, int count, int choice, const int numbers[3])
 {
-    char reason[512] = "";
+    char reason[OPENCL_PROBE_REASON_BYTES] = "";
     if (!units->usable || units->is_probe ||
         (is_proven_here(units, &kernels[0]) && is_proven_here(units, &kernels[count - 1]))) {
         return units->usable;

@@ -411,7 +411,7 @@ static opencl_probe_request make_request(const opencl_product *product, opencl_o
 static int is_proven(opencl_units *units, const ttm_backend_device *device, opencl_family family,
                      const char *options, opencl_probe_request *request, int variant)
 {
-    char reason[512] = "";
+    char reason[OPENCL_PROBE_REASON_BYTES] = "";
     char name[32];
     if (units->is_probe || is_proven_here(units, options)) {
         return 1;

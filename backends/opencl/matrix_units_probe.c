@@ -138,7 +138,7 @@ opencl_verdict opencl_probe_run(char *reason, size_t reason_bytes,
     pid_t child = 0;
     int output = -1;
     int status = 0;
-    char text[400] = "";
+    char text[OPENCL_PROBE_REASON_BYTES] = "";
     const int seconds = seconds_to_wait();
     if (!start_child(&child, &output, request)) {
         snprintf(reason, reason_bytes,

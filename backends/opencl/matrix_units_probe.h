@@ -13,6 +13,9 @@
 
 enum { OPENCL_PROBE_WORDS = 7 };
 
+/** Room for why a probe failed: a compiler's message is the most useful part of it. */
+enum { OPENCL_PROBE_REASON_BYTES = 3600 };
+
 /** What a child is asked to try. */
 typedef struct opencl_probe_request {
     int32_t device_index;

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static char last_message[300] = "no reason given";
+/* With room for a build log. */
+static char last_message[3500] = "no reason given";
 
 static void keep_message(const char *message)
 {

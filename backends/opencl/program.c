@@ -4,14 +4,17 @@
 #include "opencl/clock.h"
 #include "opencl/kernel_sources.h"
 #include "opencl/matrix_units_retarget.h"
+#include "opencl/private_file.h"
 #include "opencl/program_cache.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PARTS = 12, OPTIONS_BYTES = 1024 };
+enum { MAX_PARTS = 12, OPTIONS_BYTES = 1024, LOG_BYTES = 3000 };
 
 /* The sources of each family: what it needs first, itself last. */
 static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
@@ -163,29 +166,35 @@ opencl_cache_key opencl_programs_key(const opencl_programs *programs, opencl_fam
     return key;
 }
 
-static ttm_status fail_build(const opencl_programs *programs, cl_program program,
-                             opencl_family family, const char *options, cl_int error)
+/* What the compiler said, its beginning, in one line. */
+static void read_build_log(char log[LOG_BYTES], const opencl_programs *programs, cl_program program)
 {
-    const opencl_description *description = programs->description;
-    char log[3000] = "";
+    const cl_device_id device = programs->description->id;
     size_t bytes = 0;
-    clGetProgramBuildInfo(program, description->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
-    char *whole = bytes > 1 ? malloc(bytes + 1) : NULL;
+    log[0] = '\0';
+    clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
+    char *whole = bytes > 1 ? calloc(bytes + 1, 1) : NULL;
     if (whole != NULL) {
-        clGetProgramBuildInfo(program, description->id, CL_PROGRAM_BUILD_LOG, bytes, whole, NULL);
-        whole[bytes] = '\0';
-        snprintf(log, sizeof log, "%s", whole);
+        clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, bytes, whole, NULL);
+        snprintf(log, LOG_BYTES, "%s", whole + strspn(whole, " \r\n"));
         free(whole);
     }
     for (char *at = log; *at != '\0'; at++) {
         if (*at == '\n' || *at == '\r') {
-            *at = ' '; /* one line */
+            *at = ' ';
         }
     }
+}
+
+static ttm_status fail_build(const opencl_programs *programs, cl_program program,
+                             opencl_family family, const char *options, cl_int error)
+{
+    char log[LOG_BYTES];
+    read_build_log(log, programs, program);
     return opencl_fail(TTM_ERROR_DEVICE,
                        "can't build %s for %s with '%s': %s (%d); update the driver or use another "
                        "backend; build log: %s",
-                       opencl_family_file(family), description->name, options,
+                       opencl_family_file(family), programs->description->name, options,
                        opencl_error_name(error), (int)error, log[0] != '\0' ? log : "(empty)");
 }
 
@@ -276,10 +285,28 @@ static int has_marked_instructions(opencl_family family, const char *options)
            strstr(options, "-DEMULATED=0") != NULL;
 }
 
+/* For who looks for what a driver refuses: TTM_OPENCL_KEEP_PTX=FOLDER keeps PTX that isn't taken.
+ */
+static void keep_refused(const opencl_cache_key *key, const char *ptx, size_t bytes)
+{
+    const char *folder = secure_getenv("TTM_OPENCL_KEEP_PTX");
+    char path[2048];
+    if (folder != NULL && snprintf(path, sizeof path, "%s/%016" PRIx64 ".ptx", folder,
+                                   key->words[0]) < (int)sizeof path) {
+        const void *const parts[] = {ptx};
+        if (!opencl_private_write(path, parts, &bytes, 1)) {
+            opencl_log(TTM_LOG_WARNING, "can't keep PTX in %s: %s", path, strerror(errno));
+        }
+    }
+}
+
 /* Replaces *program by one from its own PTX, retargeted. */
 static ttm_status build_retargeted(cl_program *program, const opencl_programs *programs,
-                                   opencl_family family, const char *options)
+                                   opencl_family family, const char *options,
+                                   const opencl_cache_key *key)
 {
+    /* Of the options the second compiler knows this one. */
+    const char *ptx_options = strstr(options, "-cl-nv-verbose") != NULL ? "-cl-nv-verbose" : "";
     size_t bytes = 0;
     size_t new_bytes = 0;
     char *ptx = NULL;
@@ -287,31 +314,38 @@ static ttm_status build_retargeted(cl_program *program, const opencl_programs *p
     if (binary != NULL) {
         ptx = opencl_ptx_retarget(&new_bytes, (const char *)binary, bytes);
     }
-    free(binary);
     clReleaseProgram(*program);
     *program = NULL;
     if (ptx == NULL) {
+        keep_refused(key, (const char *)binary, bytes);
+        free(binary);
         return opencl_fail(TTM_ERROR_DEVICE,
                            "can't build %s for %s: its driver gives no PTX for sm_90",
                            opencl_family_file(family), programs->description->name);
     }
+    free(binary);
     cl_int error = CL_SUCCESS;
     cl_int status = CL_SUCCESS;
     const unsigned char *binaries[1] = {(const unsigned char *)ptx};
     cl_program made = clCreateProgramWithBinary(programs->context, 1, &programs->description->id,
                                                 &new_bytes, binaries, &status, &error);
-    free(ptx);
+    ttm_status result = TTM_OK;
     if (made == NULL) {
-        return opencl_fail_call(error, programs->description->name, "make a program from PTX");
+        result = opencl_fail_call(error, programs->description->name, "make a program from PTX");
+    } else {
+        error = clBuildProgram(made, 1, &programs->description->id, ptx_options, NULL, NULL);
+        if (error != CL_SUCCESS) {
+            result = fail_build(programs, made, family, options, error);
+            clReleaseProgram(made);
+        }
     }
-    error = clBuildProgram(made, 1, &programs->description->id, "", NULL, NULL);
-    if (error != CL_SUCCESS) {
-        const ttm_status failed = fail_build(programs, made, family, options, error);
-        clReleaseProgram(made);
-        return failed;
+    if (result == TTM_OK) {
+        *program = made;
+    } else {
+        keep_refused(key, ptx, new_bytes);
     }
-    *program = made;
-    return TTM_OK;
+    free(ptx);
+    return result;
 }
 
 /* Whether binaries are kept on disk: not where the driver does that.
@@ -338,7 +372,7 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
     if (!cached) {
         ttm_status status = build_from_source(program, programs, family, sources, count, options);
         if (status == TTM_OK && has_marked_instructions(family, options)) {
-            status = build_retargeted(program, programs, family, options);
+            status = build_retargeted(program, programs, family, options, &key);
         }
         if (status != TTM_OK) {
             return status;
@@ -347,8 +381,11 @@ static ttm_status build(cl_program *program, const opencl_programs *programs, op
             write_to_cache(&key, *program);
         }
     }
-    opencl_log(TTM_LOG_DEBUG, "%s %s in %.3f s (%s)", opencl_family_file(family),
-               cached ? "taken from the cache" : "built", opencl_seconds() - start, options);
+    char log[LOG_BYTES];
+    read_build_log(log, programs, *program);
+    opencl_log(TTM_LOG_DEBUG, "%s %s in %.3f s (%s)%s%s", opencl_family_file(family),
+               cached ? "taken from the cache" : "built", opencl_seconds() - start, options,
+               log[0] != '\0' ? ": " : "", log);
     return TTM_OK;
 }
 

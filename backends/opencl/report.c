@@ -27,7 +27,7 @@ ttm_status opencl_fail(ttm_status status, const char *format, ...)
 void opencl_log(ttm_log_level level, const char *format, ...)
 {
     if (libttm != NULL && libttm->log != NULL) {
-        char line[1024];
+        char line[4096];
         va_list arguments;
         va_start(arguments, format);
         vsnprintf(line, sizeof line, format, arguments);

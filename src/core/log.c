@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_BYTES = 2048 };
+enum { LINE_BYTES = 4096 };
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_BYTES = 1024 };
+enum { LINE_BYTES = 4096 };
 
 static const char *names[TTM_MAX_PLUGINS];
 

@@ -40,6 +40,12 @@ for fault in "1:wrong numbers" "2:died of signal" "3:didn't end within 20 s"; do
     echo "ok: $(grep "aren't used" "$folder/out")"
 done
 
+# A kernel that doesn't build: the line has what the compiler said.
+(TTM_OPENCL_OPTIONS=-Dmultiply_slices=3
+ export TTM_OPENCL_OPTIONS
+ multiply "aren't used: their probe failed: .*build log: error: .*expected identifier") || exit 1
+demoted 1
+
 # Packed operands that fail cost them alone, in one line; the unit is used on.
 (TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:18 TTM_OPENCL_OPTIONS=-DUNIT_FAULT=1
  export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_OPTIONS
