@@ -104,13 +104,14 @@ TTM_API TTM_CHECKED ttm_status ttm_tt_shape_from_budget(ttm_tt_shape *shape, int
 TTM_API void ttm_tt_shape_transpose(ttm_tt_shape *transposed, const ttm_tt_shape *shape);
 
 /** Sets every inner rank to `rank`, the outer ones to 1. rank = INT64_MAX followed by
- * ttm_tt_shape_clip gives the smallest shape that can hold every matrix [in, out]. */
+ * ttm_tt_shape_clip gives the smallest shape that can hold every matrix [in, out]. Leaves a shape
+ * with an impossible core_count as it is. */
 TTM_API void ttm_tt_shape_set_rank(ttm_tt_shape *shape, int64_t rank);
 
 /** *clipped = the same modes with every rank lowered to what its bond can carry:
  * ranks[k] = min(ranks[k], ranks[k−1]·n·m on its left, n·m·ranks[k+1] on its right). Lossless: the
- * same set of matrices (ttm_tt_round moves cores over). Works on ranks up to INT64_MAX. May be the
- * same object. */
+ * same set of matrices (ttm_tt_round moves cores over). Works on ranks up to INT64_MAX, and leaves
+ * a shape with an impossible core_count as it is. May be the same object. */
 TTM_API void ttm_tt_shape_clip(ttm_tt_shape *clipped, const ttm_tt_shape *shape);
 
 /** Reads the textual form: modes `NxM` per core joined by commas, then, for two or more cores, a

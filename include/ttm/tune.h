@@ -51,7 +51,7 @@ TTM_API TTM_CHECKED ttm_status ttm_tt_plan_find_for_device(ttm_tt_plan *plan,
 
 /** Writes the device's file, which appears whole or not at all, and uses it from now on.
  * TTM_ERROR_IO, TTM_ERROR_NOT_FOUND when the environment names no folder for it,
- * TTM_ERROR_ARGUMENT for speeds that aren't positive. */
+ * TTM_ERROR_ARGUMENT for speeds that aren't positive and finite. */
 TTM_API TTM_CHECKED ttm_status ttm_tuning_save(const ttm_tuning *tuning, const ttm_device *device);
 
 /** Writes the path of the device's file to path[path_bytes]; it needn't exist.

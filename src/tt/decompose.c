@@ -48,12 +48,16 @@ static double sum_of_squares(const double *values, size_t count)
     return sum;
 }
 
+/* What a bond may discard; 0 keeps the ranks as they are. The least that isn't 0 is far below any
+ * rounding, and lets a matrix of zeros, of which every error is 0, do with ranks of 1. */
 static void set_tolerance(assembly *made, double relative_error, double norm_squares)
 {
     const int32_t bonds = made->shape.core_count - 1;
     made->norm_squares = norm_squares;
-    made->allowed_squares =
-        bonds > 0 ? relative_error * relative_error * norm_squares / (double)bonds : 0.0;
+    if (bonds > 0 && relative_error > 0.0) {
+        made->allowed_squares =
+            fmax(relative_error * relative_error * norm_squares / (double)bonds, DBL_MIN);
+    }
 }
 
 /* Splits core `core` off `rest` [ranks[core]·n·m, columns]; *next_rest is the caller's to free. */
@@ -96,9 +100,8 @@ static void assembly_free(assembly *made)
     }
 }
 
-/* matrix [n1 … nd, m1 … md] as [n1, m1, …, nd, md], scaled by `factor`. */
-static ttm_status unfold(double **unfolded, const double *matrix, const ttm_tt_shape *shape,
-                         double factor)
+/* matrix [n1 … nd, m1 … md] as [n1, m1, …, nd, md]. */
+static ttm_status unfold(double **unfolded, const double *matrix, const ttm_tt_shape *shape)
 {
     const int32_t cores = shape->core_count;
     const size_t elements = (size_t)(ttm_tt_shape_in(shape) * ttm_tt_shape_out(shape));
@@ -112,15 +115,12 @@ static ttm_status unfold(double **unfolded, const double *matrix, const ttm_tt_s
     }
     TTM_TRY(ttm_array_new(unfolded, elements, sizeof(double), "a copy of a matrix"));
     ttm_dense_permute(*unfolded, matrix, 2 * cores, sizes, order);
-    for (size_t i = 0; i < elements; i++) {
-        (*unfolded)[i] *= factor;
-    }
     return TTM_OK;
 }
 
-/* A power of two that brings the largest element near 1, so that no square overflows or vanishes; 1
- * for a zero matrix. */
-static ttm_status find_scale(double *scale, const double *values, size_t count)
+/* *exponent = that of the power of two that the largest element is below, 0 for a zero matrix:
+ * divided by it, no square overflows or vanishes. */
+static ttm_status find_exponent(int *exponent, const double *values, size_t count)
 {
     double largest = 0.0;
     for (size_t i = 0; i < count; i++) {
@@ -131,17 +131,15 @@ static ttm_status find_scale(double *scale, const double *values, size_t count)
         }
         largest = fmax(largest, fabs(values[i]));
     }
-    int exponent = 0;
-    (void)frexp(largest, &exponent);
-    exponent = exponent < -1000 ? -1000 : exponent; /* 2^−exponent must exist */
-    *scale = largest > 0.0 ? ldexp(1.0, exponent) : 1.0;
+    (void)frexp(largest, exponent);
     return TTM_OK;
 }
 
-static void scale_values(double *values, size_t count, double factor)
+/* Multiplies by 2^exponent, which itself needn't be a double. */
+static void scale_values(double *values, size_t count, int exponent)
 {
     for (size_t i = 0; i < count; i++) {
-        values[i] *= factor;
+        values[i] = ldexp(values[i], exponent);
     }
 }
 
@@ -151,14 +149,15 @@ ttm_status ttm_tt_decompose(ttm_tt *tt, const double *matrix, const ttm_tt_shape
     ttm_status status = TTM_OK;
     assembly made = {0};
     double *rest = NULL;
-    double scale = 1.0;
+    int exponent = 0;
     *tt = (ttm_tt){0};
     TTM_TRY(check_tolerance(relative_error));
     ttm_tt_shape_clip(&made.shape, shape);
     TTM_TRY(ttm_tt_shape_check(&made.shape));
     const size_t elements = (size_t)(ttm_tt_shape_in(shape) * ttm_tt_shape_out(shape));
-    TTM_TRY(find_scale(&scale, matrix, elements));
-    TTM_TRY_OUT(unfold(&rest, matrix, &made.shape, 1.0 / scale));
+    TTM_TRY(find_exponent(&exponent, matrix, elements));
+    TTM_TRY_OUT(unfold(&rest, matrix, &made.shape));
+    scale_values(rest, elements, -exponent);
     set_tolerance(&made, relative_error, sum_of_squares(rest, elements));
     size_t rest_elements = elements;
     const int32_t last = made.shape.core_count - 1;
@@ -171,7 +170,7 @@ ttm_status ttm_tt_decompose(ttm_tt *tt, const double *matrix, const ttm_tt_shape
         rest = next_rest;
         rest_elements = rest_elements / rows * (size_t)made.shape.ranks[core + 1];
     }
-    scale_values(rest, rest_elements, scale);
+    scale_values(rest, rest_elements, exponent);
     made.cores[last] = rest;
     rest = NULL;
     TTM_TRY_OUT(assemble(tt, &made, achieved_error));
@@ -295,7 +294,7 @@ ttm_status ttm_tt_round(ttm_tt *rounded, const ttm_tt *source, const ttm_tt_shap
     ttm_status status = TTM_OK;
     assembly made = {0};
     ttm_tt work = {0};
-    double scales[TTM_TT_MAX_CORES] = {0.0};
+    int exponent = 0; /* that of all cores together */
     *rounded = (ttm_tt){0};
     TTM_TRY(check_tolerance(relative_error));
     TTM_TRY(limit_ranks(&made.shape, &source->shape, limits));
@@ -303,9 +302,11 @@ ttm_status ttm_tt_round(ttm_tt *rounded, const ttm_tt *source, const ttm_tt_shap
     const int32_t last = source->shape.core_count - 1;
     for (int32_t core = 0; core <= last; core++) {
         const size_t elements = (size_t)ttm_tt_shape_core_elements(&work.shape, core);
-        TTM_TRY_OUT(find_scale(&scales[core], source->cores[core], elements));
+        int own = 0;
+        TTM_TRY_OUT(find_exponent(&own, source->cores[core], elements));
         memcpy(work.cores[core], source->cores[core], elements * sizeof(double));
-        scale_values(work.cores[core], elements, 1.0 / scales[core]);
+        scale_values(work.cores[core], elements, -own);
+        exponent += own;
     }
     for (int32_t core = last; core > 0; core--) {
         TTM_TRY_OUT(orthogonalise_right(work.cores, &work.shape, core));
@@ -314,10 +315,7 @@ ttm_status ttm_tt_round(ttm_tt *rounded, const ttm_tt *source, const ttm_tt_shap
         &made, relative_error,
         sum_of_squares(work.cores[0], (size_t)ttm_tt_shape_core_elements(&work.shape, 0)));
     TTM_TRY_OUT(truncate_left_to_right(&made, &work));
-    for (int32_t core = 0; core <= last; core++) {
-        scale_values(made.cores[last], (size_t)ttm_tt_shape_core_elements(&made.shape, last),
-                     scales[core]);
-    }
+    scale_values(made.cores[last], (size_t)ttm_tt_shape_core_elements(&made.shape, last), exponent);
     TTM_TRY_OUT(assemble(rounded, &made, achieved_error));
 out:
     ttm_tt_free(&work);

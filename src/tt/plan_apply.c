@@ -30,9 +30,11 @@ static ttm_status check_cores(const ttm_tensor *cores, const ttm_tt_shape *shape
         const int64_t *sizes = cores[k].shape;
         if (cores[k].dtype != dtype || cores[k].rank != 5 || sizes[0] != 1 ||
             sizes[1] != shape->ranks[k] || sizes[2] != shape->in_modes[k] ||
-            sizes[3] != shape->out_modes[k] || sizes[4] != shape->ranks[k + 1]) {
+            sizes[3] != shape->out_modes[k] || sizes[4] != shape->ranks[k + 1] ||
+            !ttm_tensor_is_contiguous(&cores[k])) {
             char text[160];
-            return ttm_fail(TTM_ERROR_SHAPE, "core %d doesn't fit the plan: %s", (int)k,
+            return ttm_fail(TTM_ERROR_SHAPE,
+                            "core %d doesn't fit the plan, or isn't contiguous: %s", (int)k,
                             ttm_tensor_print(text, sizeof text, &cores[k]));
         }
     }

@@ -205,6 +205,7 @@ ttm_status ttm_tt_plan_cost(ttm_tt_plan_price *price, const ttm_tt_plan *plan,
 typedef struct best_plan {
     ttm_tt_plan *plan;
     const ttm_tt_cost_model *model;
+    bool found;
     double seconds;
 } best_plan;
 
@@ -213,7 +214,9 @@ static void keep_cheapest(void *user, const ttm_tt_plan *plan)
     best_plan *best = user;
     ttm_tt_plan_price price;
     price_plan(&price, plan, best->model);
-    if (price.seconds < best->seconds) {
+    /* The first one counts even where a device is so slow that no price is finite. */
+    if (!best->found || price.seconds < best->seconds) {
+        best->found = true;
         best->seconds = price.seconds;
         *best->plan = *plan;
     }
@@ -222,7 +225,7 @@ static void keep_cheapest(void *user, const ttm_tt_plan *plan)
 ttm_status ttm_tt_plan_find(ttm_tt_plan *plan, const ttm_tt_shape *shape, int64_t rows,
                             ttm_tt_direction direction, const ttm_tt_cost_model *model)
 {
-    best_plan best = {plan, model == NULL ? &default_model : model, HUGE_VAL};
+    best_plan best = {.plan = plan, .model = model == NULL ? &default_model : model};
     TTM_TRY(check_model(best.model));
     return ttm_planner_enumerate(shape, rows, direction, keep_cheapest, &best);
 }

@@ -20,9 +20,15 @@ static int64_t saturating_multiply(int64_t a, int64_t b)
     return ttm_tt_multiply(&product, a, b) ? product : INT64_MAX;
 }
 
+/* What stands in a shape's arrays can be touched; whether it is sound is for ttm_tt_shape_check. */
+static bool has_cores(const ttm_tt_shape *shape)
+{
+    return shape->core_count >= 1 && shape->core_count <= TTM_TT_MAX_CORES;
+}
+
 static ttm_status check_bounds(const ttm_tt_shape *shape)
 {
-    if (shape->core_count < 1 || shape->core_count > TTM_TT_MAX_CORES) {
+    if (!has_cores(shape)) {
         return ttm_fail(TTM_ERROR_SHAPE, "a TT-matrix has 1 to %d cores, not %" PRId32,
                         TTM_TT_MAX_CORES, shape->core_count);
     }
@@ -152,6 +158,9 @@ void ttm_tt_shape_transpose(ttm_tt_shape *transposed, const ttm_tt_shape *shape)
 
 void ttm_tt_shape_set_rank(ttm_tt_shape *shape, int64_t rank)
 {
+    if (!has_cores(shape)) {
+        return;
+    }
     for (int32_t bond = 0; bond <= shape->core_count; bond++) {
         shape->ranks[bond] = bond == 0 || bond == shape->core_count ? 1 : rank;
     }
@@ -160,6 +169,10 @@ void ttm_tt_shape_set_rank(ttm_tt_shape *shape, int64_t rank)
 void ttm_tt_shape_clip(ttm_tt_shape *clipped, const ttm_tt_shape *shape)
 {
     ttm_tt_shape result = *shape;
+    if (!has_cores(shape)) {
+        *clipped = result;
+        return;
+    }
     for (int32_t bond = 1; bond < result.core_count; bond++) {
         const int64_t modes =
             saturating_multiply(result.in_modes[bond - 1], result.out_modes[bond - 1]);

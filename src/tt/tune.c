@@ -7,6 +7,7 @@
 #include "tt/tune_file.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,14 +189,21 @@ static ttm_status replace_known(const ttm_tuning *tuning, const ttm_device *devi
     return TTM_OK;
 }
 
+/* What ttm_tune_file_read takes back. */
+static bool is_speed(double value)
+{
+    return value > 0.0 && isfinite(value);
+}
+
 ttm_status ttm_tuning_save(const ttm_tuning *tuning, const ttm_device *device)
 {
     char path[4096];
     const ttm_tt_cost_model *model = &tuning->model;
-    if (!(model->product_flops > 0.0) || !(model->copy_bytes > 0.0) ||
-        !(model->launch_seconds > 0.0)) {
+    if (!is_speed(model->product_flops) || !is_speed(model->copy_bytes) ||
+        !is_speed(model->launch_seconds)) {
         return ttm_fail(TTM_ERROR_ARGUMENT,
-                        "a tuning of %g flop/s, %g B/s and %g s a launch: all must be positive",
+                        "a tuning of %g flop/s, %g B/s and %g s a launch: all must be positive and "
+                        "finite",
                         model->product_flops, model->copy_bytes, model->launch_seconds);
     }
     TTM_TRY(ttm_tuning_path(path, sizeof path, device));

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,24 @@ static void describe_device(char *text, size_t text_bytes, const ttm_device *dev
     const ttm_device_info *info = ttm_device_get_info(device);
     snprintf(text, text_bytes, "device %s %" PRIu32 " %s\ndriver %s\n",
              ttm_device_backend_name(device), info->compute_units, info->name, info->driver);
+}
+
+/* Numbers in the file have a decimal point whatever language the program has chosen. Returns what
+ * `end_plain_numbers` takes back; where there is no memory for it, numbers are as the program has
+ * them. */
+static locale_t begin_plain_numbers(locale_t *before)
+{
+    const locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    *before = uselocale(plain);
+    return plain;
+}
+
+static void end_plain_numbers(locale_t plain, locale_t before)
+{
+    if (plain != (locale_t)0) {
+        uselocale(before);
+        freelocale(plain);
+    }
 }
 
 /* ---- Reading ---- */
@@ -167,6 +186,8 @@ ttm_status ttm_tune_file_read(ttm_tuning *tuning, const char *path, const ttm_de
     static const char magic[] = "ttm-tune 1\n";
     char *text = NULL;
     char expected[512];
+    locale_t plain = (locale_t)0;
+    locale_t before = (locale_t)0;
     ttm_status status = TTM_OK;
     tune_reader reader = {
         .tuning = {.struct_size = sizeof reader.tuning,
@@ -182,7 +203,10 @@ ttm_status ttm_tune_file_read(ttm_tuning *tuning, const char *path, const ttm_de
         status = ttm_fail(TTM_ERROR_FORMAT, "'%s' was measured on another device or driver", path);
         goto out;
     }
-    TTM_TRY_OUT(read_lines(&reader, text + head + strlen(expected), path));
+    plain = begin_plain_numbers(&before);
+    status = read_lines(&reader, text + head + strlen(expected), path);
+    end_plain_numbers(plain, before);
+    TTM_TRY_OUT(status);
     *tuning = reader.tuning;
     tuning->plans = reader.plans;
     reader.plans = NULL;
@@ -209,6 +233,8 @@ static void make_folders(const char *path)
 static void print_tuning(FILE *file, const ttm_tuning *tuning, const ttm_device *device)
 {
     char names[512];
+    locale_t before = (locale_t)0;
+    const locale_t plain = begin_plain_numbers(&before);
     describe_device(names, sizeof names, device);
     fprintf(file, "ttm-tune 1\n%s", names);
     fprintf(file, "product_flops %.6g\ncopy_bytes %.6g\nlaunch_seconds %.6g\n",
@@ -219,6 +245,7 @@ static void print_tuning(FILE *file, const ttm_tuning *tuning, const ttm_device 
                 plan->shape, plan->tree);
     }
     fputs("end\n", file);
+    end_plain_numbers(plain, before);
 }
 
 ttm_status ttm_tune_file_write(const char *path, const ttm_tuning *tuning, const ttm_device *device)

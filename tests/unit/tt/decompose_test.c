@@ -1,4 +1,6 @@
 /* Materialisation, norm, TT-SVD and rounding against definitions and bounds. */
+#include <float.h>
+
 #include "tt_testing.h"
 
 /* W[(i1…id), (j1…jd)] straight from the formula: a row vector times one matrix after the other. */
@@ -266,6 +268,53 @@ static void extreme_magnitudes_survive(void **state)
     free(scaled);
 }
 
+/* The power of two above the largest double isn't one itself. */
+static void the_largest_number_survives(void **state)
+{
+    (void)state;
+    double matrix[36] = {0.0};
+    ttm_tt_shape shape;
+    ttm_tt tt;
+    matrix[17] = -DBL_MAX;
+    assert_int_equal(ttm_tt_shape_parse(&shape, "2x3,3x2:6"), TTM_OK);
+    assert_int_equal(ttm_tt_decompose(&tt, matrix, &shape, 0.0, NULL), TTM_OK);
+    double *again = materialized(&tt);
+    for (int i = 0; i < 36; i++) {
+        assert_at_most(fabs(again[i] / DBL_MAX - matrix[i] / DBL_MAX), 1e-15);
+    }
+    free(again);
+    ttm_tt_free(&tt);
+}
+
+/* What one core is too large by, another is too small by. */
+static void rounding_survives_cores_of_extreme_magnitudes(void **state)
+{
+    (void)state;
+    ttm_random random = test_random();
+    ttm_tt_shape shape;
+    ttm_tt plain;
+    ttm_tt source;
+    ttm_tt rounded;
+    assert_int_equal(ttm_tt_shape_parse(&shape, "2x2,2x3,3x2,2x2:3"), TTM_OK);
+    random_tt(&plain, &random, &shape);
+    assert_int_equal(ttm_tt_new(&source, &shape), TTM_OK);
+    const double scales[] = {0x1p900, 0x1p900, 0x1p-900, 0x1p-900};
+    for (int core = 0; core < 4; core++) {
+        for (int64_t i = 0; i < ttm_tt_shape_core_elements(&shape, core); i++) {
+            source.cores[core][i] = plain.cores[core][i] * scales[core];
+        }
+    }
+    assert_int_equal(ttm_tt_round(&rounded, &source, NULL, 0.0, NULL), TTM_OK);
+    double *matrix = materialized(&plain);
+    double *again = materialized(&rounded);
+    assert_at_most(relative_distance(again, matrix, matrix_elements(&shape)), 1e-13);
+    free(again);
+    free(matrix);
+    ttm_tt_free(&rounded);
+    ttm_tt_free(&source);
+    ttm_tt_free(&plain);
+}
+
 static void a_zero_matrix_is_no_problem(void **state)
 {
     (void)state;
@@ -278,8 +327,9 @@ static void a_zero_matrix_is_no_problem(void **state)
         assert_int_equal(ttm_tt_shape_parse(&shape, "2x3,3x2:4"), TTM_OK);
         assert_int_equal(ttm_tt_decompose(&tt, matrix, &shape, i * 0.1, &error), TTM_OK);
         assert_true(error == 0.0);
-        assert_int_equal(tt.shape.ranks[1], i == 0 ? 4 : tt.shape.ranks[1]);
+        assert_int_equal(tt.shape.ranks[1], i == 0 ? 4 : 1);
         assert_int_equal(ttm_tt_round(&rounded, &tt, NULL, i * 0.1, &error), TTM_OK);
+        assert_int_equal(rounded.shape.ranks[1], i == 0 ? 4 : 1);
         double *again = materialized(&rounded);
         assert_true(norm_of(again, 36) == 0.0);
         free(again);
@@ -315,6 +365,11 @@ static void bad_arguments_are_refused_and_leave_nothing(void **state)
     other.ranks[1] = 0;
     assert_int_equal(ttm_tt_round(&rounded, &tt, &other, 0.0, NULL), TTM_ERROR_SHAPE);
     assert_int_equal(ttm_tt_decompose(&rounded, matrix, &other, 0.0, NULL), TTM_ERROR_SHAPE);
+    other.core_count = 40; /* more than the arrays hold */
+    ttm_tt_shape_set_rank(&other, 2);
+    assert_int_equal(ttm_tt_decompose(&rounded, matrix, &other, 0.0, NULL), TTM_ERROR_SHAPE);
+    assert_int_equal(ttm_tt_decompose_f32(&rounded, narrow, &other, 0.0, NULL), TTM_ERROR_SHAPE);
+    assert_message_has("not 40");
     tt.cores[1][0] = NAN;
     assert_int_equal(ttm_tt_round(&rounded, &tt, NULL, 0.0, NULL), TTM_ERROR_NUMERIC);
     assert_null(rounded.cores[0]);
@@ -333,6 +388,8 @@ int main(void)
         cmocka_unit_test(the_published_ttm64_fits_in_303140_numbers),
         cmocka_unit_test(rounding_keeps_the_error_and_limits),
         cmocka_unit_test(extreme_magnitudes_survive),
+        cmocka_unit_test(the_largest_number_survives),
+        cmocka_unit_test(rounding_survives_cores_of_extreme_magnitudes),
         cmocka_unit_test(a_zero_matrix_is_no_problem),
         cmocka_unit_test(bad_arguments_are_refused_and_leave_nothing),
     };

@@ -353,6 +353,27 @@ static void a_slow_copy_or_a_dear_launch_changes_the_choice(void **state)
     assert_true(price.launches <= before.launches);
 }
 
+/* Speeds that a damaged file of measurements may claim: no price is finite, a plan there is. */
+static void a_device_slower_than_can_be_counted_gets_a_plan(void **state)
+{
+    (void)state;
+    ttm_tt_shape shape;
+    ttm_tt_plan plan;
+    ttm_tt_plan again;
+    ttm_tt_cost_model model = TTM_TT_COST_MODEL_INIT;
+    assert_int_equal(ttm_tt_shape_parse(&shape, "8x8,8x8,12x8:64"), TTM_OK);
+    model.product_flops = 1e-305;
+    for (int direction = TTM_TT_FORWARD; direction <= TTM_TT_CORE_GRADIENTS; direction++) {
+        memset(&plan, 0xa5, sizeof plan);
+        assert_int_equal(ttm_tt_plan_find(&plan, &shape, 512, (ttm_tt_direction)direction, &model),
+                         TTM_OK);
+        assert_in_range(plan.step_count, 1, TTM_TT_MAX_STEPS);
+        assert_int_equal(
+            ttm_tt_plan_parse(&again, plan.text, &shape, 512, (ttm_tt_direction)direction), TTM_OK);
+        assert_int_equal(again.step_count, plan.step_count);
+    }
+}
+
 static void a_plan_prints_its_steps(void **state)
 {
     (void)state;
@@ -447,6 +468,7 @@ int main(void)
         cmocka_unit_test(bad_trees_are_refused_with_the_place),
         cmocka_unit_test(bad_questions_are_refused),
         cmocka_unit_test(a_slow_copy_or_a_dear_launch_changes_the_choice),
+        cmocka_unit_test(a_device_slower_than_can_be_counted_gets_a_plan),
         cmocka_unit_test(a_plan_prints_its_steps),
         cmocka_unit_test(the_build_order_is_the_cheapest_and_can_be_run),
     };

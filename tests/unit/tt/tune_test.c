@@ -1,4 +1,6 @@
 /* Tuned settings on disk: they come back, they are used, and damaged ones are ignored. */
+#include <locale.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -128,6 +130,33 @@ static void damaged_files_are_refused(void **state)
     unlink(path);
 }
 
+static void a_decimal_comma_of_the_locale_does_no_harm(void **state)
+{
+    (void)state;
+    static const char *const locales[] = {"de_DE.UTF-8", "de_DE", "fr_FR.UTF-8", "fr_FR"};
+    bool found = false;
+    for (size_t k = 0; k < sizeof locales / sizeof *locales && !found; k++) {
+        found = setlocale(LC_NUMERIC, locales[k]) != NULL;
+    }
+    if (!found) {
+        skip(); /* no such locale is installed */
+    }
+    ttm_tuning read;
+    const ttm_status written = ttm_tune_file_write(path, &tuning, device);
+    const ttm_status read_there = ttm_tune_file_read(&read, path, device);
+    free(read_there == TTM_OK ? (void *)read.plans : NULL);
+    char comma[16];
+    snprintf(comma, sizeof comma, "%.1f", 1.5); /* the program's own numbers are as they were */
+    setlocale(LC_NUMERIC, "C");
+    assert_int_equal(written, TTM_OK);
+    assert_int_equal(read_there, TTM_OK);
+    assert_string_equal(comma, "1,5");
+    assert_int_equal(ttm_tune_file_read(&read, path, device), TTM_OK);
+    assert_float_equal(read.model.launch_seconds, 1.5e-6, 0.0);
+    free((void *)read.plans);
+    unlink(path);
+}
+
 static void saved_settings_are_used_at_once(void **state)
 {
     (void)state;
@@ -154,6 +183,8 @@ static void settings_that_make_no_sense_are_not_saved(void **state)
     (void)state;
     ttm_tuning bad = tuning;
     bad.model.copy_bytes = 0.0;
+    assert_int_equal(ttm_tuning_save(&bad, device), TTM_ERROR_ARGUMENT);
+    bad.model.copy_bytes = HUGE_VAL; /* couldn't be read back */
     assert_int_equal(ttm_tuning_save(&bad, device), TTM_ERROR_ARGUMENT);
     setenv("TTM_TUNE_DIR", "", 1);
     assert_int_equal(ttm_tuning_save(&tuning, device), TTM_ERROR_NOT_FOUND);
@@ -201,6 +232,9 @@ static void plans_that_are_applied_compute_the_same(void **state)
             assert_float_equal(first[n], other[n], 1e-3);
         }
         assert_int_equal(ttm_tt_plan_apply(stream, &plan, &x, &y, cores), TTM_ERROR_SHAPE);
+        ttm_tensor turned[3] = {cores[0], cores[1], cores[2]};
+        turned[1] = ttm_tensor_transpose(&cores[1], 1, 4); /* 8 x 4 x 4 x 8: the shape stays */
+        assert_int_equal(ttm_tt_plan_apply(stream, &plan, &y, &x, turned), TTM_ERROR_SHAPE);
     }
     for (int k = 0; k < 3; k++) {
         ttm_tensor_free(&cores[k], device);
@@ -216,6 +250,7 @@ int main(void)
         cmocka_unit_test(untuned_devices_get_the_guess),
         cmocka_unit_test(a_file_comes_back_as_it_was_written),
         cmocka_unit_test(damaged_files_are_refused),
+        cmocka_unit_test(a_decimal_comma_of_the_locale_does_no_harm),
         cmocka_unit_test(saved_settings_are_used_at_once),
         cmocka_unit_test(settings_that_make_no_sense_are_not_saved),
         cmocka_unit_test(plans_that_are_applied_compute_the_same),
