@@ -4,6 +4,7 @@
 #include "core/array.h"
 #include "core/device_memory.h"
 #include "core/error.h"
+#include "model/logit_rows.h"
 #include "model/model_internal.h"
 
 #include <inttypes.h>
@@ -11,14 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ttm/compute.h>
-
-/* With fewer rows of logits the product that gives dwte would be bound by reading and writing dwte:
- * bf16 products are the faster ones and need twice as many. */
-#define LEAST_LOGIT_ROWS 512
-
-/* Rows of logits begin at multiples of so many bytes: a cache line, and whole accesses of 16 bytes
- * for devices that copy operands by these, though 50257 columns are odd. */
-#define LOGIT_ROW_BYTES 64
 
 /* Tensors of a layer that is trained, and those besides, at most. */
 #define LAYER_TENSORS 10
@@ -127,7 +120,7 @@ static ttm_tensor take_final_logits(place_cursor *arena, int64_t rows, int64_t v
 static ttm_tensor take_logits(place_cursor *arena, int64_t rows, int64_t vocab)
 {
     const int64_t bytes = (int64_t)ttm_dtype_bytes(arena->model->options.dtype);
-    const int64_t unit = bytes > 0 && bytes < LOGIT_ROW_BYTES ? LOGIT_ROW_BYTES / bytes : 1;
+    const int64_t unit = bytes > 0 && bytes < TTM_LOGIT_ROW_BYTES ? TTM_LOGIT_ROW_BYTES / bytes : 1;
     const ttm_tensor padded = take2(arena, "logits", rows, (vocab + unit - 1) / unit * unit);
     return ttm_tensor_slice(&padded, 1, 0, vocab);
 }
@@ -271,20 +264,11 @@ int64_t ttm_arena_count(const ttm_arena *arena)
     return count;
 }
 
-/* As many rows as the buffers that the logits share memory with have room for, but enough to keep
- * the products large. */
 static int64_t choose_logit_rows(const ttm_pass *pass)
 {
-    const ttm_gpt2_config *config = &pass->model->config;
-    const double room = (double)pass->rows * (double)config->inner_width;
-    int64_t rows = (int64_t)(room / (double)config->vocab_size);
-    const bool narrow = ttm_dtype_bytes(pass->model->options.dtype) < sizeof(float);
-    const int64_t least = narrow ? 2 * LEAST_LOGIT_ROWS : LEAST_LOGIT_ROWS;
-    rows = rows > least ? rows : least;
-    const uint64_t row_bytes = (uint64_t)config->vocab_size * ttm_model_wide_bytes(pass->model);
-    const uint64_t fit = ttm_device_allocation_limit(pass->model->device) / row_bytes;
-    rows = fit > 0 && fit < (uint64_t)rows ? (int64_t)fit : rows;
-    return rows < pass->rows ? rows : pass->rows;
+    const ttm_model *model = pass->model;
+    const ttm_dtype dtype = pass->training ? model->options.dtype : model->master_dtype;
+    return ttm_logit_rows_choose(model->device, &model->config, dtype, pass->training, pass->rows);
 }
 
 ttm_status ttm_pass_begin(ttm_pass *pass, ttm_model *model, ttm_stream *stream, bool training,
