@@ -12,7 +12,7 @@
  *
  * Threads. Each member below belongs to one of three kinds:
  * - (one thread) libttm holds a lock: never two such calls at once in a process, but not always
- * from the same thread. Entry, enumeration, opening and closing.
+ * from the same thread. Entry, enumeration, opening, closing and tuning.
  * - (any thread) may be called from several threads at once, also while ops run: memory_alloc,
  *   memory_free, memory_map, op_supported, op_workspace_bytes, and those on a finished event.
  * - (stream) calls with one stream never overlap; calls with different streams of one device may.
@@ -122,7 +122,7 @@ typedef struct ttm_backend {
     ttm_status (*device_count)(int32_t *count);
     /** Required (one thread). Describes device `index`, 0 ≤ index < count. Called for every device
      * at every start, so it opens nothing that takes long. Fails when that device can't be asked:
-     * the plugin is then passed over, other plugins are not. */
+     * it is then passed over, other devices are not. */
     ttm_status (*device_info)(int32_t index, ttm_device_info *info);
     /** Required (one thread). *device = device `index`, opened. A device may be opened several
      * times; each handle is closed once, and they share nothing that one could break for another.

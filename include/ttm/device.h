@@ -4,7 +4,7 @@
  * Plugins are looked for in the folders of TTM_BACKEND_PATH (colon-separated, absolute), in the
  * folder of libttm itself and its subfolder ttm, then in the installed plugin folder; never in the
  * current directory. A set-uid or set-gid program ignores the environment, and trusts only files
- * and folders of root or its effective user that nobody else may write. */
+ * and folders that belong to root or its effective user and that not everyone may write. */
 #ifndef TTM_DEVICE_H
 #define TTM_DEVICE_H
 

@@ -2,8 +2,9 @@
  * ttm/types.h.
  *
  * View functions return a tensor by value. Given arguments that don't fit (a dimension that isn't
- * there, a slice that reaches beyond its tensor, a shape with another number of elements) they
- * return an absent tensor, which every op and copy refuses. */
+ * there, a slice that reaches beyond its tensor, a shape with another number of elements, more
+ * elements than an int64_t counts) they return an absent tensor, which every op and copy refuses.
+ */
 #ifndef TTM_TENSOR_H
 #define TTM_TENSOR_H
 

@@ -5,6 +5,7 @@
 #include "core/device_choice.h"
 #include "core/device_internal.h"
 #include "core/error.h"
+#include "core/op_table.h"
 #include "core/op_validate.h"
 #include "core/plugin_host.h"
 
@@ -170,6 +171,23 @@ size_t ttm_device_memory_peak(const ttm_device *device)
     return atomic_load(&device->memory_peak);
 }
 
+/* *known [*count] = the ops as a plugin gets them, without those that its version of the ABI
+ * doesn't have. The caller frees. */
+static ttm_status list_known_ops(ttm_op **known, size_t *count, const ttm_device *device,
+                                 const ttm_op *ops, size_t op_count)
+{
+    TTM_TRY(ttm_array_new(known, op_count, sizeof **known, "the ops to tune"));
+    *count = 0;
+    for (size_t k = 0; k < op_count; k++) {
+        if (ttm_op_since_minor(&ops[k]) <= device->backend->abi_minor) {
+            (*known)[*count] = ops[k];
+            (*known)[*count].struct_size = sizeof ops[k];
+            (*known)[(*count)++].workspace = (ttm_tensor){0};
+        }
+    }
+    return TTM_OK;
+}
+
 ttm_status ttm_device_tune(int *has_settings, ttm_device *device, const ttm_op *ops,
                            size_t op_count, double seconds)
 {
@@ -183,8 +201,14 @@ ttm_status ttm_device_tune(int *has_settings, ttm_device *device, const ttm_op *
     if (device->backend->device_tune == NULL) {
         return TTM_OK;
     }
+    ttm_op *known = NULL;
+    size_t count = 0;
+    TTM_TRY(list_known_ops(&known, &count, device, ops, op_count));
+    ttm_plugins_lock();
     const ttm_status status =
-        TTM_PLUGIN_CALL(device->backend, device_tune, device->handle, ops, op_count, seconds);
+        TTM_PLUGIN_CALL(device->backend, device_tune, device->handle, known, count, seconds);
+    ttm_plugins_unlock();
+    free(known);
     *has_settings = status != TTM_ERROR_UNSUPPORTED;
     return *has_settings ? status : TTM_OK;
 }

@@ -47,21 +47,30 @@ enum { HOST_COUNT = sizeof hosts / sizeof hosts[0] };
 static bool open_host(host_device *host)
 {
     if (host->stream != NULL || host->failed) {
-        return host->stream != NULL;
+        return !host->failed;
     }
     if (ttm_device_open(&host->device, host->backend, NULL) != TTM_OK ||
         ttm_stream_create(&host->stream, host->device) != TTM_OK) {
         ttm_log(TTM_LOG_INFO, "no host computation on %s: %s", host->backend, ttm_error_message());
         host->failed = true;
+    } else if ((host->device->info.capabilities & TTM_DEVICE_CAN_MAP) == 0) {
+        ttm_log(TTM_LOG_INFO, "no host computation on %s: it doesn't map its memory",
+                host->backend);
+        host->failed = true;
     }
-    return host->stream != NULL;
+    return !host->failed;
 }
 
-/* Whether a host device does an op without passing it on itself. */
+/* Whether a host device does an op without passing it on itself, not even a part of it: it would
+ * come back here and wait for the lock. */
 static bool computes(const host_device *host, const ttm_op *op)
 {
     ttm_stream plan = {.device = host->device};
-    return ttm_op_run(&plan, op) == TTM_OK && plan.statistics[op->opcode].fallback_calls == 0;
+    bool alone = ttm_op_run(&plan, op) == TTM_OK;
+    for (int opcode = 0; opcode < TTM_OP_COUNT; opcode++) {
+        alone = alone && plan.statistics[opcode].fallback_calls == 0;
+    }
+    return alone;
 }
 
 static host_device *find_host(const ttm_stream *stream, const ttm_op *op)
@@ -158,9 +167,10 @@ static void move_tensors(ttm_tensor *moved, const staging *stage, const ttm_op *
 {
     memcpy(moved, op->tensors, op->tensor_count * sizeof *moved);
     for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+        const ttm_tensor *tensor = &op->tensors[slot];
+        moved[slot].memory = NULL; /* of a tensor without elements: the device's is none here */
         for (uint32_t i = 0; i < stage->count; i++) {
             const region *part = &stage->regions[i];
-            const ttm_tensor *tensor = &op->tensors[slot];
             if (ttm_tensor_present(tensor) && tensor->memory == part->source &&
                 tensor->offset >= part->start && tensor->offset < part->end) {
                 moved[slot].memory = part->staged;

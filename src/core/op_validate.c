@@ -272,6 +272,33 @@ static ttm_status check_shape(bindings *bound, const ttm_op *op, uint32_t slot)
     return TTM_OK;
 }
 
+/* Whether the contract wants a slot's last dimension without gaps. */
+static bool has_dense_rows(ttm_opcode opcode, uint32_t slot)
+{
+    switch (opcode) {
+    case TTM_OP_ATTENTION:
+        return slot != TTM_ATTENTION_LSE;
+    case TTM_OP_ATTENTION_BACKWARD:
+        return slot != TTM_ATTENTION_BACKWARD_LSE;
+    case TTM_OP_TT_BUILD:
+        return slot == TTM_TT_BUILD_W;
+    case TTM_OP_TT_GRADIENT:
+        return slot == TTM_TT_GRADIENT_DW;
+    default:
+        return false;
+    }
+}
+
+static ttm_status check_rows(const ttm_op *op, uint32_t slot)
+{
+    const ttm_tensor *tensor = &op->tensors[slot];
+    const int32_t last = tensor->rank - 1;
+    if (has_dense_rows(op->opcode, slot) && tensor->shape[last] > 1 && tensor->stride[last] != 1) {
+        return fail_slot(TTM_ERROR_SHAPE, op, slot, "its last stride must be 1");
+    }
+    return TTM_OK;
+}
+
 /* The first slots of core and gradient lists, or -1. */
 static int32_t first_core_slot(ttm_opcode opcode, bool gradient)
 {
@@ -447,6 +474,7 @@ ttm_status ttm_op_validate(const ttm_op *op, bool planning)
         if (ttm_tensor_present(&op->tensors[slot])) {
             TTM_TRY(check_tensor(op, slot, planning));
             TTM_TRY(check_shape(&bound, op, slot));
+            TTM_TRY(check_rows(op, slot));
         } else if (!info->slots[slot].optional) {
             return ttm_fail(TTM_ERROR_ARGUMENT, "%s: %s is missing", info->name,
                             info->slots[slot].name);

@@ -16,6 +16,29 @@ static ttm_status check_finite(const ttm_op *op, const char *name, double value)
     return TTM_OK;
 }
 
+/* What isn't a whole number of 32 bits is no i32, and C leaves open what becomes of it. */
+static ttm_status check_fill(const ttm_op *op)
+{
+    const double value = ((const ttm_fill_params *)op->params)->value;
+    if (op->tensors[TTM_FILL_OUT].dtype == TTM_I32 &&
+        !(value >= INT32_MIN && value <= INT32_MAX && value == floor(value))) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "fill: %g is no i32", value);
+    }
+    return TTM_OK;
+}
+
+static ttm_status check_copy(const ttm_op *op)
+{
+    const ttm_dtype out = op->tensors[TTM_COPY_OUT].dtype;
+    const ttm_dtype x = op->tensors[TTM_COPY_X].dtype;
+    if ((out == TTM_I32) != (x == TTM_I32)) {
+        return ttm_fail(TTM_ERROR_DTYPE,
+                        "copy: out is %s and x is %s: there is no conversion between them",
+                        ttm_dtype_name(out), ttm_dtype_name(x));
+    }
+    return TTM_OK;
+}
+
 static ttm_status check_beta(const ttm_op *op, const char *name, double value)
 {
     if (value != 0.0 && value != 1.0) {
@@ -90,10 +113,9 @@ static ttm_status check_embedding(const ttm_op *op, const ttm_tensor *rows,
     if (ttm_tensor_present(positions) &&
         (used > positions->shape[0] || params->position_start > positions->shape[0] - used)) {
         return ttm_fail(TTM_ERROR_SHAPE,
-                        "%s: positions %" PRId64 " to %" PRId64
-                        " reach beyond a context of %" PRId64,
-                        ttm_op_name(op->opcode), params->position_start,
-                        params->position_start + used - 1, positions->shape[0]);
+                        "%s: %" PRId64 " positions from %" PRId64
+                        " on reach beyond a context of %" PRId64,
+                        ttm_op_name(op->opcode), used, params->position_start, positions->shape[0]);
     }
     return TTM_OK;
 }
@@ -164,6 +186,10 @@ ttm_status ttm_op_validate_params(const ttm_op *op)
 {
     const ttm_tensor *tensors = op->tensors;
     switch (op->opcode) {
+    case TTM_OP_COPY:
+        return check_copy(op);
+    case TTM_OP_FILL:
+        return check_fill(op);
     case TTM_OP_ADD:
         TTM_TRY(check_finite(op, "alpha", ((const ttm_add_params *)op->params)->alpha));
         return check_finite(op, "beta", ((const ttm_add_params *)op->params)->beta);

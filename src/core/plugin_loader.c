@@ -84,7 +84,9 @@ static ttm_status open_plugin(ttm_plugin *plugin)
     }
     void *symbol = dlsym(plugin->library, TTM_BACKEND_ENTRY_NAME);
     if (symbol == NULL) {
-        return ttm_fail(TTM_ERROR_PLUGIN, "it doesn't export %s: it isn't a libttm backend",
+        return ttm_fail(TTM_ERROR_PLUGIN,
+                        "it doesn't export %s: it isn't a libttm backend, or was built with that "
+                        "function hidden (TTM_API shows it)",
                         TTM_BACKEND_ENTRY_NAME);
     }
     /* ISO C has no cast from void * to a function; POSIX promises that the bytes are the same. */

@@ -30,7 +30,8 @@ static ttm_status check_header(const ttm_backend *table)
     const size_t smallest = offsetof(ttm_backend, event_record);
     if (table->struct_size < smallest || table->struct_size > MAX_TABLE_BYTES) {
         return ttm_fail(TTM_ERROR_PLUGIN,
-                        "its table claims %zu bytes; plugin ABI %u.%u has %zu, at least %zu",
+                        "its table claims %zu bytes; plugin ABI %u.%u has %zu, at least %zu: its "
+                        "struct_size must be sizeof(ttm_backend)",
                         table->struct_size, TTM_BACKEND_ABI_MAJOR, TTM_BACKEND_ABI_MINOR,
                         sizeof(ttm_backend), smallest);
     }
@@ -99,8 +100,9 @@ ttm_status ttm_plugin_table_check(ttm_backend *copy, const ttm_backend *table, c
         strncpy(shown, copy->name, sizeof shown - 1);
         ttm_plugin_clean_text(shown);
         return ttm_fail(TTM_ERROR_PLUGIN,
-                        "it calls itself '%s', so its file must be libttm-backend-%s.so", shown,
-                        shown);
+                        "it calls itself '%s', so its file must be libttm-backend-%s.so; or its "
+                        "table's name must be '%s'",
+                        shown, shown, name);
     }
     return TTM_OK;
 }
@@ -149,8 +151,8 @@ ttm_status ttm_plugin_device_info(ttm_device_info *info, const ttm_backend *back
     const uint64_t alignment = info->alignment_bytes;
     if (alignment == 0 || alignment > MAX_ALIGNMENT_BYTES || (alignment & (alignment - 1)) != 0) {
         return ttm_fail(TTM_ERROR_PLUGIN,
-                        "device %d wants tensors aligned to %llu bytes; powers of two up to %d are "
-                        "possible",
+                        "device %d wants tensors aligned to %llu bytes (alignment_bytes); powers "
+                        "of two up to %d are possible",
                         index, (unsigned long long)alignment, MAX_ALIGNMENT_BYTES);
     }
     if ((info->capabilities & TTM_DEVICE_CAN_MAP) != 0 && backend->memory_map == NULL) {

@@ -2,10 +2,27 @@
 #include <ttm/tensor.h>
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 static const ttm_tensor absent;
+
+/* *count = elements of a tensor that is there; false when they are more than can be counted. An
+ * extent of 0 makes none of them, however large the others are. */
+static bool count_elements(int64_t *count, const ttm_tensor *tensor)
+{
+    bool countable = true;
+    *count = 1;
+    for (int32_t dim = 0; dim < tensor->rank; dim++) {
+        if (tensor->shape[dim] == 0) {
+            *count = 0;
+            return true;
+        }
+        countable = countable && !__builtin_mul_overflow(*count, tensor->shape[dim], count);
+    }
+    return countable;
+}
 
 ttm_tensor ttm_tensor_describe(ttm_dtype dtype, int32_t rank, const int64_t *shape)
 {
@@ -34,11 +51,8 @@ int64_t ttm_tensor_count(const ttm_tensor *tensor)
     if (!ttm_tensor_present(tensor)) {
         return 0;
     }
-    int64_t count = 1;
-    for (int32_t dim = 0; dim < tensor->rank; dim++) {
-        count *= tensor->shape[dim];
-    }
-    return count;
+    int64_t count = 0;
+    return count_elements(&count, tensor) ? count : INT64_MAX;
 }
 
 int ttm_tensor_is_contiguous(const ttm_tensor *tensor)
@@ -163,9 +177,8 @@ ttm_tensor ttm_tensor_split(const ttm_tensor *tensor, int32_t dim, int64_t outer
     ttm_tensor view = *tensor;
     insert_dim(&view, dim);
     view.shape[dim] = outer;
-    view.stride[dim] = tensor->stride[dim] * inner;
     view.shape[dim + 1] = inner;
-    return view;
+    return __builtin_mul_overflow(tensor->stride[dim], inner, &view.stride[dim]) ? absent : view;
 }
 
 ttm_tensor ttm_tensor_broadcast(const ttm_tensor *tensor, int32_t dim, int64_t count)
@@ -178,7 +191,8 @@ ttm_tensor ttm_tensor_broadcast(const ttm_tensor *tensor, int32_t dim, int64_t c
     insert_dim(&view, dim);
     view.shape[dim] = count;
     view.stride[dim] = 0;
-    return view;
+    int64_t elements = 0;
+    return count_elements(&elements, &view) ? view : absent;
 }
 
 const char *ttm_tensor_print(char *text, size_t text_bytes, const ttm_tensor *tensor)

@@ -2,6 +2,7 @@
  * ones from being used. */
 #include "plugin_fixture.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,9 @@ static const struct {
 } flawed_plugins[] = {
     {"wrongmagic", "0x12345678", "magic"},
     {"newermajor", "plugin ABI 2.3", "this libttm 1.3"},
-    {"tinytable", "claims", "bytes"},
+    {"tinytable", "claims", "sizeof(ttm_backend)"},
     {"hugetable", "claims 1099511627776 bytes", "at least"},
-    {"nosymbol", "doesn't export ttm_backend_entry", ""},
+    {"nosymbol", "doesn't export ttm_backend_entry", "TTM_API"},
     {"notable", "this processor lacks the instructions", ""},
     {"noreason", "returned no table", "no reason"},
     {"undefined", "undefined symbol", "ttm_test_function_that_nobody_defines"},
@@ -28,7 +29,7 @@ static const struct {
     {"noversion", "lacks the required member version", ""},
     {"halfevents", "4 of the 5 event members", "all or none"},
     {"halfops", "op_run without op_supported", ""},
-    {"misnamed", "calls itself 'other'", "libttm-backend-other.so"},
+    {"misnamed", "calls itself 'other'", "name must be 'misnamed'"},
     {"countnegative", "-1 devices", ""},
     {"countmillion", "1000000 devices", "256"},
     {"countfails", "the driver doesn't answer", ""},
@@ -174,6 +175,86 @@ static void a_plugin_tunes_itself_where_it_has_settings(void **state)
     }
 }
 
+/* A plugin isn't asked to tune ops that came after it, and gets what ttm_op_run would give it. */
+static void only_ops_that_a_plugin_knows_are_tuned(void **state)
+{
+    const char *folder = *state;
+    const int64_t four = 4;
+    const ttm_tensor out = ttm_tensor_describe(TTM_F32, 1, &four);
+    const ttm_tensor sampled[TTM_SAMPLE_TENSORS] = {
+        [TTM_SAMPLE_TOKENS] = ttm_tensor_describe(TTM_I32, 1, &four),
+        [TTM_SAMPLE_LOGITS] = ttm_tensor_describe(TTM_F32, 2, (int64_t[]){4, 9}),
+        [TTM_SAMPLE_RANDOM] = ttm_tensor_describe(TTM_I32, 2, (int64_t[]){4, 2})};
+    const ttm_fill_params fill = {1.0};
+    const ttm_sample_params sample = {.temperature = 1.0, .top_p = 1.0};
+    const ttm_op ops[] = {
+        {.opcode = TTM_OP_SAMPLE,
+         .tensor_count = TTM_SAMPLE_TENSORS,
+         .tensors = sampled,
+         .params = &sample,
+         .params_bytes = sizeof sample},
+        {.opcode = TTM_OP_FILL,
+         .tensor_count = TTM_FILL_TENSORS,
+         .tensors = &out,
+         .params = &fill,
+         .params_bytes = sizeof fill},
+    };
+    static const struct {
+        const char *plugin;
+        int others;
+    } cases[] = {{"fake", 1}, {"minortwo", 0}};
+    search_only(folder);
+    for (int k = 0; k < 2; k++) {
+        ttm_device *device = NULL;
+        int has_settings = 0;
+        link_plugin(folder, cases[k].plugin);
+        assert_int_equal(ttm_device_open(&device, cases[k].plugin, "0"), TTM_OK);
+        start_capturing_log();
+        assert_int_equal(ttm_device_tune(&has_settings, device, ops, 2, 2.0), TTM_OK);
+        stop_capturing_log();
+        assert_int_equal(count_log_lines(TTM_LOG_INFO, cases[k].plugin, "tuned a fill"), 1);
+        assert_int_equal(count_log_lines(TTM_LOG_INFO, cases[k].plugin, "tuned else"),
+                         cases[k].others);
+        ttm_device_close(device);
+    }
+}
+
+static void *tune_device(void *argument)
+{
+    ttm_device *device = argument;
+    for (int k = 0; k < 10; k++) {
+        int has_settings = 0;
+        if (ttm_device_tune(&has_settings, device, NULL, 0, 2.0) != TTM_OK) {
+            return argument;
+        }
+    }
+    return NULL;
+}
+
+/* The ABI promises a plugin that its devices aren't tuned at once. */
+static void devices_are_tuned_one_after_the_other(void **state)
+{
+    const char *folder = *state;
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    ttm_device *devices[THREADS];
+    link_plugin(folder, "fake");
+    search_only(folder);
+    start_capturing_log();
+    for (int k = 0; k < THREADS; k++) {
+        assert_int_equal(ttm_device_open(&devices[k], "fake", "0"), TTM_OK);
+        assert_int_equal(pthread_create(&threads[k], NULL, tune_device, devices[k]), 0);
+    }
+    for (int k = 0; k < THREADS; k++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(threads[k], &failed), 0);
+        assert_null(failed);
+        ttm_device_close(devices[k]);
+    }
+    stop_capturing_log();
+    assert_int_equal(count_log_lines(TTM_LOG_INFO, "tuned twice at once", NULL), 0);
+}
+
 static void files_that_are_no_shared_objects_are_told_apart(void **state)
 {
     const char *folder = *state;
@@ -263,7 +344,12 @@ static void the_first_of_two_plugins_with_one_name_wins(void **state)
     ttm_device_list *list = list_devices();
     stop_capturing_log();
     assert_int_equal(count_devices(list, "fake"), 2);
-    assert_string_equal(list->devices[0].plugin_path, path_in(first, "libttm-backend-fake.so"));
+    for (size_t k = 0; k < list->device_count; k++) { /* an installed libttm has some, too */
+        if (strcmp(list->devices[k].backend, "fake") == 0) {
+            assert_string_equal(list->devices[k].plugin_path,
+                                path_in(first, "libttm-backend-fake.so"));
+        }
+    }
     assert_contains(failure_of(list, second), "shadowed by");
     assert_contains(failure_of(list, second), first);
     assert_int_equal(count_log_lines(TTM_LOG_DEBUG, "shadowed by", second), 1);
@@ -432,6 +518,8 @@ int main(void)
         TEST_IN_FOLDER(a_failed_plugin_is_tried_once_and_listed_every_time),
         TEST_IN_FOLDER(older_and_newer_minor_versions_work),
         TEST_IN_FOLDER(a_plugin_tunes_itself_where_it_has_settings),
+        TEST_IN_FOLDER(only_ops_that_a_plugin_knows_are_tuned),
+        TEST_IN_FOLDER(devices_are_tuned_one_after_the_other),
         TEST_IN_FOLDER(files_that_are_no_shared_objects_are_told_apart),
         TEST_IN_FOLDER(a_plugin_cut_off_anywhere_is_refused_and_not_mapped),
         TEST_IN_FOLDER(an_unreadable_file_is_a_failure),

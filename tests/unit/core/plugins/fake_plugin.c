@@ -3,9 +3,12 @@
  * devices claim to be. */
 #include "common/host_plugin.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #ifndef FAKE_KIND
 #define FAKE_KIND TTM_DEVICE_CPU
@@ -50,7 +53,10 @@ enum {
     FLAW_STRANGE_STATUS,
     FLAW_STREAM_FAILS,
     FLAW_SYNCHRONIZE_FAILS,
-    FLAW_ALLOC_FAILS
+    FLAW_ALLOC_FAILS,
+    FLAW_SECOND_MINOR,  /* no flaw: knows nothing of SAMPLE */
+    FLAW_ONLY_PRODUCTS, /* no flaw: has MATMUL, which does nothing */
+    FLAW_NO_MAP         /* no flaw: has every op, which do nothing, and doesn't map its memory */
 };
 
 struct ttm_backend_device {
@@ -88,7 +94,7 @@ static ttm_status device_info(int32_t index, ttm_device_info *info)
     strcpy(full.vendor, "libttm tests");
     full.kind = FAKE_FLAW == FLAW_STRANGE_KIND ? (ttm_device_kind)7 : FAKE_KIND;
     full.memory_bytes = FAKE_MEMORY - (uint64_t)index;
-    full.capabilities = TTM_DEVICE_CAN_MAP;
+    full.capabilities = FAKE_FLAW == FLAW_NO_MAP ? 0 : TTM_DEVICE_CAN_MAP;
     if (FAKE_FLAW == FLAW_NAME_WITHOUT_END) {
         memset(full.name, 'n', sizeof full.name);
         memset(full.details, 'd', sizeof full.details);
@@ -156,6 +162,8 @@ static ttm_status stream_synchronize(ttm_backend_stream *stream)
     return host_stream_synchronize(stream);
 }
 
+static atomic_int tuning_now;
+
 /* The second device has no settings; the first can't keep what it finds for a third op. */
 static ttm_status device_tune(ttm_backend_device *device, const ttm_op *ops, size_t op_count,
                               double seconds)
@@ -166,18 +174,32 @@ static ttm_status device_tune(ttm_backend_device *device, const ttm_op *ops, siz
     if (op_count > 2) {
         return host_fail(TTM_ERROR_IO, "the folder can't be written to");
     }
-    for (size_t k = 0; k < op_count; k++) {
-        host_log(TTM_LOG_INFO,
-                 ops[k].opcode == TTM_OP_FILL && seconds > 1.0 ? "tuned a fill" : "tuned else");
+    if (atomic_fetch_add(&tuning_now, 1) > 0) {
+        host_log(TTM_LOG_INFO, "tuned twice at once");
     }
+    const struct timespec moment = {.tv_nsec = 2000000};
+    nanosleep(&moment, NULL);
+    for (size_t k = 0; k < op_count; k++) {
+        const bool fill = ops[k].opcode == TTM_OP_FILL && ops[k].struct_size == sizeof ops[k];
+        host_log(TTM_LOG_INFO, fill && seconds > 1.0 ? "tuned a fill" : "tuned else");
+    }
+    atomic_fetch_sub(&tuning_now, 1);
     return TTM_OK;
 }
+
+static int op_supported(ttm_backend_device *device, const ttm_op *op)
+{
+    (void)device;
+    return FAKE_FLAW == FLAW_NO_MAP || op->opcode == TTM_OP_MATMUL;
+}
+
+#define HAS_OPS (FAKE_FLAW == FLAW_ONLY_PRODUCTS || FAKE_FLAW == FLAW_NO_MAP)
 
 static ttm_status op_run(ttm_backend_stream *stream, const ttm_op *op)
 {
     (void)stream;
     (void)op;
-    return host_fail(TTM_ERROR_UNSUPPORTED, "there are no ops");
+    return HAS_OPS ? TTM_OK : host_fail(TTM_ERROR_UNSUPPORTED, "there are no ops");
 }
 
 #define HAS_EVENTS (FAKE_FLAW != FLAW_NO_EVENTS)
@@ -197,7 +219,9 @@ static const struct {
         {
             .magic = FAKE_FLAW == FLAW_WRONG_MAGIC ? 0x12345678 : TTM_BACKEND_MAGIC,
             .abi_major = TTM_BACKEND_ABI_MAJOR + (FAKE_FLAW == FLAW_NEWER_MAJOR ? 1 : 0),
-            .abi_minor = TTM_BACKEND_ABI_MINOR + (FAKE_FLAW == FLAW_NEWER_MINOR ? 1 : 0),
+            .abi_minor = FAKE_FLAW == FLAW_SECOND_MINOR
+                             ? 2
+                             : TTM_BACKEND_ABI_MINOR + (FAKE_FLAW == FLAW_NEWER_MINOR ? 1 : 0),
             .struct_size = TABLE_BYTES,
             .name = FAKE_NAME,
             .version = FAKE_FLAW == FLAW_NO_VERSION ? NULL : "1",
@@ -210,7 +234,9 @@ static const struct {
             .memory_free = host_memory_free,
             .memory_write = host_memory_write,
             .memory_read = host_memory_read,
-            .memory_map = FAKE_FLAW == FLAW_MAP_WITHOUT_FUNCTION ? NULL : host_memory_map,
+            .memory_map = FAKE_FLAW == FLAW_MAP_WITHOUT_FUNCTION || FAKE_FLAW == FLAW_NO_MAP
+                              ? NULL
+                              : host_memory_map,
             .stream_create = stream_create,
             .stream_destroy = host_stream_destroy,
             .stream_synchronize = stream_synchronize,
@@ -219,10 +245,12 @@ static const struct {
             .event_synchronize = HAS_EVENTS ? host_event_synchronize : NULL,
             .event_elapsed_ns = HAS_EVENTS ? host_event_elapsed_ns : NULL,
             .event_destroy = HAS_EVENTS ? host_event_destroy : NULL,
+            .op_supported = HAS_OPS ? op_supported : NULL,
             /* What an older table ends before must not be looked at. */
-            .op_run = FAKE_FLAW == FLAW_RUN_WITHOUT_SUPPORTED || FAKE_FLAW == FLAW_OLDER_MINOR
-                          ? op_run
-                          : NULL,
+            .op_run =
+                HAS_OPS || FAKE_FLAW == FLAW_RUN_WITHOUT_SUPPORTED || FAKE_FLAW == FLAW_OLDER_MINOR
+                    ? op_run
+                    : NULL,
             .device_tune = device_tune,
         },
 };
