@@ -87,8 +87,12 @@ static void position_gradient(const struct backward *backward, const ttm_tensor 
 {
     for (int64_t p = 0; p < params->sequence_length && p < backward->rows; p++) {
         load_row(backward->sum, dpositions, params->position_start + p);
-        for (int64_t i = p; i < backward->rows; i += params->sequence_length) {
+        /* A sequence may be longer than can be added to i. */
+        for (int64_t i = p;; i += params->sequence_length) {
             add_gradient_row(backward, i);
+            if (params->sequence_length >= backward->rows - i) {
+                break;
+            }
         }
         store_row(dpositions, params->position_start + p, backward->sum);
     }

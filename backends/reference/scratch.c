@@ -8,7 +8,7 @@
 double *scratch_take(struct scratch *scratch, int64_t rows, int64_t cols)
 {
     size_t count = 0;
-    if (scratch->failed || scratch->count == SCRATCH_ARRAYS ||
+    if (scratch->failed || scratch->count == SCRATCH_ARRAYS || rows < 0 || cols < 0 ||
         __builtin_mul_overflow(rows, cols, &count)) {
         scratch->failed = true;
         return NULL;

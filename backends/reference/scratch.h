@@ -25,7 +25,7 @@ struct scratch {
 };
 
 /** Returns rows·cols zeroed doubles that live until scratch_end; NULL, and `failed` is set, when
- * there isn't that much memory. */
+ * there isn't that much memory, or a size is negative: too large to be counted. */
 double *scratch_take(struct scratch *scratch, int64_t rows, int64_t cols);
 
 /** Frees the arrays. Returns TTM_OK, or TTM_ERROR_OUT_OF_MEMORY with a message if one failed. */

@@ -30,16 +30,25 @@ struct train {
     struct core right[TTM_OP_MAX_CORES + 1]; /* right_k: `left` is r_k, `right` is 1 */
 };
 
+/* a·b, −1 where that is too large: y = x·W may be asked for where W can't even be counted. */
+static int64_t times(int64_t a, int64_t b)
+{
+    int64_t product = 0;
+    return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product) ? -1 : product;
+}
+
 static int64_t core_size(const struct core *core)
 {
-    return core->left * core->rows * core->cols * core->right;
+    return times(times(core->left, core->rows), times(core->cols, core->right));
 }
 
 /* The product of two neighbours: [a.left, a.rows·b.rows, a.cols·b.cols, b.right]. */
 static struct core product_shape(const struct core *a, const struct core *b)
 {
-    return (struct core){
-        .left = a->left, .rows = a->rows * b->rows, .cols = a->cols * b->cols, .right = b->right};
+    return (struct core){.left = a->left,
+                         .rows = times(a->rows, b->rows),
+                         .cols = times(a->cols, b->cols),
+                         .right = b->right};
 }
 
 /* ab[l, (I i), (J j), r] = Σ_s a[l, I, J, s]·b[s, i, j, r] */
