@@ -11,7 +11,7 @@
  *   padded / 2.
  * sort_blocks: the remaining distances of a stage, in local memory. Launch as sort_start.
  * add_rows: dtable rows of the runs of equal tokens. Launch: global (⌈cols / VECTOR⌉, at most rows).
- * add_positions: dpositions. Launch: global (⌈cols / VECTOR⌉, positions).
+ * add_positions: dpositions. Launch: global (⌈cols / VECTOR⌉, at most positions).
  * Macros: DATA, RESULT, VECTOR; SORT_ITEMS a power of two. Bound by memory bandwidth; a token that is
  * most of the batch by the latency of its one chain of additions. */
 
@@ -155,18 +155,16 @@ __kernel void add_positions(__global result_t *dpositions, long dpositions_start
                             long positions)
 {
     const long col = (long)get_global_id(0) * VECTOR;
-    const long place = get_global_id(1);
     const long count = cols - col;
-    if (count <= 0 || place >= positions) {
-        return;
+    for (long place = get_global_id(1); count > 0 && place < positions; place += get_global_size(1)) {
+        fvec sum = (fvec)(0.0f);
+        for (long row = place; row < rows; row += sequence_length) {
+            sum += load_data(dout + dout_start + row * strides.s4 + col * strides.s5, strides.s5,
+                             count, 0.0f);
+        }
+        __global result_t *target = dpositions + dpositions_start +
+                                    (position_start + place) * strides.s2 + col * strides.s3;
+        store_result(target, strides.s3, count, load_result(target, strides.s3, count, 0.0f) + sum);
     }
-    fvec sum = (fvec)(0.0f);
-    for (long row = place; row < rows; row += sequence_length) {
-        sum += load_data(dout + dout_start + row * strides.s4 + col * strides.s5, strides.s5, count,
-                         0.0f);
-    }
-    __global result_t *target =
-        dpositions + dpositions_start + (position_start + place) * strides.s2 + col * strides.s3;
-    store_result(target, strides.s3, count, load_result(target, strides.s3, count, 0.0f) + sum);
 }
 #endif

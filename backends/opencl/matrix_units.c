@@ -454,9 +454,10 @@ static ttm_status sum_pieces(ttm_backend_stream *stream, const opencl_product *p
     opencl_call_int(&call, pieces);
     const opencl_tuning *tuning = &stream->device->tuning;
     const size_t local[3] = {tuning->is_cpu ? 1 : 64, 1, 1};
-    const size_t global[3] = {(size_t)opencl_parts(extent(&product->out, 0), tuning->vector),
-                              (size_t)opencl_least(extent(&product->out, 1), 1 << 20),
-                              (size_t)opencl_product_batches(product)};
+    const size_t global[3] = {
+        (size_t)opencl_parts(extent(&product->out, 0), tuning->vector),
+        (size_t)opencl_least(extent(&product->out, 1), OPENCL_MOST_ROW_GROUPS),
+        (size_t)opencl_product_batches(product)};
     return opencl_call_run(&call, 3, global, local);
 }
 

@@ -78,6 +78,10 @@ static inline int64_t opencl_least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/** Groups in the second and third dimension: some drivers, CUDA's among them, take no more than
+ * 65535; kernels loop over the rest. */
+#define OPENCL_MOST_ROW_GROUPS 32768
+
 /** Returns the work-items of a group of kernels that don't share rows: one loop of some length on a
  * CPU. */
 static inline size_t opencl_free_group(const ttm_backend_device *device)

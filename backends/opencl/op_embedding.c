@@ -1,8 +1,6 @@
 /* EMBEDDING and EMBEDDING_BACKWARD; the latter sorts rows by token in the workspace. */
 #include "opencl/op.h"
 
-#define MOST_ROW_GROUPS 32768
-
 static int embedding_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
@@ -20,7 +18,7 @@ static ttm_status run_matrix(opencl_call *call, int64_t rows, int64_t cols)
     const ttm_backend_device *device = call->stream->device;
     const size_t local[2] = {opencl_free_group(device), 1};
     const size_t global[2] = {(size_t)opencl_parts(cols, device->tuning.vector),
-                              (size_t)opencl_least(rows, MOST_ROW_GROUPS)};
+                              (size_t)opencl_least(rows, OPENCL_MOST_ROW_GROUPS)};
     return opencl_call_run(call, 2, global, local);
 }
 
@@ -172,7 +170,7 @@ static ttm_status embedding_backward_run(ttm_backend_stream *stream, const ttm_o
     opencl_call_long(&call, positions);
     const size_t local[2] = {opencl_free_group(stream->device), 1};
     const size_t global[2] = {(size_t)opencl_parts(cols, stream->device->tuning.vector),
-                              (size_t)positions};
+                              (size_t)opencl_least(positions, OPENCL_MOST_ROW_GROUPS)};
     return opencl_call_run(&call, 2, global, local);
 }
 

@@ -100,7 +100,8 @@ static int check_file(size_t *bytes, int file, size_t most_bytes)
 unsigned char *opencl_private_read(size_t *bytes, const char *path, size_t most_bytes)
 {
     unsigned char *content = NULL;
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* Nobody waits for who may write to a pipe that was put there. */
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) {
         return NULL;
     }

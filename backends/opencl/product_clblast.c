@@ -119,9 +119,9 @@ static ttm_status run_epilogue(ttm_backend_stream *stream, const opencl_product 
     opencl_product_arguments(&call, &rest);
     const int64_t vectors = opencl_parts(out->shape[out->rank - 1], stream->device->tuning.vector);
     const size_t local[3] = {opencl_free_group(stream->device), 1, 1};
-    const size_t global[3] = {(size_t)vectors,
-                              (size_t)opencl_least(out->shape[out->rank - 2], 32768),
-                              (size_t)opencl_product_batches(product)};
+    const size_t global[3] = {
+        (size_t)vectors, (size_t)opencl_least(out->shape[out->rank - 2], OPENCL_MOST_ROW_GROUPS),
+        (size_t)opencl_product_batches(product)};
     return opencl_call_run(&call, 3, global, local);
 }
 

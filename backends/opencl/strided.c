@@ -108,7 +108,5 @@ void opencl_strided_launch(size_t global[2], size_t local[2], const ttm_backend_
     }
     local[1] = strided->rows > 1 ? group / local[0] : 1;
     global[0] = (size_t)items;
-    /* Some drivers take no more than 65535 groups in the second dimension; kernels loop over rows.
-     */
-    global[1] = (size_t)opencl_least(strided->rows, (int64_t)local[1] * 32768);
+    global[1] = (size_t)opencl_least(strided->rows, (int64_t)local[1] * OPENCL_MOST_ROW_GROUPS);
 }

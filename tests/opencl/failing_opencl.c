@@ -4,7 +4,9 @@
  * Functions: clGetDeviceIDs, clEnqueueNDRangeKernel, clCreateBuffer, clWaitForEvents.
  * TTM_TEST_CL_GROUP=N: devices say that a group may have N work-items at most.
  * TTM_TEST_CL_ALLOCATION=BYTES: devices say that an allocation may have so many bytes at most.
- * TTM_TEST_CL_MARKERS=zero|refused: markers carry 0 for a time, or none. */
+ * TTM_TEST_CL_GRID=N: launches of more groups in the second or third dimension fail, as on NVIDIA's
+ * GPUs of more than 65535. TTM_TEST_CL_MARKERS=zero|refused: markers carry 0 for a time, or none.
+ */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <dlfcn.h>
@@ -50,6 +52,12 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
     cl_int code = CL_SUCCESS;
     if (next == NULL) {
         *(void **)&next = real("clEnqueueNDRangeKernel");
+    }
+    const char *grid = getenv("TTM_TEST_CL_GRID");
+    for (cl_uint i = 1; grid != NULL && local != NULL && i < dimensions; i++) {
+        if (global[i] / local[i] > strtoul(grid, NULL, 10)) {
+            return CL_INVALID_GLOBAL_WORK_SIZE;
+        }
     }
     return fails("clEnqueueNDRangeKernel", &code)
                ? code

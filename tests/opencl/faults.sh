@@ -54,6 +54,13 @@ cmp "$folder/whole/model.safetensors" "$folder/parts/model.safetensors" || fail 
 (TTM_OPENCL_OPTIONS='-Dfloat=nonsense'; export TTM_OPENCL_OPTIONS
  expect_failure 'build log: .*error' $run "$folder/run" --steps 1 --quiet) || exit 1
 
+# No more groups in the second dimension than such drivers take, for many rows either: sums of pieces.
+(LD_PRELOAD=$preload TTM_TEST_CL_GRID=65535 TTM_OPENCL_MATRIX_UNITS=emulated-mma:3 TTM_OPENCL_PIECES=2
+ export LD_PRELOAD TTM_TEST_CL_GRID TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_PIECES
+ TTM_LOG=debug "$TTM_TOOLS/ttm-bench" ops --backend opencl:PoCL --product 66000x16x64:nn:bf16 --no-roofs --samples 3 --seconds 0.01 --json --quiet \
+     > "$folder/out" 2> "$folder/err" || fail "sums of pieces of many rows: $(tail -n 2 "$folder/err")"
+ grep -q 'matmul_pieces.cl' "$folder/err" || fail "no pieces") || exit 1
+
 # Markers that carry no time: something else marks it, so that ops still take some.
 for markers in zero refused; do
     LD_PRELOAD=$preload TTM_TEST_CL_MARKERS=$markers "$TTM_TOOLS/ttm-bench" ops --backend opencl:PoCL --product 96x96x96 --no-roofs --seconds 0.05 \
@@ -91,6 +98,12 @@ TTM_LOG=info $run "$folder/rebuilt" --steps 2 > "$folder/out" 2>&1 || fail "a da
 grep -q 'damaged' "$folder/out" || fail "nobody noticed the damage"
 cmp -s "$folder/cached/model.safetensors" "$folder/rebuilt/model.safetensors" ||
     fail "another result after the damage"
+# A pipe in the place of an entry isn't waited for.
+rm -f "$entry"
+mkfifo "$entry"
+TTM_LOG=info timeout 300 "$TTM_TOOLS/ttm-train" --preset gpt2-tiny-ttm16 --tokenizer bytes --data "$folder/text" --out "$folder/piped" \
+    --backend opencl:PoCL --batch 4 --seq 64 --steps 2 > "$folder/out" 2>&1 || fail "a run with a pipe among the entries"
+grep -q 'untrusted' "$folder/out" || fail "nobody noticed the pipe"
 TTM_LOG=info $run "$folder/again" --steps 2 > "$folder/out" 2>&1 || fail "a repaired cache"
 grep -q 'damaged' "$folder/out" && fail "the damage is still there"
 
