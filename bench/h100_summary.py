@@ -56,12 +56,13 @@ def print_steps():
             eager, compiled = (load(f"step-{kind}-{dtype}-{way}.json") or {} for way in ("eager", "compile"))
             peak = max((run["memory"]["measured_peak_bytes"] for run in runs), default=None)
             mine = speed(runs)
-            rows.append([kind, dtype, " ".join(number(run["step"]["tokens_per_second"]) for run in runs) or "–",
+            tuned = (load(f"step-{kind}-{dtype}-tuned.json") or {}).get("step", {}).get("tokens_per_second")
+            rows.append([kind, dtype, " ".join(number(run["step"]["tokens_per_second"]) for run in runs) or "–", number(tuned),
                          number(eager.get("tokens_per_second")), number(compiled.get("tokens_per_second")),
                          ratio(mine, eager.get("tokens_per_second")), ratio(mine, compiled.get("tokens_per_second")),
                          number(peak and peak / 2**30, "{:.2f}"),
                          *(number(other.get("peak_mib") and other["peak_mib"] / 1024, "{:.2f}") for other in (eager, compiled))])
-    table("Whole steps, tokens/s", ["model", "type", "ours, both times", "PyTorch eager", "compiled", "ours / eager", "ours / compiled",
+    table("Whole steps, tokens/s", ["model", "type", "ours, both times", "tuned", "PyTorch eager", "compiled", "ours / eager", "ours / compiled",
                                     "our peak GiB", "eager's", "compiled's"], rows)
     for dtype in ("bf16", "fp32"):
         print(f"TTM-64 / dense, {dtype}: {ratio(speed(ours('ttm64', dtype)), speed(ours('dense', dtype)))}\n")
@@ -184,7 +185,8 @@ def main():
     table("Start-up to the first checkpoint, gpt2-tiny-ttm16, s", ["nothing built before", "again"],
           [[number(cold.get("seconds"), "{:.2f}"), number(warm.get("seconds"), "{:.2f}")]])
     with open(os.path.join(sys.argv[1], "parts"), encoding="utf-8") as parts:
-        table("Parts", ["part", "outcome"], [line.rstrip().replace("|", "\\|").split(": ", 1) for line in parts if ": " in line])
+        last = dict(line.rstrip().replace("|", "\\|").split(": ", 1) for line in parts if ": " in line)  # of a part that was begun again
+        table("Parts", ["part", "outcome"], [list(item) for item in last.items()])
 
 
 if __name__ == "__main__":
