@@ -127,6 +127,16 @@ typedef enum ttm_tt_reduction {
                                   ttm_model_end_step, all layers in one call. */
 } ttm_tt_reduction;
 
+/** Whether a backward pass computes outputs of layer norms and GELU again, which saves memory of
+ * 6·width numbers a row and layer of gpt2's shape and costs some time. In bf16 it also changes the
+ * last bits. The numbers are part of the ABI. */
+typedef enum ttm_recompute {
+    TTM_RECOMPUTE_AUTO = 0, /**< On a CPU, where it is nearly free, and where keeping them would
+                               take more than a 16th of the device's memory. */
+    TTM_RECOMPUTE_ON = 1,
+    TTM_RECOMPUTE_OFF = 2
+} ttm_recompute;
+
 /** What a model is for. Initialise with TTM_MODEL_OPTIONS_INIT. */
 typedef struct ttm_model_options {
     size_t struct_size;
@@ -140,13 +150,14 @@ typedef struct ttm_model_options {
     int64_t logit_rows;         /**< Rows of logits that exist at once; 0 (default): chosen. */
     ttm_tt_execution execution; /**< For passes without gradient in a model that isn't training. */
     ttm_tt_reduction reduction;
+    ttm_recompute recompute; /**< Of training. Default TTM_RECOMPUTE_AUTO. */
 } ttm_model_options;
 
 #define TTM_MODEL_OPTIONS_INIT                                                                     \
     {                                                                                              \
         .struct_size = sizeof(ttm_model_options), .training = false, .dtype = TTM_F32, .batch = 0, \
         .seq = 0, .accumulation = 1, .logit_rows = 0, .execution = TTM_TT_AUTO,                    \
-        .reduction = TTM_TT_REDUCE_AUTO                                                            \
+        .reduction = TTM_TT_REDUCE_AUTO, .recompute = TTM_RECOMPUTE_AUTO                           \
     }
 
 /** *dtype = TTM_BF16 where `device` multiplies matrices clearly faster in bf16 than in f32, else

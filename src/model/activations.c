@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "model/logit_rows.h"
 #include "model/model_internal.h"
+#include "model/recompute.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include <ttm/compute.h>
 
 /* Tensors of a layer that is trained, and those besides, at most. */
-#define LAYER_TENSORS 10
+#define LAYER_TENSORS 13
 #define OUTER_TENSORS 12
 
 /* The next free element of an arena. What is behind it is free again when it is set back. */
@@ -125,6 +126,20 @@ static ttm_tensor take_logits(place_cursor *arena, int64_t rows, int64_t vocab)
     return ttm_tensor_slice(&padded, 1, 0, vocab);
 }
 
+/* What layer norms and GELU give: a layer's own, or one place of all layers. */
+static void place_outputs(ttm_pass *pass, place_cursor *arena, ttm_layer_activations *kept)
+{
+    const ttm_gpt2_config *config = &pass->model->config;
+    if (pass->recomputes) {
+        kept->normed_1 = pass->normed;
+        kept->normed_2 = pass->normed;
+        return; /* expanded is placed when all else is */
+    }
+    kept->normed_1 = take2(arena, "normed_1", pass->rows, config->width);
+    kept->normed_2 = take2(arena, "normed_2", pass->rows, config->width);
+    kept->expanded = take2(arena, "expanded", pass->rows, config->inner_width);
+}
+
 static void place_training_layers(ttm_pass *pass, place_cursor *arena)
 {
     const ttm_gpt2_config *config = &pass->model->config;
@@ -135,6 +150,7 @@ static void place_training_layers(ttm_pass *pass, place_cursor *arena)
     pass->first_input = input;
     for (int64_t layer = 0; layer < config->layers; layer++) {
         ttm_layer_activations *kept = &pass->layers[layer];
+        place_outputs(pass, arena, kept);
         kept->input = input;
         kept->mean_1 = take1(arena, "mean_1", rows);
         kept->rstd_1 = take1(arena, "rstd_1", rows);
@@ -158,8 +174,8 @@ static void place_training(ttm_pass *pass, place_cursor *arena)
     const ttm_gpt2_config *config = &pass->model->config;
     const int64_t rows = pass->rows;
     const int64_t width = config->width;
-    place_training_layers(pass, arena);
     pass->normed = take2(arena, "normed", rows, width);
+    place_training_layers(pass, arena);
     pass->scratch = take2(arena, "scratch", rows, width);
     pass->residual_gradient = take2(arena, "residual_gradient", rows, width);
     pass->losses = take1(arena, "losses", rows);
@@ -170,10 +186,13 @@ static void place_training(ttm_pass *pass, place_cursor *arena)
     arena->at = shared;
     pass->attention_gradient = take2(arena, "attention_gradient", rows, width);
     pass->qkv_gradient = take2(arena, "qkv_gradient", rows, 3 * width);
-    arena->at = shared;
-    /* The output of GELU is last read before the gradient of its input is written. */
-    pass->expanded = take2(arena, "expanded", rows, config->inner_width);
-    pass->pre_gradient = pass->expanded;
+    if (pass->recomputes) {
+        arena->at = shared;
+        const ttm_tensor expanded = take2(arena, "expanded", rows, config->inner_width);
+        for (int64_t layer = 0; layer < config->layers; layer++) {
+            pass->layers[layer].expanded = expanded;
+        }
+    }
 }
 
 static void place_inference(ttm_pass *pass, place_cursor *arena)
@@ -188,13 +207,15 @@ static void place_inference(ttm_pass *pass, place_cursor *arena)
     const arena_place layers = arena->at;
     pass->scratch = take2(arena, "scratch", rows, width);
     shared.input = residual;
+    shared.normed_1 = pass->normed;
     shared.middle = residual;
+    shared.normed_2 = pass->normed;
     shared.output = residual;
     const arena_place branch = arena->at;
     shared.qkv = take2(arena, "qkv", rows, 3 * width);
     shared.attention = take2(arena, "attention", rows, width);
     arena->at = branch;
-    pass->expanded = take2(arena, "expanded", rows, config->inner_width);
+    shared.expanded = take2(arena, "expanded", rows, config->inner_width);
     arena->at = layers;
     pass->logits = take_final_logits(arena, pass->logit_rows, config->vocab_size);
     pass->first_input = residual;
@@ -290,6 +311,9 @@ ttm_status ttm_pass_begin(ttm_pass *pass, ttm_model *model, ttm_stream *stream, 
                         "%" PRId64 " sequences of %" PRId64 " tokens are too many for one pass",
                         batch, seq);
     }
+    pass->recomputes =
+        training && ttm_recompute_decide(model->options.recompute, model->device, &model->config,
+                                         model->options.dtype, pass->rows);
     pass->logit_rows = logit_rows > 0 ? logit_rows : model->options.logit_rows;
     if (pass->logit_rows <= 0) {
         pass->logit_rows = choose_logit_rows(pass);

@@ -13,16 +13,20 @@
 /** What a layer leaves behind for its backward pass. Without gradient all layers share one set, and
  * what only the backward pass needs is absent. */
 typedef struct ttm_layer_activations {
-    ttm_tensor input;     /* [rows, width]: the residual stream before the layer */
-    ttm_tensor mean_1;    /* [rows] */
-    ttm_tensor rstd_1;    /* [rows] */
-    ttm_tensor qkv;       /* [rows, 3·width] */
+    ttm_tensor input;    /* [rows, width]: the residual stream before the layer */
+    ttm_tensor normed_1; /* [rows, width]: its layer norm; one place of all layers where layer norms
+                            are computed again */
+    ttm_tensor mean_1;   /* [rows] */
+    ttm_tensor rstd_1;   /* [rows] */
+    ttm_tensor qkv;      /* [rows, 3·width] */
     ttm_tensor attention; /* [rows, width]: what the heads give, before c_proj */
     ttm_tensor lse;       /* [batch, heads, seq] */
     ttm_tensor middle;    /* [rows, width]: the residual stream after the attention */
+    ttm_tensor normed_2;  /* [rows, width]: its layer norm, likewise */
     ttm_tensor mean_2;    /* [rows] */
     ttm_tensor rstd_2;    /* [rows] */
     ttm_tensor pre;       /* [rows, inner]: what GELU is applied to */
+    ttm_tensor expanded;  /* [rows, inner]: after GELU, likewise; then the gradient of pre */
     ttm_tensor output;    /* [rows, width]: the next layer's input */
 } ttm_layer_activations;
 
@@ -47,7 +51,8 @@ int64_t ttm_arena_count(const ttm_arena *arena);
 typedef struct ttm_pass {
     ttm_model *model;
     ttm_stream *stream;
-    bool training; /* activations are kept for the backward pass */
+    bool training;   /* activations are kept for the backward pass, */
+    bool recomputes; /* but not outputs of layer norms and GELU, which it computes again */
     int64_t batch;
     int64_t seq;
     int64_t rows;       /* batch·seq */
@@ -63,16 +68,15 @@ typedef struct ttm_pass {
     ttm_tensor final_input; /* [rows, width]: what the last layer gives */
     ttm_tensor final_mean;  /* [rows] */
     ttm_tensor final_rstd;  /* [rows] */
-    ttm_tensor normed;      /* [rows, width]: output of a layer norm */
-    ttm_tensor scratch;  /* [rows, width]: a branch before dropout; its gradient; that of normed */
-    ttm_tensor expanded; /* [rows, inner]: after GELU */
-    ttm_tensor losses;   /* [rows] */
-    ttm_tensor logits;   /* [logit_rows, vocab]; shares memory with the buffers of the layers */
+    ttm_tensor normed;      /* [rows, width]: output of the final layer norm */
+    ttm_tensor scratch; /* [rows, width]: a branch before dropout; its gradient; that of normed */
+    ttm_tensor losses;  /* [rows] */
+    ttm_tensor logits;  /* [logit_rows, vocab]; shares memory with the buffers of the layers */
 
     ttm_tensor residual_gradient;  /* [rows, width] */
-    ttm_tensor attention_gradient; /* [rows, width]; shares memory with expanded */
-    ttm_tensor qkv_gradient;       /* [rows, 3·width]; shares memory with expanded */
-    ttm_tensor pre_gradient;       /* [rows, inner]; is expanded */
+    ttm_tensor attention_gradient; /* [rows, width]; shares memory with logits and, where that is
+                                      computed again, expanded */
+    ttm_tensor qkv_gradient;       /* [rows, 3·width]; likewise */
 } ttm_pass;
 
 /** Begins a pass over `batch` sequences of `seq` tokens: places its tensors, after making the

@@ -39,12 +39,12 @@ ttm_attention_params ttm_pass_attention(const ttm_pass *pass, int64_t layer)
     return params;
 }
 
-ttm_status ttm_forward_norm(const ttm_pass *pass, const ttm_model_norm *norm, const ttm_tensor *x,
-                            const ttm_tensor *mean, const ttm_tensor *rstd)
+ttm_status ttm_forward_norm(const ttm_pass *pass, const ttm_model_norm *norm, const ttm_tensor *y,
+                            const ttm_tensor *x, const ttm_tensor *mean, const ttm_tensor *rstd)
 {
     ttm_stream_set_label(pass->stream, "layer norm");
-    return ttm_layer_norm(pass->stream, &pass->normed, mean, rstd, NULL, x, NULL, &norm->gain,
-                          &norm->bias, pass->model->config.layer_norm_epsilon);
+    return ttm_layer_norm(pass->stream, y, mean, rstd, NULL, x, NULL, &norm->gain, &norm->bias,
+                          pass->model->config.layer_norm_epsilon);
 }
 
 ttm_status ttm_forward_embedding(const ttm_pass *pass, const ttm_tensor *tokens)
@@ -78,10 +78,10 @@ ttm_status ttm_forward_qkv(const ttm_pass *pass, int64_t layer)
 {
     const ttm_model_layer *parameters = &pass->model->layers[layer];
     const ttm_layer_activations *kept = &pass->layers[layer];
-    TTM_TRY(ttm_forward_norm(pass, &parameters->norm_1, &kept->input, ttm_optional(&kept->mean_1),
-                             ttm_optional(&kept->rstd_1)));
+    TTM_TRY(ttm_forward_norm(pass, &parameters->norm_1, &kept->normed_1, &kept->input,
+                             ttm_optional(&kept->mean_1), ttm_optional(&kept->rstd_1)));
     return ttm_linear_forward(pass, &parameters->matrices[TTM_GPT2_ATTN_C_ATTN], &kept->qkv,
-                              &pass->normed, NULL);
+                              &kept->normed_1, NULL);
 }
 
 static ttm_status forward_attention(const ttm_pass *pass, int64_t layer)
@@ -110,12 +110,12 @@ ttm_status ttm_forward_mlp(const ttm_pass *pass, int64_t layer)
     const ttm_layer_activations *kept = &pass->layers[layer];
     const ttm_dropout_params dropout = ttm_pass_dropout(pass, layer, TTM_SITE_MLP_BRANCH);
     const ttm_linear_epilogue epilogue = {.gelu = true, .pre = ttm_optional(&kept->pre)};
-    TTM_TRY(ttm_forward_norm(pass, &parameters->norm_2, &kept->middle, ttm_optional(&kept->mean_2),
-                             ttm_optional(&kept->rstd_2)));
-    TTM_TRY(ttm_linear_forward(pass, &parameters->matrices[TTM_GPT2_MLP_C_FC], &pass->expanded,
-                               &pass->normed, &epilogue));
+    TTM_TRY(ttm_forward_norm(pass, &parameters->norm_2, &kept->normed_2, &kept->middle,
+                             ttm_optional(&kept->mean_2), ttm_optional(&kept->rstd_2)));
+    TTM_TRY(ttm_linear_forward(pass, &parameters->matrices[TTM_GPT2_MLP_C_FC], &kept->expanded,
+                               &kept->normed_2, &epilogue));
     return join_branch(pass, &parameters->matrices[TTM_GPT2_MLP_C_PROJ], &kept->output,
-                       &kept->middle, &pass->expanded, &dropout);
+                       &kept->middle, &kept->expanded, &dropout);
 }
 
 ttm_status ttm_forward_layer(const ttm_pass *pass, int64_t layer)
@@ -131,7 +131,7 @@ ttm_status ttm_forward_layer(const ttm_pass *pass, int64_t layer)
 
 ttm_status ttm_forward_final_norm(const ttm_pass *pass)
 {
-    return ttm_forward_norm(pass, &pass->model->final_norm, &pass->final_input,
+    return ttm_forward_norm(pass, &pass->model->final_norm, &pass->normed, &pass->final_input,
                             ttm_optional(&pass->final_mean), ttm_optional(&pass->final_rstd));
 }
 

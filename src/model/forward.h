@@ -40,10 +40,10 @@ TTM_CHECKED ttm_status ttm_forward_final_norm(const ttm_pass *pass);
 TTM_CHECKED ttm_status ttm_forward_logits(const ttm_pass *pass, const ttm_tensor *logits,
                                           const ttm_tensor *hidden);
 
-/** Layer norm of x into normed, for the forward pass (with mean and rstd) and again in the backward
- * pass (both NULL), where computing it anew is cheaper than having kept it. */
+/** y = layer norm of x, for the forward pass (with mean and rstd) and, in a pass that recomputes,
+ * again in the backward pass (both NULL). */
 TTM_CHECKED ttm_status ttm_forward_norm(const ttm_pass *pass, const ttm_model_norm *norm,
-                                        const ttm_tensor *x, const ttm_tensor *mean,
-                                        const ttm_tensor *rstd);
+                                        const ttm_tensor *y, const ttm_tensor *x,
+                                        const ttm_tensor *mean, const ttm_tensor *rstd);
 
 #endif

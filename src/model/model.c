@@ -25,6 +25,10 @@ static ttm_status check_options(const ttm_model_options *options, const ttm_gpt2
                         " must both be positive or both 0, and accumulation %" PRId64 " at least 1",
                         options->batch, options->seq, options->accumulation);
     }
+    if ((unsigned)options->recompute > TTM_RECOMPUTE_OFF) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "recompute is %d: give a TTM_RECOMPUTE_… value",
+                        (int)options->recompute);
+    }
     if (options->seq > config->context) {
         return ttm_fail(TTM_ERROR_SHAPE,
                         "sequences of %" PRId64 " tokens exceed the model's context of %" PRId64,

@@ -14,11 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const schedule_names[] = {"constant", "linear", "cosine"};
-enum { SCHEDULE_COUNT = 3 };
-
-static const char *const precision_names[] = {"auto", "fp32", "bf16"};
-enum { PRECISION_COUNT = 3 };
+static const char *const schedules[] = {"constant", "linear", "cosine"};
+static const char *const precisions[] = {"auto", "fp32", "bf16"};
+static const char *const recomputes[] = {"auto", "on", "off"};
 
 #define FIELD(member) offsetof(ttm_trainer_options, member)
 
@@ -27,56 +25,62 @@ enum { PRECISION_COUNT = 3 };
 
 static const ttm_trainer_field fields[] = {
     {"steps", "N", "optimiser steps of the whole run", TTM_FIELD_INT, FIELD(steps), 1, MAX_COUNT, 1,
-     1},
-    {"batch", "N", "sequences in a micro-batch", TTM_FIELD_INT, FIELD(batch), 1, 1048576, 1, 0},
+     1, NULL},
+    {"batch", "N", "sequences in a micro-batch", TTM_FIELD_INT, FIELD(batch), 1, 1048576, 1, 0,
+     NULL},
     {"seq", "N", "tokens in a sequence, at most the model's context (0: the context)",
-     TTM_FIELD_INT, FIELD(seq), 0, 1048576, 1, 0},
+     TTM_FIELD_INT, FIELD(seq), 0, 1048576, 1, 0, NULL},
     {"accumulation", "N", "micro-batches in an optimiser step", TTM_FIELD_INT, FIELD(accumulation),
-     1, 1048576, 1, 0},
+     1, 1048576, 1, 0, NULL},
     {"learning-rate", "X", "peak learning rate", TTM_FIELD_REAL, FIELD(learning_rate), 0, HUGE_VAL,
-     0, 0},
-    {"schedule", "NAME", "constant, linear or cosine decay after the warm-up", TTM_FIELD_SCHEDULE,
-     FIELD(schedule), 0, 0, 1, 0},
+     0, 0, NULL},
+    {"schedule", "constant|linear|cosine", "how the learning rate falls after the warm-up",
+     TTM_FIELD_CHOICE, FIELD(schedule), TTM_SCHEDULE_CONSTANT, TTM_SCHEDULE_COSINE, 1, 0,
+     schedules},
     {"warmup", "N", "steps of linear warm-up (-1: a tenth of the steps, at most 4000)",
-     TTM_FIELD_INT, FIELD(warmup_steps), -1, MAX_COUNT, 1, 0},
+     TTM_FIELD_INT, FIELD(warmup_steps), -1, MAX_COUNT, 1, 0, NULL},
     {"final-fraction", "X", "learning rate at the end of the decay, as a fraction of the peak",
-     TTM_FIELD_REAL, FIELD(final_fraction), 0, 1, 1, 0},
+     TTM_FIELD_REAL, FIELD(final_fraction), 0, 1, 1, 0, NULL},
     {"beta1", "X", "decay of AdamW's first moment, less than 1", TTM_FIELD_REAL, FIELD(beta1), 0,
-     0.9999999, 1, 0},
+     0.9999999, 1, 0, NULL},
     {"beta2", "X", "decay of AdamW's second moment, less than 1", TTM_FIELD_REAL, FIELD(beta2), 0,
-     0.9999999, 1, 0},
+     0.9999999, 1, 0, NULL},
     /* Less could be 0 in f32, and a parameter without gradient would become 0/0. */
-    {"epsilon", "X", "AdamW's epsilon", TTM_FIELD_REAL, FIELD(epsilon), 1e-30, 1, 1, 0},
+    {"epsilon", "X", "AdamW's epsilon", TTM_FIELD_REAL, FIELD(epsilon), 1e-30, 1, 1, 0, NULL},
     {"weight-decay", "X", "decoupled weight decay of matrices and TT cores", TTM_FIELD_REAL,
-     FIELD(weight_decay), 0, 1e6, 1, 0},
+     FIELD(weight_decay), 0, 1e6, 1, 0, NULL},
     {"clip-norm", "X", "clip the global gradient norm to this (0: don't)", TTM_FIELD_REAL,
-     FIELD(clip_norm), 0, HUGE_VAL, 1, 0},
+     FIELD(clip_norm), 0, HUGE_VAL, 1, 0, NULL},
     {"core-learning-rate", NULL,
      "multiply a TT core's learning rate by (layer fan-in / core fan-in) / number of cores",
-     TTM_FIELD_BOOL, FIELD(core_learning_rate), 0, 1, 1, 0},
+     TTM_FIELD_BOOL, FIELD(core_learning_rate), 0, 1, 1, 0, NULL},
     {"seed", "N", "of initialisation, data order, dropout and samples", TTM_FIELD_SEED, FIELD(seed),
-     0, 0, 1, 0},
+     0, 0, 1, 0, NULL},
     {"validation-interval", "N", "validate every N steps and at the end (0: never)", TTM_FIELD_INT,
-     FIELD(validation_interval), 0, MAX_COUNT, 1, 1},
+     FIELD(validation_interval), 0, MAX_COUNT, 1, 1, NULL},
     {"validation-windows", "N", "validate on at most N sequences, spread over the data",
-     TTM_FIELD_INT, FIELD(validation_windows), 1, MAX_COUNT, 1, 0},
+     TTM_FIELD_INT, FIELD(validation_windows), 1, MAX_COUNT, 1, 0, NULL},
     {"checkpoint-interval", "N", "write a checkpoint every N steps (0: only at the end)",
-     TTM_FIELD_INT, FIELD(checkpoint_interval), 0, MAX_COUNT, 1, 1},
+     TTM_FIELD_INT, FIELD(checkpoint_interval), 0, MAX_COUNT, 1, 1, NULL},
     {"checkpoint-keep", "N", "checkpoints to keep besides the best one", TTM_FIELD_INT,
-     FIELD(checkpoint_keep), 1, MAX_COUNT, 1, 1},
+     FIELD(checkpoint_keep), 1, MAX_COUNT, 1, 1, NULL},
     {"sample-interval", "N", "generate a sample every N steps (0: never)", TTM_FIELD_INT,
-     FIELD(sample_interval), 0, MAX_COUNT, 1, 1},
+     FIELD(sample_interval), 0, MAX_COUNT, 1, 1, NULL},
     {"sample-tokens", "N", "tokens in a sample", TTM_FIELD_INT, FIELD(sample_tokens), 1, 1048576, 1,
-     1},
+     1, NULL},
     {"sample-temperature", "X", "temperature of samples (0: the likeliest token)", TTM_FIELD_REAL,
-     FIELD(sample_temperature), 0, 1000, 1, 1},
+     FIELD(sample_temperature), 0, 1000, 1, 1, NULL},
     {"sample-prompt", "TEXT", "what samples begin with", TTM_FIELD_TEXT, FIELD(sample_prompt), 0, 0,
-     1, 1},
+     1, 1, NULL},
     {"dtype", "auto|fp32|bf16",
      "what activations and products are computed in; auto: whichever is faster on this device",
-     TTM_FIELD_PRECISION, FIELD(dtype), TTM_PRECISION_AUTO, TTM_PRECISION_BF16, 1, 0},
-    {"moments", "fp32|bf16", "what AdamW's moments are stored in", TTM_FIELD_PRECISION,
-     FIELD(moments), TTM_PRECISION_FP32, TTM_PRECISION_BF16, 1, 0},
+     TTM_FIELD_CHOICE, FIELD(dtype), TTM_PRECISION_AUTO, TTM_PRECISION_BF16, 1, 0, precisions},
+    {"moments", "fp32|bf16", "what AdamW's moments are stored in", TTM_FIELD_CHOICE, FIELD(moments),
+     TTM_PRECISION_FP32, TTM_PRECISION_BF16, 1, 0, precisions},
+    {"recompute", "auto|on|off",
+     "compute outputs of layer norms and GELU again in the backward pass: less memory, a little "
+     "slower; auto: on a CPU, and where keeping them takes much of the device's memory",
+     TTM_FIELD_CHOICE, FIELD(recompute), TTM_RECOMPUTE_AUTO, TTM_RECOMPUTE_OFF, 1, 0, recomputes},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
 
@@ -106,34 +110,26 @@ const void *ttm_trainer_field_in(const ttm_trainer_options *options, const ttm_t
     return (const char *)options + field->offset;
 }
 
-const char *ttm_schedule_name(ttm_schedule schedule)
+/* Enumerations whose values are what fields hold. */
+static int get_choice(const ttm_trainer_options *options, const ttm_trainer_field *field)
 {
-    return (unsigned)schedule < SCHEDULE_COUNT ? schedule_names[schedule] : "unknown";
+    int value = 0;
+    memcpy(&value, ttm_trainer_field_in(options, field), sizeof value);
+    return value;
 }
 
-ttm_status ttm_schedule_parse(ttm_schedule *schedule, const char *name)
+const char *ttm_trainer_field_choice(const ttm_trainer_options *options,
+                                     const ttm_trainer_field *field)
 {
-    for (int i = 0; i < SCHEDULE_COUNT; i++) {
-        if (strcmp(schedule_names[i], name) == 0) {
-            *schedule = (ttm_schedule)i;
-            return TTM_OK;
-        }
-    }
-    return ttm_fail(TTM_ERROR_ARGUMENT, "unknown schedule '%s': give constant, linear or cosine",
-                    name);
+    const int value = get_choice(options, field);
+    return value >= 0 && value <= (int)field->maximum ? field->choices[value] : "unknown";
 }
 
-const char *ttm_precision_name(ttm_precision precision)
+static ttm_status parse_choice(void *place, const ttm_trainer_field *field, const char *name)
 {
-    return (unsigned)precision < PRECISION_COUNT ? precision_names[precision] : "unknown";
-}
-
-static ttm_status parse_precision(ttm_precision *precision, const ttm_trainer_field *field,
-                                  const char *name)
-{
-    for (int i = (int)field->minimum; i < PRECISION_COUNT; i++) {
-        if (strcmp(precision_names[i], name) == 0) {
-            *precision = (ttm_precision)i;
+    for (int value = (int)field->minimum; value <= (int)field->maximum; value++) {
+        if (strcmp(field->choices[value], name) == 0) {
+            memcpy(place, &value, sizeof value);
             return TTM_OK;
         }
     }
@@ -181,14 +177,8 @@ static ttm_status check_field(const ttm_trainer_options *options, const ttm_trai
         return check_range(field, (double)*(const int64_t *)place);
     case TTM_FIELD_REAL:
         return check_range(field, *(const double *)place);
-    case TTM_FIELD_SCHEDULE:
-        if ((unsigned)*(const ttm_schedule *)place >= SCHEDULE_COUNT) {
-            return ttm_fail(TTM_ERROR_ARGUMENT, "schedule is %d: give a TTM_SCHEDULE_… value",
-                            (int)*(const ttm_schedule *)place);
-        }
-        return TTM_OK;
-    case TTM_FIELD_PRECISION:
-        return check_range(field, (double)*(const ttm_precision *)place);
+    case TTM_FIELD_CHOICE:
+        return check_range(field, (double)get_choice(options, field));
     case TTM_FIELD_TEXT:
         if (memchr(place, '\0', TTM_TRAINER_PROMPT_BYTES) == NULL) {
             return ttm_fail(TTM_ERROR_ARGUMENT, "%s doesn't end within %d bytes", field->name,
@@ -306,11 +296,8 @@ ttm_status ttm_trainer_options_set(ttm_trainer_options *options, const char *nam
     case TTM_FIELD_BOOL:
         status = parse_bool(place, field, value);
         break;
-    case TTM_FIELD_SCHEDULE:
-        status = ttm_schedule_parse(place, value);
-        break;
-    case TTM_FIELD_PRECISION:
-        status = parse_precision(place, field, value);
+    case TTM_FIELD_CHOICE:
+        status = parse_choice(place, field, value);
         break;
     case TTM_FIELD_TEXT:
         status = parse_text(place, field, value);
@@ -344,11 +331,8 @@ const char *ttm_trainer_options_get(char *text, size_t text_bytes,
     case TTM_FIELD_BOOL:
         snprintf(text, text_bytes, "%s", *(const bool *)place ? "true" : "false");
         break;
-    case TTM_FIELD_SCHEDULE:
-        snprintf(text, text_bytes, "%s", ttm_schedule_name(*(const ttm_schedule *)place));
-        break;
-    case TTM_FIELD_PRECISION:
-        snprintf(text, text_bytes, "%s", ttm_precision_name(*(const ttm_precision *)place));
+    case TTM_FIELD_CHOICE:
+        snprintf(text, text_bytes, "%s", ttm_trainer_field_choice(options, field));
         break;
     case TTM_FIELD_TEXT:
         snprintf(text, text_bytes, "%s", (const char *)place);

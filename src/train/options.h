@@ -7,13 +7,12 @@
 
 /** What an option's value is. */
 typedef enum ttm_trainer_field_kind {
-    TTM_FIELD_INT,       /**< int64_t. */
-    TTM_FIELD_REAL,      /**< double. */
-    TTM_FIELD_BOOL,      /**< bool. */
-    TTM_FIELD_SEED,      /**< uint64_t, all 64 bits. */
-    TTM_FIELD_SCHEDULE,  /**< ttm_schedule. */
-    TTM_FIELD_PRECISION, /**< ttm_precision of at least `minimum`. */
-    TTM_FIELD_TEXT       /**< char [TTM_TRAINER_PROMPT_BYTES]. */
+    TTM_FIELD_INT,    /**< int64_t. */
+    TTM_FIELD_REAL,   /**< double. */
+    TTM_FIELD_BOOL,   /**< bool. */
+    TTM_FIELD_SEED,   /**< uint64_t, all 64 bits. */
+    TTM_FIELD_CHOICE, /**< An enumeration: its values from minimum to maximum. */
+    TTM_FIELD_TEXT    /**< char [TTM_TRAINER_PROMPT_BYTES]. */
 } ttm_trainer_field_kind;
 
 /** One option. */
@@ -27,6 +26,7 @@ typedef struct ttm_trainer_field {
     double maximum;
     int minimum_allowed; /**< 0 when a value must exceed the minimum. */
     int changeable;      /**< A resumed run may have another value than the run it continues. */
+    const char *const *choices; /**< Names of an enumeration's values from 0 to maximum. */
 } ttm_trainer_field;
 
 /** Returns the table, *count fields long. */
@@ -40,14 +40,9 @@ void *ttm_trainer_field_at(ttm_trainer_options *options, const ttm_trainer_field
 const void *ttm_trainer_field_in(const ttm_trainer_options *options,
                                  const ttm_trainer_field *field);
 
-/** Returns a schedule's name as files and tools spell it. */
-const char *ttm_schedule_name(ttm_schedule schedule);
-
-/** Returns a precision's name as files and tools spell it. */
-const char *ttm_precision_name(ttm_precision precision);
-
-/** *schedule = the one called `name`; TTM_ERROR_ARGUMENT lists the names. */
-TTM_CHECKED ttm_status ttm_schedule_parse(ttm_schedule *schedule, const char *name);
+/** Returns the name of an enumeration's value as files and tools spell it. */
+const char *ttm_trainer_field_choice(const ttm_trainer_options *options,
+                                     const ttm_trainer_field *field);
 
 /** Checks that every option is in its range; the message names option, value and range. */
 TTM_CHECKED ttm_status ttm_trainer_options_check(const ttm_trainer_options *options);

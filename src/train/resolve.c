@@ -2,6 +2,7 @@
 #include "train/resolve.h"
 
 #include "core/error.h"
+#include "model/recompute.h"
 #include "train/options.h"
 
 #include <inttypes.h>
@@ -70,6 +71,10 @@ ttm_status ttm_trainer_options_resolve(ttm_trainer_options *resolved,
         resolved->warmup_steps = part < MAX_AUTOMATIC_WARMUP ? part : MAX_AUTOMATIC_WARMUP;
     }
     TTM_TRY(check_sizes(resolved, config));
+    const ttm_dtype dtype = ttm_trainer_model_options(resolved).dtype;
+    const bool recomputes = ttm_recompute_decide(resolved->recompute, device, config, dtype,
+                                                 resolved->batch * resolved->seq);
+    resolved->recompute = recomputes ? TTM_RECOMPUTE_ON : TTM_RECOMPUTE_OFF;
     return check_samples(resolved, config);
 }
 
@@ -81,5 +86,6 @@ ttm_model_options ttm_trainer_model_options(const ttm_trainer_options *options)
     model.batch = options->batch;
     model.seq = options->seq;
     model.accumulation = options->accumulation;
+    model.recompute = options->recompute;
     return model;
 }

@@ -54,11 +54,8 @@ static void write_field(ttm_json_writer *writer, const ttm_trainer_options *opti
         snprintf(seed, sizeof seed, "%" PRIu64, *(const uint64_t *)place);
         ttm_json_write_string(writer, seed);
         break;
-    case TTM_FIELD_SCHEDULE:
-        ttm_json_write_string(writer, ttm_schedule_name(*(const ttm_schedule *)place));
-        break;
-    case TTM_FIELD_PRECISION:
-        ttm_json_write_string(writer, ttm_precision_name(*(const ttm_precision *)place));
+    case TTM_FIELD_CHOICE:
+        ttm_json_write_string(writer, ttm_trainer_field_choice(options, field));
         break;
     case TTM_FIELD_TEXT:
         ttm_json_write_string(writer, place);
@@ -156,13 +153,12 @@ static ttm_status read_field(ttm_trainer_options *options, ttm_json_value object
         return ttm_json_get_double(place, object, key);
     case TTM_FIELD_BOOL:
         return ttm_json_get_bool(place, object, key);
-    case TTM_FIELD_PRECISION:
+    case TTM_FIELD_CHOICE:
         if (!ttm_json_exists(ttm_json_find(object, key))) {
-            return TTM_OK; /* a run from before there was a choice: fp32, the default */
+            return TTM_OK; /* a run from before there was a choice */
         }
         break;
     case TTM_FIELD_SEED:
-    case TTM_FIELD_SCHEDULE:
     case TTM_FIELD_TEXT:
         break;
     }
@@ -176,6 +172,7 @@ static ttm_status read_options(ttm_trainer_options *options, ttm_json_value root
     ttm_json_value object;
     TTM_TRY(ttm_json_get_object(&object, root, "options"));
     *options = (ttm_trainer_options)TTM_TRAINER_OPTIONS_INIT;
+    options->recompute = TTM_RECOMPUTE_ON; /* what runs did before there was a choice */
     for (size_t i = 0; i < count; i++) {
         TTM_TRY(read_field(options, object, &fields[i]));
     }
@@ -317,11 +314,8 @@ static void print_field(char text[VALUE_BYTES], const ttm_trainer_options *optio
     case TTM_FIELD_SEED:
         snprintf(text, VALUE_BYTES, "%" PRIu64, *(const uint64_t *)place);
         break;
-    case TTM_FIELD_SCHEDULE:
-        snprintf(text, VALUE_BYTES, "%s", ttm_schedule_name(*(const ttm_schedule *)place));
-        break;
-    case TTM_FIELD_PRECISION:
-        snprintf(text, VALUE_BYTES, "%s", ttm_precision_name(*(const ttm_precision *)place));
+    case TTM_FIELD_CHOICE:
+        snprintf(text, VALUE_BYTES, "%s", ttm_trainer_field_choice(options, field));
         break;
     case TTM_FIELD_TEXT:
         snprintf(text, VALUE_BYTES, "%s", (const char *)place);

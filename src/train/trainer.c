@@ -300,6 +300,9 @@ static ttm_status resume_checkpoint(ttm_trainer *trainer, const ttm_trainer_opti
     if (wanted.dtype == TTM_PRECISION_AUTO) {
         wanted.dtype = state->options.dtype; /* settled when the run began */
     }
+    if (wanted.recompute == TTM_RECOMPUTE_AUTO) {
+        wanted.recompute = state->options.recompute;
+    }
     TTM_TRY_OUT(ttm_trainer_options_resolve(&trainer->options, &wanted, &config, setup->device));
     TTM_TRY_OUT(ttm_train_options_compatible(&state->options, &trainer->options));
     TTM_TRY_OUT(check_steps_left(state, &trainer->options));

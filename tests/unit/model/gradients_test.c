@@ -1,5 +1,6 @@
 /* Gradients of the whole model against finite differences of its loss, in double on the reference
  * backend: dense and TT, with dropout, with accumulation, with both ways to reduce dW. */
+#include "model/model_internal.h"
 #include "model_testing.h"
 
 typedef struct gradient_variant {
@@ -277,6 +278,37 @@ static void padding_of_the_gradient_stays_zero(void **state)
     assert_true(padding == 0.0);
 }
 
+static void gradients_are_the_same_whether_outputs_are_kept_or_computed_again(void **state)
+{
+    const gradient_variant variants[] = {
+        {"none", 0.2, 1, TTM_TT_REDUCE_AUTO, true, 3},
+        {"mlp=2x4,2x4,4x4:3", 0.0, 2, TTM_TT_REDUCE_PER_STEP, true, 2}};
+    for (size_t index = 0; index < sizeof variants / sizeof variants[0]; index++) {
+        gradient_problem problem;
+        open_problem(&problem, *state, &variants[index]);
+        const ttm_tensor flat = ttm_model_gradients(problem.model, 0);
+        const ttm_gpt2_config *config = ttm_model_config(problem.model);
+        problem.model->options.recompute = TTM_RECOMPUTE_ON;
+        const double loss = run_step(&problem, problem.parameters);
+        double *recomputed = read_tensor(problem.testing, &flat);
+        const int64_t least = ttm_arena_count(&problem.model->arena);
+        problem.model->options.recompute = TTM_RECOMPUTE_OFF;
+        assert_true(run_step(&problem, problem.parameters) == loss);
+        double *kept = read_tensor(problem.testing, &flat);
+        const int64_t more = ttm_arena_count(&problem.model->arena) - least;
+        assert_int_equal(memcmp(kept, recomputed, (size_t)ttm_tensor_count(&flat) * sizeof *kept),
+                         0);
+        /* All but one set of outputs is more than before, give or take what places are rounded to.
+         */
+        const int64_t outputs =
+            BATCH * SEQ * config->layers * (2 * config->width + config->inner_width);
+        assert_in_range(more, outputs / 2, 2 * outputs);
+        free(recomputed);
+        free(kept);
+        free_problem(&problem);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +321,7 @@ int main(void)
         cmocka_unit_test(two_micro_batches_give_loss_and_gradient_of_one_batch),
         cmocka_unit_test(a_step_forgets_the_gradients_of_the_step_before),
         cmocka_unit_test(padding_of_the_gradient_stays_zero),
+        cmocka_unit_test(gradients_are_the_same_whether_outputs_are_kept_or_computed_again),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

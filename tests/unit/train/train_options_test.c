@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "core/device_internal.h"
 #include "train/options.h"
 #include "train/resolve.h"
 
@@ -15,22 +16,22 @@ static void every_option_is_described_and_can_be_set_by_name(void **state)
         const ttm_trainer_field *field = ttm_trainer_field_find(info.name);
         assert_non_null(field);
         assert_non_null(info.help);
-        const char *value = field->kind == TTM_FIELD_BOOL        ? NULL
-                            : field->kind == TTM_FIELD_SCHEDULE  ? "linear"
-                            : field->kind == TTM_FIELD_PRECISION ? "bf16"
-                            : field->kind == TTM_FIELD_REAL      ? "0.5"
-                                                                 : "3";
+        const char *value = field->kind == TTM_FIELD_BOOL     ? NULL
+                            : field->kind == TTM_FIELD_CHOICE ? field->choices[(int)field->maximum]
+                            : field->kind == TTM_FIELD_REAL   ? "0.5"
+                                                              : "3";
         assert_int_equal(ttm_trainer_options_set(&options, info.name, value), TTM_OK);
     }
     assert_null(ttm_trainer_option_describe(ttm_trainer_option_count()).name);
     assert_int_equal(options.steps, 3);
-    assert_int_equal(options.schedule, TTM_SCHEDULE_LINEAR);
+    assert_int_equal(options.schedule, TTM_SCHEDULE_COSINE);
     assert_true(options.learning_rate == 0.5);
     assert_true(options.core_learning_rate);
     assert_int_equal(options.seed, 3);
     assert_string_equal(options.sample_prompt, "3");
     assert_int_equal(options.dtype, TTM_PRECISION_BF16);
     assert_int_equal(options.moments, TTM_PRECISION_BF16);
+    assert_int_equal(options.recompute, TTM_RECOMPUTE_OFF);
     assert_int_equal(ttm_trainer_options_check(&options), TTM_OK);
 }
 
@@ -41,6 +42,7 @@ static void an_option_reads_back_as_it_can_be_set(void **state)
         {"steps", "2147483647"}, {"warmup", "-1"},          {"learning-rate", "6.25e-05"},
         {"schedule", "linear"},  {"dtype", "auto"},         {"seed", "18446744073709551615"},
         {"moments", "bf16"},     {"sample-prompt", "Once"}, {"core-learning-rate", "true"},
+        {"recompute", "on"},
     };
     ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
     char text[TTM_TRAINER_PROMPT_BYTES];
@@ -77,6 +79,7 @@ static void a_refused_value_is_named_and_changes_nothing(void **state)
         {"sample-prompt", "\xff"},
         {"dtype", "f16"},
         {"moments", "auto"},
+        {"recompute", "yes"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
@@ -142,16 +145,21 @@ static void automatic_options_are_settled_for_the_model(void **state)
     ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
     ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
     ttm_trainer_options resolved;
+    ttm_device device = {.info = {.kind = TTM_DEVICE_GPU, .memory_bytes = 1 << 30}};
     assert_int_equal(ttm_gpt2_config_init(&config, 257, 32, 1, 2, 16), TTM_OK);
     options.steps = 70;
-    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL), TTM_OK);
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, &device), TTM_OK);
     assert_int_equal(resolved.seq, 32);
     assert_int_equal(resolved.warmup_steps, 7);
+    assert_int_equal(resolved.recompute, TTM_RECOMPUTE_OFF);
+    options.batch = 1048576;
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, &device), TTM_OK);
+    assert_int_equal(resolved.recompute, TTM_RECOMPUTE_ON);
     options.steps = 1000000;
-    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL), TTM_OK);
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, &device), TTM_OK);
     assert_int_equal(resolved.warmup_steps, 4000);
     options.seq = 33;
-    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, NULL),
+    assert_int_equal(ttm_trainer_options_resolve(&resolved, &options, &config, &device),
                      TTM_ERROR_SHAPE);
     assert_message_has("33");
     assert_message_has("32");

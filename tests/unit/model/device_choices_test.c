@@ -1,6 +1,7 @@
-/* How many rows of logits exist at once: few chunks on a GPU, little memory elsewhere, never more
- * than a device can hold. */
+/* What a pass does according to its device: how many rows of logits exist at once, and whether
+ * outputs are kept or computed again. */
 #include "model/logit_rows.h"
+#include "model/recompute.h"
 
 #include "core/device_internal.h"
 #include "model_testing.h"
@@ -77,6 +78,25 @@ static void chunks_are_as_few_as_they_can_be(void **state)
     }
 }
 
+static void outputs_are_kept_where_there_is_room(void **state)
+{
+    (void)state;
+    const ttm_gpt2_config config = {.layers = 12, .width = 768, .inner_width = 3072};
+    const ttm_device processor = device_with(TTM_DEVICE_CPU, 1024 * GIB, 0);
+    const ttm_device large = device_with(TTM_DEVICE_GPU, 80 * GIB, 0);
+    const ttm_device little = device_with(TTM_DEVICE_GPU, 8 * GIB, 0);
+    const ttm_device unknown = device_with(TTM_DEVICE_ACCELERATOR, 0, 0);
+    const ttm_recompute automatic = TTM_RECOMPUTE_AUTO;
+    assert_true(ttm_recompute_decide(automatic, &processor, &config, TTM_BF16, 16));
+    assert_false(ttm_recompute_decide(automatic, &large, &config, TTM_BF16, 16384));
+    assert_true(ttm_recompute_decide(automatic, &little, &config, TTM_BF16, 16384));
+    assert_false(ttm_recompute_decide(automatic, &little, &config, TTM_BF16, 4096));
+    assert_true(ttm_recompute_decide(automatic, &little, &config, TTM_F32, 4096 + 1024));
+    assert_true(ttm_recompute_decide(automatic, &unknown, &config, TTM_BF16, 16));
+    assert_true(ttm_recompute_decide(TTM_RECOMPUTE_ON, &large, &config, TTM_BF16, 16));
+    assert_false(ttm_recompute_decide(TTM_RECOMPUTE_OFF, &little, &config, TTM_BF16, 16384));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +105,7 @@ int main(void)
         cmocka_unit_test(small_memories_take_what_they_can),
         cmocka_unit_test(few_columns_need_no_chunks),
         cmocka_unit_test(chunks_are_as_few_as_they_can_be),
+        cmocka_unit_test(outputs_are_kept_where_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
