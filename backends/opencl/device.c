@@ -44,8 +44,21 @@ static ttm_status find_description(const opencl_description **description, int32
     return TTM_OK;
 }
 
+/* For tests TTM_OPENCL_STYLE=cpu|gpu has a device taken for one or the other. */
+static int is_style(const char *name)
+{
+    const char *style = getenv("TTM_OPENCL_STYLE");
+    return style != NULL && strcmp(style, name) == 0;
+}
+
 static ttm_device_kind kind_of(cl_device_type type)
 {
+    if (is_style("gpu")) {
+        return TTM_DEVICE_GPU;
+    }
+    if (is_style("cpu")) {
+        return TTM_DEVICE_CPU;
+    }
     if ((type & CL_DEVICE_TYPE_GPU) != 0) {
         return TTM_DEVICE_GPU;
     }
@@ -109,20 +122,17 @@ static uint32_t power_of_two_below(size_t value, uint32_t most)
 
 /* A CPU whose runtime offers vectors runs one work-item a group over explicit vectors: loops over
  * the items of a group cost more there than they bring. llvmpipe calls itself a CPU, but its lanes
- * are work-items as on a GPU, and it offers no vectors. For tests TTM_OPENCL_STYLE=cpu|gpu decides
- * otherwise, and TTM_OPENCL_PRODUCTS=clblast|own who multiplies. */
+ * are work-items as on a GPU, and it offers no vectors. For tests TTM_OPENCL_PRODUCTS=clblast|own
+ * decides who multiplies. */
 static opencl_tuning choose_tuning(const opencl_description *description)
 {
     const opencl_limits *limits = &description->limits;
     opencl_tuning tuning = {.local_bytes = limits->local_bytes,
                             .clblast_multiplies = LEAST_CLBLAST_MULTIPLIES};
-    const char *style = getenv("TTM_OPENCL_STYLE");
     const char *products = getenv("TTM_OPENCL_PRODUCTS");
     tuning.is_cpu = (description->type & CL_DEVICE_TYPE_CPU) != 0 && limits->vector_floats >= 4;
-    if (style != NULL && strcmp(style, "gpu") == 0) {
-        tuning.is_cpu = 0;
-    } else if (style != NULL && strcmp(style, "cpu") == 0) {
-        tuning.is_cpu = 1;
+    if (is_style("gpu") || is_style("cpu")) {
+        tuning.is_cpu = is_style("cpu");
     }
     const uint32_t group = power_of_two_below(limits->group_items, MOST_GROUP_ITEMS);
     tuning.group = tuning.is_cpu ? 1 : group;
