@@ -1,6 +1,15 @@
 /* ADD, GELU, GELU_BACKWARD and DROPOUT: one launch each of a kernel of elementwise.cl. */
 #include "opencl/strided.h"
 
+/* On CPUs an item takes so many vectors of a long row: finding them costs about as much as moving
+ * one. Rows are long that still make some hundred groups. */
+enum { VECTORS_OF_LONG_ROW = 64, LONG_ROW = 1 << 22 };
+
+static int vectors_each(const ttm_backend_device *device, const opencl_strided *strided)
+{
+    return device->tuning.is_cpu && strided->inner >= LONG_ROW ? VECTORS_OF_LONG_ROW : 1;
+}
+
 static int elementwise_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     (void)device;
@@ -20,7 +29,8 @@ static elementwise start(ttm_backend_stream *stream, const char *name, const ttm
     elementwise made;
     opencl_strided_make(&made.strided, tensors, 3);
     made.call = opencl_call_start(stream, OPENCL_ELEMENTWISE, name,
-                                  "-DDATA=%d -DHAS_B=%d -DWIDE_ROWS=%d", (int)out->dtype,
+                                  "-DDATA=%d -DEACH=%d -DHAS_B=%d -DWIDE_ROWS=%d", (int)out->dtype,
+                                  vectors_each(stream->device, &made.strided),
                                   ttm_tensor_present(b), opencl_strided_is_wide(&made.strided));
     opencl_call_tensor(&made.call, out, out);
     opencl_call_tensor(&made.call, a, a);
@@ -41,7 +51,8 @@ static ttm_status run(elementwise *made)
     size_t global[2];
     size_t local[2];
     opencl_strided_launch(global, local, device, &made->strided,
-                          opencl_parts(made->strided.inner, device->tuning.vector));
+                          opencl_parts(made->strided.inner, vectors_each(device, &made->strided) *
+                                                                (int64_t)device->tuning.vector));
     return opencl_call_run(&made->call, 2, global, local);
 }
 

@@ -49,7 +49,7 @@ def variants():
     yield 'copy', '-DFROM=1 -DTO=2 -DEACH=1 -DWIDE_ROWS=1', True
     yield 'copy', '-DFROM=3 -DTO=1 -DEACH=1 -DWIDE_ROWS=0', True
     for data in (1, 2, 3):
-        yield 'elementwise', f'-DDATA={data} -DHAS_B=1 -DWIDE_ROWS=0', True
+        yield 'elementwise', f'-DDATA={data} -DEACH=1 -DHAS_B=1 -DWIDE_ROWS=0', True
         yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
         yield 'matmul_thin', f'-DDATA={data} -DRESULT={data} -DMOST_ROWS=8 -DCOLS=32 -DPARTS=8', True
         yield 'matmul_pieces', f'-DDATA={data} -DRESULT={data}', True
