@@ -3,11 +3,12 @@
  * `ttm-bench devices --backend opencl` measures (check-opencl-roofs.sh).
  *
  *     cc -O2 bench/opencl-roofs.c -o opencl-roofs -lOpenCL -lclblast
- *     ./opencl-roofs [PLATFORM [MIB [XGEMM]]]
+ *     ./opencl-roofs [PLATFORM [MIB [XGEMM [WHAT [PASSES]]]]]
  *
  * PLATFORM is a part of a platform's name (PoCL by itself), MIB the size of an array (256). XGEMM
  * are parameters for CLBlast's Xgemm kernel, as its tuner prints them: "GEMMK=0,KREG=1,KWG=32,…";
- * without them its database decides. Prints one line: the fastest of all ways and passes, in
+ * without them its database decides. WHAT is clblast, copy, triad, read or write, instead of all,
+ * PASSES how often each way is taken (8). Prints one line: the fastest of all ways and passes, in
  * operations and bytes a second; bytes count as STREAM counts them. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PASSES = 8, ARRAYS = 3, MOST_PARAMETERS = 32 };
+enum { ARRAYS = 3, MOST_PARAMETERS = 32 };
 
 /* `wide`: neighbouring items take neighbouring vectors, as GPUs like it. `long`: an item passes
  * over a stretch of its own, as processors do. */
@@ -61,6 +62,7 @@ typedef struct machine {
     cl_mem arrays[ARRAYS];
     size_t bytes; /* Of an array. */
     size_t units;
+    int passes;
 } machine;
 
 static void check(int error, const char *what)
@@ -152,7 +154,7 @@ static double seconds_of_kernel(const machine *m, cl_kernel kernel, size_t globa
               "clSetKernelArg");
     }
     check(clSetKernelArg(kernel, ARRAYS, sizeof vectors, &vectors), "clSetKernelArg");
-    for (int pass = 0; pass <= PASSES; pass++) {
+    for (int pass = 0; pass <= m->passes; pass++) {
         const double began = now_s();
         check(clEnqueueNDRangeKernel(m->queue, kernel, 1, NULL, &global, &local, 0, NULL, NULL),
               "clEnqueueNDRangeKernel");
@@ -190,7 +192,7 @@ static double seconds_of_command(const machine *m, int fills)
 {
     const float value = 1.5F;
     double best = 1e30;
-    for (int pass = 0; pass <= PASSES; pass++) {
+    for (int pass = 0; pass <= m->passes; pass++) {
         const double began = now_s();
         check(fills ? clEnqueueFillBuffer(m->queue, m->arrays[0], &value, sizeof value, 0, m->bytes,
                                           0, NULL, NULL)
@@ -209,25 +211,22 @@ static double least(double a, double b)
     return a < b ? a : b;
 }
 
-static void measure_memory(const machine *m)
+/* The fastest of the ways, each of which is printed too. */
+static void measure_memory(const machine *m, const char *loop, double arrays, int fills)
 {
-    const double bytes = (double)m->bytes;
-    const double copy =
-        least(seconds_of_loop(m, "copy", "wide"), seconds_of_loop(m, "copy", "long"));
-    const double copy_command = seconds_of_command(m, 0);
-    const double triad =
-        least(seconds_of_loop(m, "triad", "wide"), seconds_of_loop(m, "triad", "long"));
-    const double read =
-        least(seconds_of_loop(m, "read", "four"),
-              least(seconds_of_loop(m, "read", "wide"), seconds_of_loop(m, "read", "long")));
-    const double write =
-        least(seconds_of_loop(m, "write", "wide"), seconds_of_loop(m, "write", "long"));
-    const double write_command = seconds_of_command(m, 1);
-    printf("\"copy\": %.4g, \"copy_kernel\": %.4g, \"copy_command\": %.4g, \"triad\": %.4g, "
-           "\"read\": %.4g, \"write\": %.4g, \"write_kernel\": %.4g, \"write_command\": %.4g",
-           2.0 * bytes / least(copy, copy_command), 2.0 * bytes / copy, 2.0 * bytes / copy_command,
-           3.0 * bytes / triad, bytes / read, bytes / least(write, write_command), bytes / write,
-           bytes / write_command);
+    const double wide = seconds_of_loop(m, loop, "wide");
+    double kernel = least(wide, seconds_of_loop(m, loop, "long"));
+    double best = kernel;
+    if (strcmp(loop, "read") == 0) {
+        best = kernel = least(kernel, seconds_of_loop(m, loop, "four"));
+    }
+    if (fills >= 0) {
+        const double command = seconds_of_command(m, fills);
+        best = least(best, command);
+        printf("\"%s_command\": %.4g, \"%s_kernel\": %.4g, ", loop,
+               arrays * (double)m->bytes / command, loop, arrays * (double)m->bytes / kernel);
+    }
+    printf("\"%s\": %.4g", loop, arrays * (double)m->bytes / best);
 }
 
 /* ---- Products ---- */
@@ -262,7 +261,7 @@ static double seconds_of_product(const machine *m, size_t size)
     for (int k = 0; k < 3; k++) {
         matrices[k] = random_array(m, size * size * sizeof(float));
     }
-    for (int pass = 0; pass <= PASSES && (pass < 4 || spent < 2.0); pass++) {
+    for (int pass = 0; pass <= m->passes && (pass < 4 || spent < 2.0); pass++) {
         const double began = now_s();
         check(CLBlastSgemm(CLBlastLayoutRowMajor, CLBlastTransposeNo, CLBlastTransposeNo, size,
                            size, size, 1.0F, matrices[0], 0, size, matrices[1], 0, size, 0.0F,
@@ -288,20 +287,37 @@ static void measure_products(const machine *m)
         const double speed = 2.0 * (double)size * (double)size * (double)size / seconds;
         fastest = speed > fastest ? speed : fastest;
     }
-    printf("\"product_f32_flops\": %.4g, ", fastest);
+    printf("\"clblast\": %.4g", fastest);
 }
 
 int main(int argc, char **argv)
 {
+    static const struct {
+        const char *name;
+        double arrays; /* Read and written. */
+        int fills;     /* 1 and 0: the implementation's own fill and copy are tried too. */
+    } loops[] = {{"copy", 2.0, 0}, {"triad", 3.0, -1}, {"read", 1.0, -1}, {"write", 1.0, 1}};
     machine m;
     const size_t mebibytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 256;
+    const char *what = argc > 4 ? argv[4] : "";
+    const char *between = "";
     open_machine(&m, argc > 1 ? argv[1] : "PoCL", (mebibytes > 0 ? mebibytes : 256) << 20);
+    m.passes = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 8;
     if (argc > 3 && argv[3][0] != '\0') {
         override_parameters(&m, argv[3]);
     }
     printf("{");
-    measure_products(&m);
-    measure_memory(&m);
+    if (what[0] == '\0' || strcmp(what, "clblast") == 0) {
+        measure_products(&m);
+        between = ", ";
+    }
+    for (size_t k = 0; k < sizeof loops / sizeof *loops; k++) {
+        if (what[0] == '\0' || strcmp(what, loops[k].name) == 0) {
+            printf("%s", between);
+            measure_memory(&m, loops[k].name, loops[k].arrays, loops[k].fills);
+            between = ", ";
+        }
+    }
     printf("}\n");
     return 0;
 }

@@ -3,7 +3,9 @@
  * that a cache reads because they are about to be written don't count, so stores past the caches,
  * which STREAM gets from a good compiler, are tried too.
  *
- *     cc -O3 -march=native -fopenmp bench/triad.c -o triad && ./triad */
+ *     cc -O3 -march=native -fopenmp bench/triad.c -o triad && ./triad [PASSES [MIB]]
+ *
+ * PASSES over each way of each loop (8), MIB the size of an array (512). */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +14,9 @@
 #include <immintrin.h>
 #endif
 
-enum { PASSES = 8, WAYS = 4, RUNS = 8, LANES = 16 };
+enum { WAYS = 4, RUNS = 8, LANES = 16 };
 
-static const size_t count = (size_t)128 << 20;
+static size_t count = (size_t)128 << 20; /* Elements of an array, a multiple of RUNS·LANES. */
 
 typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
 
@@ -133,7 +135,7 @@ static void read_eight(float *a, const float *b, const float *c)
     read_runs(a, b, RUNS);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
@@ -144,7 +146,9 @@ int main(void)
                  {"read", 4.0, {read_one, read_two, read_four, read_eight}},
                  {"write", 4.0, {fill, fill_past}}};
     const size_t huge_page = (size_t)2 << 20;
+    const int passes = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 8;
     float *arrays[3];
+    count = argc > 2 ? strtoul(argv[2], NULL, 10) << 18 : count;
     for (int k = 0; k < 3; k++) {
         void *memory = NULL;
         if (posix_memalign(&memory, huge_page, count * sizeof(float)) != 0) {
@@ -159,7 +163,7 @@ int main(void)
     }
     /* Ways in turn, since the machine's speed changes while one is measured. */
     double fastest[sizeof loops / sizeof *loops] = {0};
-    for (int pass = 0; pass < PASSES * WAYS; pass++) {
+    for (int pass = 0; pass < passes * WAYS; pass++) {
         for (size_t k = 0; k < sizeof loops / sizeof *loops; k++) {
             void (*const way)(float *, const float *, const float *) = loops[k].ways[pass % WAYS];
             if (way != NULL) {

@@ -111,6 +111,11 @@ for name in 8x6x4 8x6x4:tn 8x6x4:nt:bf16 8x6x4:tt:f64 8x6x4:bf16; do
 done
 grep -q '"product_bf16_flops"' out || fail "bf16 products without their roof"
 
+# Only the roofs that are asked for.
+expect 0 "$bench" devices --backend cpu --op copy_ --seconds 0.02 --json --quiet
+grep -q '"copy_bytes_per_second"' out || fail "the roof of copies is missing"
+grep -q '"product_f32_flops"\|"launch_ns"' out && fail "roofs that nobody asked for"
+
 # A sequence is at most the model's context, and by itself no longer; what was taken is in the result, as are other numbers of work.
 quick="--preset gpt2-tiny --layers 1 --no-roofs --seconds 0.02 --samples 3"
 # shellcheck disable=SC2086

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <ttm/compute.h>
 
 /* Up to three tensors and an op over them. */
@@ -80,6 +81,14 @@ static ttm_status time_work(double *best, roof_work *work, int kind)
     return status;
 }
 
+/* Whether a roof is asked for: `devices` takes --op for a part of their names. */
+static bool is_wanted(const bench_session *session, const char *name)
+{
+    const char *part = session->arguments->op;
+    return part == NULL || strcmp(session->arguments->command, "devices") != 0 ||
+           strstr(name, part) != NULL;
+}
+
 /* Whether the device computes products of this type itself. */
 static bool has_products(bench_session *session, ttm_dtype dtype)
 {
@@ -102,6 +111,10 @@ static ttm_status measure_products(bench_session *session, ttm_dtype dtype)
     char name[48];
     double *flops = &session->roofs.product_flops[dtype];
     double best_ns = 0.0;
+    snprintf(name, sizeof name, "product_%s_flops", ttm_dtype_name(dtype));
+    if (!is_wanted(session, name)) {
+        return TTM_OK;
+    }
     for (int64_t size = 512; size <= 8192 && best_ns < 5e7; size *= 2) {
         const int64_t shape[] = {size, size};
         roof_work work = {.session = session};
@@ -174,9 +187,19 @@ static ttm_status measure_memory(bench_session *session)
                  {WORK_WRITE, 1.0, &roofs->write, "write_bytes_per_second"}};
     const int64_t elements = array_elements(session);
     roof_work work = {.session = session};
+    bool any = false;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        any = any || is_wanted(session, kinds[k].name);
+    }
+    if (!any) {
+        return TTM_OK;
+    }
     ttm_status status = alloc_tensors(&work, TTM_F32, 3, 1, &elements);
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds && status == TTM_OK; k++) {
         double best_ns = 0.0;
+        if (!is_wanted(session, kinds[k].name)) {
+            continue;
+        }
         bench_progress(session, kinds[k].name);
         status = time_work(&best_ns, &work, kinds[k].kind);
         *kinds[k].speed = kinds[k].passes * 4e9 * (double)elements / best_ns;
@@ -186,7 +209,9 @@ static ttm_status measure_memory(bench_session *session)
         measure_host_memory(session, elements);
     }
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds && status == TTM_OK; k++) {
-        bench_set_number(&session->result, "roofs", kinds[k].name, *kinds[k].speed);
+        if (*kinds[k].speed > 0.0) {
+            bench_set_number(&session->result, "roofs", kinds[k].name, *kinds[k].speed);
+        }
     }
     roofs->memory = fmax(fmax(roofs->copy, roofs->triad), fmax(roofs->read, roofs->write));
     bench_set_number(&session->result, "roofs", "memory_bytes_per_second", roofs->memory);
@@ -197,6 +222,9 @@ static ttm_status measure_launch(bench_session *session)
 {
     const int64_t one = 1;
     roof_work work = {.session = session};
+    if (!is_wanted(session, "launch_ns")) {
+        return TTM_OK;
+    }
     ttm_status status = alloc_tensors(&work, TTM_F32, 3, 1, &one);
     if (status == TTM_OK) {
         status = time_work(&session->roofs.launch_ns, &work, WORK_TRIAD);
@@ -255,7 +283,7 @@ ttm_status bench_measure_roofs(bench_session *session, bool all)
     if (status == TTM_OK) {
         status = measure_launch(session);
     }
-    if (status == TTM_OK && all) {
+    if (status == TTM_OK && all && is_wanted(session, "to_device from_device")) {
         status = measure_transfers(session);
     }
     bench_progress(session, NULL);
