@@ -202,6 +202,10 @@ ttm_status target_download(void *image, const struct target *target, ttm_memory 
 void target_free(const struct target *target, ttm_memory *memory)
 {
     if (memory != NULL) {
+        if (target->stream != NULL) {
+            /* A failure has been told by what was looked at, or concerns nobody any more. */
+            (void)target->backend->stream_synchronize(target->stream);
+        }
         target->backend->memory_free(target->device, memory);
     }
 }

@@ -40,7 +40,7 @@ TTM_CHECKED ttm_status target_upload(ttm_memory **memory, const struct target *t
 TTM_CHECKED ttm_status target_download(void *image, const struct target *target, ttm_memory *memory,
                                        size_t bytes);
 
-/** Frees an allocation; NULL is allowed. */
+/** Frees an allocation, once the target's stream has done what may use it; NULL is allowed. */
 void target_free(const struct target *target, ttm_memory *memory);
 
 /** Returns 1 when the op can be run on the target. */

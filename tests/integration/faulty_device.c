@@ -5,6 +5,7 @@
 #include "faulty_device.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -106,8 +107,64 @@ static ttm_status memory_alloc(ttm_memory **memory, ttm_backend_device *device, 
     return status;
 }
 
+/* The variant `late`, which is right: a write is done when the next call comes, as by a device that
+ * copies from a staging buffer of its own. Who frees the memory before breaks a promise. */
+static struct {
+    pthread_mutex_t lock;
+    ttm_backend_stream *stream;
+    ttm_memory *memory;
+    size_t offset;
+    size_t bytes;
+    unsigned char *copy;
+} late = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void finish_late_write(void)
+{
+    if (late.copy != NULL) {
+        (void)faulty_base.memory_write(late.stream, late.memory, late.offset, late.copy,
+                                       late.bytes);
+        free(late.copy);
+        late.copy = NULL;
+    }
+}
+
+void faulty_finish_late_write(void)
+{
+    pthread_mutex_lock(&late.lock);
+    finish_late_write();
+    pthread_mutex_unlock(&late.lock);
+}
+
+static ttm_status write_late(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
+                             const void *source, size_t bytes)
+{
+    pthread_mutex_lock(&late.lock);
+    finish_late_write();
+    late.copy = malloc(bytes > 0 ? bytes : 1);
+    if (late.copy == NULL) {
+        abort();
+    }
+    memcpy(late.copy, source, bytes);
+    late.stream = stream;
+    late.memory = memory;
+    late.offset = offset;
+    late.bytes = bytes;
+    pthread_mutex_unlock(&late.lock);
+    return TTM_OK;
+}
+
+static void check_late_write(const ttm_memory *memory)
+{
+    pthread_mutex_lock(&late.lock);
+    if (late.copy != NULL && late.memory == memory) {
+        abort(); /* freed while a write uses it */
+    }
+    pthread_mutex_unlock(&late.lock);
+}
+
 static void memory_free(ttm_backend_device *device, ttm_memory *memory)
 {
+    check_late_write(memory);
     if (memory == last_allocation && faulty_is("overlap") && --last_uses > 0) {
         return;
     }
@@ -155,6 +212,9 @@ static ttm_status memory_write(ttm_backend_stream *stream, ttm_memory *memory, s
         borrowed.bytes = bytes;
         return TTM_OK;
     }
+    if (faulty_is("late")) {
+        return write_late(stream, memory, offset, source, bytes);
+    }
     if (faulty_is("aligned") && offset % 4 != 0) {
         return faulty_base.memory_write(stream, memory, offset - offset % 4, source, bytes);
     }
@@ -182,6 +242,7 @@ static ttm_status memory_read(ttm_backend_stream *stream, void *target, ttm_memo
 static ttm_status memory_copy(ttm_backend_stream *stream, ttm_memory *target, size_t target_offset,
                               ttm_memory *source, size_t source_offset, size_t bytes)
 {
+    faulty_finish_late_write();
     const size_t from = faulty_is("copies") ? source_offset & ~(size_t)3 : source_offset;
     return faulty_base.memory_copy(stream, target, target_offset, source, from, bytes);
 }
@@ -189,6 +250,7 @@ static ttm_status memory_copy(ttm_backend_stream *stream, ttm_memory *target, si
 static ttm_status memory_zero(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
                               size_t bytes)
 {
+    faulty_finish_late_write();
     const size_t from = faulty_is("zeroes") ? offset & ~(size_t)3 : offset;
     return faulty_base.memory_zero(stream, memory, from, bytes);
 }

@@ -14,6 +14,9 @@ int faulty_is(const char *name);
 /** Forgets some memory. */
 void faulty_leak(void);
 
+/** Does the write that was put off, of whatever stream. */
+void faulty_finish_late_write(void);
+
 /** Does what is held back of a stream. */
 ttm_status faulty_flush(ttm_backend_stream *stream);
 

@@ -12,8 +12,8 @@ TTM_BACKEND_PATH="$scratch/plugins:$TTM_BACKEND_PATH"
 export TTM_FAULTY_BASE TTM_BACKEND_PATH
 conformance="$TTM_TOOLS/ttm-conformance"
 
-# Without a fault the plugin is right, with a queue and without.
-for fault in none queues; do
+# Without a fault the plugin is right, with a queue, with writes that come late, and without.
+for fault in none queues late; do
     for group in device memory streams threads ops errors/unknown; do
         expect 0 env TTM_FAULTY=$fault "$conformance" --backend faultydevice --filter "$group"
     done

@@ -64,6 +64,7 @@ static ttm_status take_held(ttm_backend_stream *stream, int run)
 
 ttm_status faulty_flush(ttm_backend_stream *stream)
 {
+    faulty_finish_late_write();
     return holds_back() ? take_held(stream, 1) : TTM_OK;
 }
 
@@ -182,6 +183,7 @@ static ttm_status stream_create(ttm_backend_stream **stream, ttm_backend_device 
 
 static void stream_destroy(ttm_backend_stream *stream)
 {
+    faulty_finish_late_write();
     if (holds_back()) {
         const int forgets = faulty_is("drops") || faulty_is("nowait") || faulty_is("eventless");
         (void)take_held(stream, !forgets);
