@@ -214,9 +214,10 @@ void tool_profile_print_fallback(const tool_profile *profile)
     if (profile->next_op == TTM_OP_COUNT) {
         return;
     }
-    printf("%.1f s of it (%.0f%%) went to the host for ops that backend %s lacks, most to %s; "
+    /* Of the time on the device with all that is measured beside the result, such as validation. */
+    printf("%.1f of %.1f s (%.0f%%) went to the host for ops that backend %s lacks, most to %s; "
            "--profile shows them all\n",
-           seconds_of(profile->fallback_ns),
+           seconds_of(profile->fallback_ns), profile->seconds,
            100.0 * seconds_of(profile->fallback_ns) / fmax(profile->seconds, 1e-9),
            profile->backend, ttm_op_name(profile->next_op));
 }
