@@ -43,3 +43,7 @@ expect 0 "$bench" ops --backend slowed --preset gpt2-tiny --batch 2 --seq 64 --o
 expect 1 "$bench" compare a.json other.json
 one_line_error
 grep -q 'not the same work: batch is 1' err || fail "the message doesn't say what differs: $(cat err)"
+# Of a few values that jump nothing can be said, least of all in six digits.
+printf '{"schema": "ttm-bench", "version": 1, "command": "ops", "entries": [{"group": "op", "name": "x", "samples_ns": [[1e6, 1.1e6, 9e6, 9.5e6, 1e7, 1.1e7]]}]}' >jumps.json
+expect 0 "$bench" compare jumps.json jumps.json
+grep -q 'from more than 1000% on in op x' out || fail "an interval of any width: $(cat out)"

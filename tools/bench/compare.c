@@ -143,6 +143,17 @@ static const char *verdict_name(int verdict)
     return verdict > 0 ? "slower" : verdict < 0 ? "faster" : "";
 }
 
+/* Three values or four say next to nothing, and their intervals reach to any number. */
+static const char *print_visible(char text[32], double difference)
+{
+    if (difference < 10.0) {
+        snprintf(text, 32, "%.1f%%", 100.0 * difference);
+    } else {
+        snprintf(text, 32, "more than 1000%%");
+    }
+    return text;
+}
+
 /* "No difference" says little where a large one couldn't be seen. */
 static void print_resolution(const comparison *state)
 {
@@ -156,10 +167,13 @@ static void print_resolution(const comparison *state)
         }
     }
     if (visible != NULL) {
-        printf("A difference shows from %.1f%% on in a typical entry, from %.1f%% on in %s %s; "
+        char typical[32];
+        char largest[32];
+        printf("A difference shows from %s on in a typical entry, from %s on in %s %s; "
                "more rounds show smaller ones.\n",
-               100.0 * bench_median(visible, state->count),
-               100.0 * visible_difference(&worst->ratio, margin), worst->a->group, worst->a->name);
+               print_visible(typical, bench_median(visible, state->count)),
+               print_visible(largest, visible_difference(&worst->ratio, margin)), worst->a->group,
+               worst->a->name);
     }
     free(visible);
 }
