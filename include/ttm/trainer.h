@@ -94,9 +94,11 @@ typedef struct ttm_trainer_options {
     char
         sample_prompt[TTM_TRAINER_PROMPT_BYTES]; /**< (R) "": the end-of-text token or a newline. */
 
-    ttm_precision dtype;     /**< Of activations and products. */
-    ttm_precision moments;   /**< Of AdamW's moments: fp32, or bf16, stochastically rounded, which
-                                halves their memory. */
+    ttm_precision dtype;   /**< Of activations and products. */
+    ttm_precision moments; /**< Of AdamW's moments: fp32, or bf16, stochastically rounded, which
+                              halves their memory. */
+    int64_t logit_rows;    /**< Rows of logits that exist at once; 0: by the kind of device and its
+                              memory. */
     ttm_recompute recompute; /**< Of outputs of layer norms and GELU: see ttm/model.h. What auto
                                 came to is remembered. */
 } ttm_trainer_options;
@@ -110,7 +112,7 @@ typedef struct ttm_trainer_options {
         .validation_interval = 250, .validation_windows = 64, .checkpoint_interval = 500,        \
         .checkpoint_keep = 2, .sample_interval = 0, .sample_tokens = 64,                         \
         .sample_temperature = 0.8, .sample_prompt = "", .dtype = TTM_PRECISION_FP32,             \
-        .moments = TTM_PRECISION_FP32, .recompute = TTM_RECOMPUTE_AUTO                           \
+        .moments = TTM_PRECISION_FP32, .logit_rows = 0, .recompute = TTM_RECOMPUTE_AUTO          \
     }
 
 /** Sets what a preset is usually trained with: for the published models the published settings

@@ -15,6 +15,13 @@ typedef enum ttm_trainer_field_kind {
     TTM_FIELD_TEXT    /**< char [TTM_TRAINER_PROMPT_BYTES]. */
 } ttm_trainer_field_kind;
 
+/** What else there is to an option. */
+enum {
+    TTM_FIELD_CHANGEABLE = 1u << 0, /**< A resumed run may have another value than before. */
+    TTM_FIELD_LATER =
+        1u << 1 /**< Runs may be older than the option: they lack it in their state. */
+};
+
 /** One option. */
 typedef struct ttm_trainer_field {
     const char *name;        /**< As on the command line, without dashes in front. */
@@ -24,8 +31,8 @@ typedef struct ttm_trainer_field {
     size_t offset; /**< In ttm_trainer_options. */
     double minimum;
     double maximum;
-    int minimum_allowed; /**< 0 when a value must exceed the minimum. */
-    int changeable;      /**< A resumed run may have another value than the run it continues. */
+    int minimum_allowed;        /**< 0 when a value must exceed the minimum. */
+    unsigned traits;            /**< TTM_FIELD_… bits. */
     const char *const *choices; /**< Names of an enumeration's values from 0 to maximum. */
 } ttm_trainer_field;
 

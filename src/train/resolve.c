@@ -86,6 +86,7 @@ ttm_model_options ttm_trainer_model_options(const ttm_trainer_options *options)
     model.batch = options->batch;
     model.seq = options->seq;
     model.accumulation = options->accumulation;
+    model.logit_rows = options->logit_rows;
     model.recompute = options->recompute;
     return model;
 }

@@ -145,6 +145,9 @@ static ttm_status read_field(ttm_trainer_options *options, ttm_json_value object
     char key[KEY_BYTES];
     field_key(key, field);
     void *place = ttm_trainer_field_at(options, field);
+    if ((field->traits & TTM_FIELD_LATER) != 0 && !ttm_json_exists(ttm_json_find(object, key))) {
+        return TTM_OK;
+    }
     switch (field->kind) {
     case TTM_FIELD_INT:
         return ttm_json_get_int64(place, object, key, (int64_t)field->minimum,
@@ -154,10 +157,6 @@ static ttm_status read_field(ttm_trainer_options *options, ttm_json_value object
     case TTM_FIELD_BOOL:
         return ttm_json_get_bool(place, object, key);
     case TTM_FIELD_CHOICE:
-        if (!ttm_json_exists(ttm_json_find(object, key))) {
-            return TTM_OK; /* a run from before there was a choice */
-        }
-        break;
     case TTM_FIELD_SEED:
     case TTM_FIELD_TEXT:
         break;
@@ -333,7 +332,7 @@ ttm_status ttm_train_options_compatible(const ttm_trainer_options *saved,
         char now[VALUE_BYTES];
         print_field(before, saved, &fields[i]);
         print_field(now, wanted, &fields[i]);
-        if (!fields[i].changeable && strcmp(before, now) != 0) {
+        if ((fields[i].traits & TTM_FIELD_CHANGEABLE) == 0 && strcmp(before, now) != 0) {
             return ttm_fail(TTM_ERROR_ARGUMENT,
                             "%s is %s, but the run was started with %s: leave it out to go on "
                             "with the run, or start a new one in another folder",

@@ -130,6 +130,26 @@ sed 's/"prompt": 8/"prompt": 9/' prompt.json >other-prompt.json
 expect 1 "$bench" compare prompt.json other-prompt.json
 grep -q 'not the same work: prompt is 8' err || fail "results of two prompts are compared: $(cat err)"
 
+# What is kept shows in the memory and in the calls of a step; logits in chunks show in its calls, too.
+for options in "on 0" "off 0" "on 100"; do
+    recompute=${options% *}
+    rows=${options#* }
+    # shellcheck disable=SC2086
+    expect 0 "$bench" train $quick --batch 1 --seq 256 --steps 3 --recompute $recompute --logit-rows $rows --quiet --output $recompute-$rows.json
+done
+# calls FILE OP: of one step
+calls()
+{
+    tr -d '\n' <"$1" | tr '{' '\n' | sed -n "s/.*\"group\": \"op\", *\"name\": \"$2\",.*\"calls\": \([0-9]*\).*/\1/p"
+}
+[ "$(calls on-0.json layer_norm)" -eq 5 ] && [ "$(calls off-0.json layer_norm)" -eq 3 ] || fail "--recompute doesn't change the calls of layer_norm"
+[ "$(calls on-0.json cross_entropy)" -eq 1 ] && [ "$(calls on-100.json cross_entropy)" -eq 3 ] || fail "--logit-rows doesn't cut the logits"
+[ "$(value off-0.json memory activations_bytes)" -gt "$(value on-0.json memory activations_bytes)" ] || fail "keeping outputs takes no memory"
+for name in on-0 off-0 on-100; do
+    awk -v planned="$(value $name.json memory planned_peak_bytes)" -v peak="$(value $name.json memory measured_peak_bytes)" \
+        'BEGIN { exit !(peak > 0.99 * planned && peak <= planned) }' || fail "$name: the peak isn't the plan"
+done
+
 # Intervals are those of --confidence: the wider, the surer.
 # shellcheck disable=SC2086
 expect 0 "$bench" ops $quick --samples 60 --seconds 0.2 --precision 1e-4 --op gelu --confidence 0.5 --quiet --output half.json

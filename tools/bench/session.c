@@ -62,6 +62,10 @@ static void note_settings(bench_session *session)
     if (strcmp(arguments->command, "generate") == 0) {
         bench_set_number(result, "settings", "prompt", (double)arguments->prompt);
     }
+    if (strcmp(arguments->command, "train") == 0) {
+        bench_set_text(result, "settings", "recompute", arguments->recompute);
+        bench_set_number(result, "settings", "logit_rows", (double)arguments->logit_rows);
+    }
     bench_set_number(result, "settings", "least_samples", (double)arguments->samples);
     bench_set_number(result, "settings", "seconds", arguments->seconds);
     bench_set_number(result, "settings", "precision", arguments->precision);

@@ -16,15 +16,17 @@ typedef struct bench_arguments {
     tool_program *program;
     const char *command;
     const char *preset;
-    const char *tt;      /* NULL: the preset's own. */
-    const char *op;      /* Only ops whose name has this in it; NULL: all. */
-    const char *product; /* product_list.h, instead of the preset's products; NULL: none. */
-    const char *rows;    /* N,N,… */
-    const char *dtype;   /* "auto", "fp32" or "bf16" */
+    const char *tt;        /* NULL: the preset's own. */
+    const char *op;        /* Only ops whose name has this in it; NULL: all. */
+    const char *product;   /* product_list.h, instead of the preset's products; NULL: none. */
+    const char *rows;      /* N,N,… */
+    const char *dtype;     /* "auto", "fp32" or "bf16" */
+    const char *recompute; /* "auto", "on" or "off" */
     int64_t batch;
     int64_t seq;    /* At most the model's context. */
     int64_t layers; /* 0: the preset's, which it becomes before anything is measured. */
     int64_t steps;
+    int64_t logit_rows; /* 0: chosen */
     int64_t tokens;
     int64_t prompt;
     int64_t samples;

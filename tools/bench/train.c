@@ -3,6 +3,7 @@
 #include "bench/steps.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <ttm/compute.h>
 #include <ttm/model.h>
 #include <ttm/random.h>
@@ -146,6 +147,14 @@ static ttm_status take_step(void *user)
     return status == TTM_OK ? ttm_tensor_read(stream, scalars, &work->scalars) : status;
 }
 
+/* The command line has checked that it is one of the three. */
+static ttm_recompute recompute_of(const char *name)
+{
+    return strcmp(name, "on") == 0    ? TTM_RECOMPUTE_ON
+           : strcmp(name, "off") == 0 ? TTM_RECOMPUTE_OFF
+                                      : TTM_RECOMPUTE_AUTO;
+}
+
 static ttm_status open_work(train_work *work, bench_session *session)
 {
     const bench_arguments *arguments = session->arguments;
@@ -159,6 +168,8 @@ static ttm_status open_work(train_work *work, bench_session *session)
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     options.training = true;
     options.dtype = session->dtype;
+    options.recompute = recompute_of(arguments->recompute);
+    options.logit_rows = arguments->logit_rows;
     options.batch = work->batch;
     options.seq = work->seq;
     status = ttm_model_create(&work->model, session->device, &work->config, &options);
@@ -209,6 +220,8 @@ static ttm_status note_memory(train_work *work)
     bench_result *result = &work->session->result;
     ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
     ttm_trainer_memory memory = {.struct_size = sizeof memory};
+    options.recompute = recompute_of(work->session->arguments->recompute);
+    options.logit_rows = work->session->arguments->logit_rows;
     options.batch = work->batch;
     options.seq = work->seq;
     options.dtype = work->session->dtype == TTM_BF16 ? TTM_PRECISION_BF16 : TTM_PRECISION_FP32;
