@@ -178,6 +178,20 @@ steps() {
     tell "$without"
 }
 
+# What was decided by reckoning, decided the other way: outputs computed again, logits in chunks as on a processor, f32 products split over matrix units.
+choices() {
+    # shellcheck disable=SC2046  # arguments
+    {
+        attempt $((30 * patience)) choice-recompute-on.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json --recompute on
+        attempt $((30 * patience)) choice-logit-rows-1024.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json --logit-rows 1024
+        attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json
+        for kind in dense ttm64; do
+            TTM_OPENCL_FP32=split attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --seconds 1 --no-roofs --json
+        done
+    }
+    tell ""
+}
+
 # The same steps by PyTorch compiled; compiling takes most of it.
 compiled() {
     if ! has_cuda; then
@@ -402,6 +416,7 @@ part 90 look
 part 240 prepare
 part 300 steps
 part 90 products
+part 150 choices
 part 70 cublas
 part 120 generation
 part 70 kernels

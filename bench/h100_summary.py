@@ -68,6 +68,17 @@ def print_steps():
         print(f"TTM-64 / dense, {dtype}: {ratio(speed(ours('ttm64', dtype)), speed(ours('dense', dtype)))}\n")
 
 
+def print_choices():
+    rows = []
+    for name, what in (("as-decided", "bf16, dense, as decided"), ("recompute-on", "bf16, dense, outputs of layer norms and GELU computed again"),
+                       ("logit-rows-1024", "bf16, dense, 1,024 rows of logits at a time"), ("split-dense", "fp32, dense, products split over matrix units"),
+                       ("split-ttm64", "fp32, TTM-64, the same")):
+        run = load(f"choice-{name}.json") or {}
+        peak = run.get("memory", {}).get("measured_peak_bytes")
+        rows.append([what, number(run.get("step", {}).get("tokens_per_second")), number(peak and peak / 2**30, "{:.2f}")])
+    table("Steps with other choices, tokens/s", ["choice", "ours", "our peak GiB"], rows)
+
+
 def entry_speed(name):
     run = load(name)
     flops = [entry.get("flops") for entry in (run or {}).get("entries", []) if entry["group"] == "op" and entry.get("flops")]
@@ -173,6 +184,7 @@ def print_machine():
 def main():
     print_machine()
     print_steps()
+    print_choices()
     print_products()
     print_variants()
     for dtype in ("bf16", "fp32"):
