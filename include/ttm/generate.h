@@ -40,7 +40,7 @@ TTM_API TTM_CHECKED ttm_status ttm_generator_create(ttm_generator **generator, t
                                                     ttm_stream *stream,
                                                     const ttm_generator_options *options);
 
-/** Frees a generator; NULL is allowed. */
+/** Waits for the generator's stream and frees the generator; NULL is allowed. */
 TTM_API void ttm_generator_destroy(ttm_generator *generator);
 
 /** Begins a sequence with a prompt of `count` ≥ 1 tokens (of a prompt longer than the window only

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,10 +108,13 @@ static ttm_status memory_alloc(ttm_memory **memory, ttm_backend_device *device, 
     return status;
 }
 
-/* The variant `late`, which is right: a write is done when the next call comes, as by a device that
- * copies from a staging buffer of its own. Who frees the memory before breaks a promise. */
+/* The variant `late`, which is right: a write or an op is done when the next call comes, as by a
+ * device with a queue. Who frees memory of it before breaks a promise. */
 static struct {
     pthread_mutex_t lock;
+    ttm_op op; /* struct_size 0: none */
+    ttm_tensor tensors[TTM_OP_MAX_TENSORS];
+    unsigned char params[256];
     ttm_backend_stream *stream;
     ttm_memory *memory;
     size_t offset;
@@ -118,7 +122,7 @@ static struct {
     unsigned char *copy;
 } late = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void finish_late_write(void)
+static void finish_late(void)
 {
     if (late.copy != NULL) {
         (void)faulty_base.memory_write(late.stream, late.memory, late.offset, late.copy,
@@ -126,12 +130,16 @@ static void finish_late_write(void)
         free(late.copy);
         late.copy = NULL;
     }
+    if (late.op.struct_size != 0) {
+        (void)faulty_base.op_run(late.stream, &late.op);
+        late.op.struct_size = 0;
+    }
 }
 
-void faulty_finish_late_write(void)
+void faulty_finish_late(void)
 {
     pthread_mutex_lock(&late.lock);
-    finish_late_write();
+    finish_late();
     pthread_mutex_unlock(&late.lock);
 }
 
@@ -139,7 +147,7 @@ static ttm_status write_late(ttm_backend_stream *stream, ttm_memory *memory, siz
                              const void *source, size_t bytes)
 {
     pthread_mutex_lock(&late.lock);
-    finish_late_write();
+    finish_late();
     late.copy = malloc(bytes > 0 ? bytes : 1);
     if (late.copy == NULL) {
         abort();
@@ -153,18 +161,44 @@ static ttm_status write_late(ttm_backend_stream *stream, ttm_memory *memory, siz
     return TTM_OK;
 }
 
-static void check_late_write(const ttm_memory *memory)
+/* False for an op that has to be run at once: it points at more than can be copied. */
+bool faulty_run_late(ttm_backend_stream *stream, const ttm_op *op)
+{
+    if (!faulty_is("late") || op->opcode == TTM_OP_ADAMW || op->params_bytes > sizeof late.params ||
+        op->tensor_count > TTM_OP_MAX_TENSORS || !faulty_base.op_supported(NULL, op)) {
+        return false;
+    }
+    pthread_mutex_lock(&late.lock);
+    finish_late();
+    late.op = *op;
+    memcpy(late.tensors, op->tensors, op->tensor_count * sizeof *op->tensors);
+    if (op->params_bytes > 0) {
+        memcpy(late.params, op->params, op->params_bytes);
+    }
+    late.op.tensors = late.tensors;
+    late.op.params = late.params;
+    late.stream = stream;
+    pthread_mutex_unlock(&late.lock);
+    return true;
+}
+
+static void check_late(const ttm_memory *memory)
 {
     pthread_mutex_lock(&late.lock);
-    if (late.copy != NULL && late.memory == memory) {
-        abort(); /* freed while a write uses it */
+    bool used = late.copy != NULL && late.memory == memory;
+    for (uint32_t slot = 0; late.op.struct_size != 0 && slot < late.op.tensor_count; slot++) {
+        used = used ||
+               (ttm_tensor_present(&late.tensors[slot]) && late.tensors[slot].memory == memory);
+    }
+    if (used) {
+        abort(); /* freed while it is used */
     }
     pthread_mutex_unlock(&late.lock);
 }
 
 static void memory_free(ttm_backend_device *device, ttm_memory *memory)
 {
-    check_late_write(memory);
+    check_late(memory);
     if (memory == last_allocation && faulty_is("overlap") && --last_uses > 0) {
         return;
     }
@@ -242,7 +276,7 @@ static ttm_status memory_read(ttm_backend_stream *stream, void *target, ttm_memo
 static ttm_status memory_copy(ttm_backend_stream *stream, ttm_memory *target, size_t target_offset,
                               ttm_memory *source, size_t source_offset, size_t bytes)
 {
-    faulty_finish_late_write();
+    faulty_finish_late();
     const size_t from = faulty_is("copies") ? source_offset & ~(size_t)3 : source_offset;
     return faulty_base.memory_copy(stream, target, target_offset, source, from, bytes);
 }
@@ -250,7 +284,7 @@ static ttm_status memory_copy(ttm_backend_stream *stream, ttm_memory *target, si
 static ttm_status memory_zero(ttm_backend_stream *stream, ttm_memory *memory, size_t offset,
                               size_t bytes)
 {
-    faulty_finish_late_write();
+    faulty_finish_late();
     const size_t from = faulty_is("zeroes") ? offset & ~(size_t)3 : offset;
     return faulty_base.memory_zero(stream, memory, from, bytes);
 }

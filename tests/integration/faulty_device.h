@@ -2,6 +2,7 @@
 #ifndef TTM_TEST_FAULTY_DEVICE_H
 #define TTM_TEST_FAULTY_DEVICE_H
 
+#include <stdbool.h>
 #include <ttm/backend.h>
 
 /** The plugin that does the work, and libttm. */
@@ -14,8 +15,11 @@ int faulty_is(const char *name);
 /** Forgets some memory. */
 void faulty_leak(void);
 
-/** Does the write that was put off, of whatever stream. */
-void faulty_finish_late_write(void);
+/** Puts an op off, if it can be; false: it has to be run now. */
+bool faulty_run_late(ttm_backend_stream *stream, const ttm_op *op);
+
+/** Does the write or op that was put off, of whatever stream. */
+void faulty_finish_late(void);
 
 /** Does what is held back of a stream. */
 ttm_status faulty_flush(ttm_backend_stream *stream);

@@ -19,6 +19,14 @@ for fault in none queues late; do
     done
 done
 
+# Nor does libttm free memory that a queue uses, not even where nobody waits for the last op.
+printf 'abc abd abe %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 >text.txt
+expect 0 "$train" $small --layers 1 --data text.txt --out run --steps 1 --batch 1 --backend reference
+expect 0 env TTM_FAULTY=late "$TTM_TOOLS/ttm-generate" --backend faultydevice --model run --prompt abc --max-tokens 0
+expect 0 env TTM_FAULTY=late "$TTM_TOOLS/ttm-eval" --backend faultydevice --model run --data text.txt
+expect 0 env TTM_FAULTY=late "$train" $small --layers 1 --data text.txt --out late --steps 2 --batch 1 --sample-interval 1 \
+    --backend faultydevice
+
 # found FAULT CASE TEXT: the case fails with this text.
 found()
 {

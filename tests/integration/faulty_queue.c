@@ -64,7 +64,7 @@ static ttm_status take_held(ttm_backend_stream *stream, int run)
 
 ttm_status faulty_flush(ttm_backend_stream *stream)
 {
-    faulty_finish_late_write();
+    faulty_finish_late();
     return holds_back() ? take_held(stream, 1) : TTM_OK;
 }
 
@@ -137,6 +137,9 @@ static ttm_status op_run(ttm_backend_stream *stream, const ttm_op *op)
         return TTM_OK;
     }
     ttm_status status = faulty_flush(stream);
+    if (status == TTM_OK && faulty_run_late(stream, op)) {
+        return TTM_OK;
+    }
     if (status == TTM_OK) {
         status = faulty_base.op_run(stream, op);
     }
@@ -183,7 +186,7 @@ static ttm_status stream_create(ttm_backend_stream **stream, ttm_backend_device 
 
 static void stream_destroy(ttm_backend_stream *stream)
 {
-    faulty_finish_late_write();
+    faulty_finish_late();
     if (holds_back()) {
         const int forgets = faulty_is("drops") || faulty_is("nowait") || faulty_is("eventless");
         (void)take_held(stream, !forgets);
