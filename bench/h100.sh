@@ -186,7 +186,7 @@ choices() {
         attempt $((30 * patience)) choice-logit-rows-1024.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json --logit-rows 1024
         attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json
         for kind in dense ttm64; do
-            TTM_OPENCL_FP32=split attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --seconds 1 --no-roofs --json
+            TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --seconds 1 --no-roofs --json
         done
     }
     tell ""
