@@ -112,8 +112,9 @@ tell() {
 
 # Found out once: it takes seconds to load PyTorch.
 has_cuda() {
+    [ -n "$python" ] || return 1
     if [ ! -e "$out/cuda" ]; then
-        [ -n "$python" ] && "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null
+        "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null
         echo $? >"$out/cuda"
     fi
     [ "$(cat "$out/cuda")" = 0 ]
