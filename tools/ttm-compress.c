@@ -1,0 +1,444 @@
+/* ttm-compress: dense matrices of a trained model become TT-matrices, TT-matrices get lower ranks,
+ * or become dense again. */
+#include "common/tool_model.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <float.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <ttm/compress.h>
+#include <ttm/json.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 4096 };
+
+/* What the command line says. */
+typedef struct compress_arguments {
+    tool_program program;
+    const char *model;
+    const char *out;
+    const char *tokenizer;
+    int64_t rank;
+    double budget;
+    tool_list tt;
+    bool clip;
+    bool dense;
+    double error;
+    const char *matrices;
+    bool quiet;
+} compress_arguments;
+
+/* What has been done, for the report. */
+typedef struct compress_work {
+    const compress_arguments *arguments;
+    tool_model opened;
+    ttm_model *compressed;
+    ttm_compressed_matrix *changed; /* [count] */
+    size_t count;
+    size_t capacity;
+} compress_work;
+
+/* ---- What is to become of each matrix ---- */
+
+/* --matrices counts for --rank and --budget; all else is of whatever there is. */
+static bool is_chosen(const compress_arguments *arguments, int matrix)
+{
+    if (!tool_given(&arguments->program, "rank") && !tool_given(&arguments->program, "budget")) {
+        return true;
+    }
+    const bool attention = matrix == TTM_GPT2_ATTN_C_ATTN || matrix == TTM_GPT2_ATTN_C_PROJ;
+    return strcmp(arguments->matrices, "all") == 0 ||
+           attention == (strcmp(arguments->matrices, "attn") == 0);
+}
+
+/* *shape = what a dense matrix becomes. */
+static ttm_status shape_of_dense(ttm_tt_shape *shape, const compress_arguments *arguments,
+                                 int64_t in, int64_t out)
+{
+    if (tool_given(&arguments->program, "rank")) {
+        return ttm_tt_shape_from_rule(shape, in, out, arguments->rank);
+    }
+    return ttm_tt_shape_from_budget(shape, in, out, 0,
+                                    (int64_t)(arguments->budget * (double)in * (double)out));
+}
+
+/* A TT-matrix keeps its modes, unless a budget asks for others. */
+static ttm_status aim(ttm_gpt2_config *target, const compress_arguments *arguments, int64_t layer,
+                      ttm_gpt2_matrix matrix)
+{
+    const ttm_tt_shape *before = ttm_gpt2_config_tt(target, layer, matrix);
+    ttm_tt_shape shape;
+    int64_t in = 0;
+    int64_t out = 0;
+    ttm_gpt2_matrix_size(&in, &out, target, matrix);
+    if (arguments->dense) {
+        return ttm_gpt2_config_set_tt(target, layer, matrix, NULL);
+    }
+    if (arguments->clip) {
+        return TTM_OK;
+    }
+    if (before != NULL && tool_given(&arguments->program, "rank")) {
+        shape = *before;
+        for (int32_t bond = 1; bond < shape.core_count; bond++) {
+            shape.ranks[bond] =
+                shape.ranks[bond] < arguments->rank ? shape.ranks[bond] : arguments->rank;
+        }
+        return ttm_gpt2_config_set_tt(target, layer, matrix, &shape);
+    }
+    const ttm_status status = shape_of_dense(&shape, arguments, in, out);
+    return status == TTM_OK ? ttm_gpt2_config_set_tt(target, layer, matrix, &shape) : status;
+}
+
+static ttm_status aim_all(ttm_gpt2_config *target, const compress_arguments *arguments)
+{
+    for (size_t i = 0; i < arguments->tt.count; i++) {
+        const ttm_status status = ttm_gpt2_config_apply_tt_spec(target, arguments->tt.items[i]);
+        if (status != TTM_OK) {
+            return status;
+        }
+    }
+    for (int64_t layer = 0; layer < target->layers; layer++) {
+        for (int matrix = 0; matrix < TTM_GPT2_MATRIX_COUNT; matrix++) {
+            if (arguments->tt.count > 0 || !is_chosen(arguments, matrix)) {
+                continue;
+            }
+            const ttm_status status = aim(target, arguments, layer, (ttm_gpt2_matrix)matrix);
+            if (status != TTM_OK) {
+                return status;
+            }
+        }
+    }
+    return TTM_OK;
+}
+
+static unsigned chosen_matrices(const compress_arguments *arguments)
+{
+    unsigned chosen = 0;
+    for (int matrix = 0; matrix < TTM_GPT2_MATRIX_COUNT; matrix++) {
+        chosen |= (unsigned)is_chosen(arguments, matrix) << matrix;
+    }
+    return chosen;
+}
+
+static bool has_tt(const ttm_gpt2_config *config)
+{
+    for (int64_t layer = 0; layer < config->layers; layer++) {
+        for (int matrix = 0; matrix < TTM_GPT2_MATRIX_COUNT; matrix++) {
+            if (ttm_gpt2_config_tt(config, layer, (ttm_gpt2_matrix)matrix) != NULL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* ---- The result ---- */
+
+static void tell(void *user, const ttm_compressed_matrix *matrix)
+{
+    compress_work *work = user;
+    char shape[TTM_TT_SHAPE_TEXT_BYTES] = "dense";
+    if (work->count < work->capacity) {
+        work->changed[work->count++] = *matrix;
+    }
+    if (work->arguments->program.json || work->arguments->quiet) {
+        return;
+    }
+    if (matrix->shape.core_count > 0) {
+        (void)!ttm_tt_shape_print(shape, sizeof shape, &matrix->shape);
+    }
+    printf("layer %-3" PRId64 " %-12s %-28s %9" PRId64 " of %9" PRId64 "  error %.4g\n",
+           matrix->layer, ttm_gpt2_matrix_name(matrix->matrix), shape, matrix->elements,
+           matrix->elements_before, matrix->relative_error);
+    fflush(stdout);
+}
+
+static void write_matrix(ttm_json_writer *writer, const ttm_compressed_matrix *matrix)
+{
+    char shape[TTM_TT_SHAPE_TEXT_BYTES] = "dense";
+    if (matrix->shape.core_count > 0) {
+        (void)!ttm_tt_shape_print(shape, sizeof shape, &matrix->shape);
+    }
+    ttm_json_begin_object(writer);
+    ttm_json_member_int(writer, "layer", matrix->layer);
+    ttm_json_member_string(writer, "matrix", ttm_gpt2_matrix_name(matrix->matrix));
+    ttm_json_member_string(writer, "shape", shape);
+    ttm_json_member_int(writer, "parameters_before", matrix->elements_before);
+    ttm_json_member_int(writer, "parameters", matrix->elements);
+    ttm_json_member_double(writer, "relative_error", matrix->relative_error);
+    ttm_json_end_object(writer);
+}
+
+static void write_report(ttm_json_writer *writer, const compress_work *work)
+{
+    const ttm_gpt2_config *before = ttm_model_config(work->opened.model);
+    const ttm_gpt2_config *after = ttm_model_config(work->compressed);
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "model", work->arguments->model);
+    ttm_json_member_string(writer, "out", work->arguments->out);
+    ttm_json_member_int(writer, "parameters_before", ttm_gpt2_parameter_count(before));
+    ttm_json_member_int(writer, "parameters", ttm_gpt2_parameter_count(after));
+    ttm_json_key(writer, "tt");
+    ttm_gpt2_config_write_tt(writer, after);
+    ttm_json_key(writer, "matrices");
+    ttm_json_begin_array(writer);
+    for (size_t i = 0; i < work->count; i++) {
+        write_matrix(writer, &work->changed[i]);
+    }
+    ttm_json_end_array(writer);
+    ttm_json_end_object(writer);
+}
+
+static int print_json(const compress_work *work)
+{
+    ttm_json_writer *writer = NULL;
+    const char *text = NULL;
+    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
+    if (status == TTM_OK) {
+        write_report(writer, work);
+        status = ttm_json_writer_finish(&text, NULL, writer);
+    }
+    if (status == TTM_OK) {
+        fputs(text, stdout);
+    }
+    ttm_json_writer_free(writer);
+    return status == TTM_OK ? tool_done() : tool_fail(status);
+}
+
+static int print_result(const compress_work *work)
+{
+    if (work->arguments->program.json) {
+        return print_json(work);
+    }
+    const int64_t before = ttm_gpt2_parameter_count(ttm_model_config(work->opened.model));
+    const int64_t after = ttm_gpt2_parameter_count(ttm_model_config(work->compressed));
+    printf("%" PRId64 " of %" PRId64 " parameters (%.1f %%); model in %s\n", after, before,
+           100.0 * (double)after / (double)before, work->arguments->out);
+    return tool_done();
+}
+
+/* ---- The folder ---- */
+
+/* Whether there is nothing of this name, or an empty folder, which a rename may take the place of.
+ */
+static bool is_free(const char *path)
+{
+    struct stat there;
+    DIR *folder = lstat(path, &there) == 0 ? opendir(path) : NULL;
+    int entries = 0;
+    if (folder == NULL) {
+        return errno == ENOENT;
+    }
+    while (readdir(folder) != NULL) {
+        entries++;
+    }
+    closedir(folder);
+    return entries <= 2; /* . and .. */
+}
+
+/* *path = the folder that is filled and then renamed; it lies beside --out. */
+static int new_folder(char path[PATH_BYTES], const char *out)
+{
+    size_t length = strlen(out);
+    while (length > 1 && out[length - 1] == '/') {
+        length--;
+    }
+    const int wanted = snprintf(path, PATH_BYTES, "%.*s.part", (int)length, out);
+    if (wanted < 0 || wanted >= PATH_BYTES) {
+        return tool_fail_text("the name given with --out is too long");
+    }
+    if (!is_free(out)) {
+        return tool_fail_text("'%s' is there already: name a new folder with --out", out);
+    }
+    if (mkdir(path, 0777) != 0) {
+        return tool_fail_text("can't make the folder '%s': %s%s", path, strerror(errno),
+                              errno == EEXIST ? " (left by one that was stopped? remove it)" : "");
+    }
+    return TOOL_GO_ON;
+}
+
+static void remove_folder(const char *path)
+{
+    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json"};
+    char file[PATH_BYTES + 32];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, names[i]);
+        (void)unlink(file);
+    }
+    (void)rmdir(path);
+}
+
+static int save(compress_work *work, const char *folder)
+{
+    const tool_model *opened = &work->opened;
+    ttm_status status = ttm_model_save(work->compressed, opened->stream, folder);
+    if (status == TTM_OK && opened->tokenizer != NULL) {
+        status = ttm_tokenizer_save(opened->tokenizer, folder);
+    }
+    if (status != TTM_OK) {
+        return tool_fail(status);
+    }
+    if (rename(folder, work->arguments->out) != 0) {
+        return tool_fail_text("can't rename '%s' to '%s': %s", folder, work->arguments->out,
+                              strerror(errno));
+    }
+    return TOOL_GO_ON;
+}
+
+/* ---- Running ---- */
+
+static int compress(compress_work *work)
+{
+    const compress_arguments *arguments = work->arguments;
+    const ttm_gpt2_config *config = ttm_model_config(work->opened.model);
+    ttm_gpt2_config target = TTM_GPT2_CONFIG_EMPTY;
+    ttm_compress_options options = TTM_COMPRESS_OPTIONS_INIT;
+    if ((arguments->clip || arguments->dense) && !has_tt(config)) {
+        return tool_fail_text("'%s' has no TT-matrices: there is nothing to %s", arguments->model,
+                              arguments->clip ? "clip" : "make dense");
+    }
+    work->capacity = (size_t)config->layers * TTM_GPT2_MATRIX_COUNT;
+    work->changed = calloc(work->capacity, sizeof *work->changed);
+    if (work->changed == NULL) {
+        return tool_fail_text("out of memory");
+    }
+    ttm_status status = ttm_gpt2_config_copy(&target, config);
+    if (status == TTM_OK) {
+        status = aim_all(&target, arguments);
+    }
+    if (status == TTM_OK) {
+        options.target = &target;
+        options.matrices = chosen_matrices(arguments);
+        options.relative_error = arguments->error;
+        options.progress = tell;
+        options.user = work;
+        status = ttm_model_compress(&work->compressed, work->opened.model, work->opened.stream,
+                                    &options);
+    }
+    ttm_gpt2_config_free(&target);
+    return status == TTM_OK ? TOOL_GO_ON : tool_fail(status);
+}
+
+static int run(const compress_arguments *arguments)
+{
+    compress_work work = {.arguments = arguments};
+    const ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
+    char folder[PATH_BYTES];
+    int code = new_folder(folder, arguments->out);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
+    code = tool_model_open(&work.opened, &arguments->program, arguments->model,
+                           arguments->tokenizer, "fp32", &options);
+    if (code == TOOL_GO_ON) {
+        code = compress(&work);
+    }
+    if (code == TOOL_GO_ON) {
+        code = save(&work, folder);
+    }
+    if (code == TOOL_GO_ON) {
+        code = print_result(&work);
+    } else {
+        remove_folder(folder);
+    }
+    ttm_model_destroy(work.compressed);
+    tool_model_close(&work.opened);
+    free(work.changed);
+    return code;
+}
+
+/* One thing at a time. */
+static int check_usage(const compress_arguments *arguments)
+{
+    const tool_program *program = &arguments->program;
+    const int ways = (int)tool_given(program, "rank") + (int)tool_given(program, "budget") +
+                     (int)(arguments->tt.count > 0) + (int)arguments->clip + (int)arguments->dense;
+    if (ways != 1) {
+        return tool_usage_error("give one of --rank, --budget, --tt, --clip and --dense");
+    }
+    if (tool_given(program, "matrices") &&
+        (arguments->tt.count > 0 || arguments->clip || arguments->dense)) {
+        return tool_usage_error("--matrices goes with --rank and --budget");
+    }
+    if (tool_given(program, "error") && (arguments->tt.count > 0 || arguments->dense)) {
+        return tool_usage_error("--error goes with --rank, --budget and --clip");
+    }
+    return TOOL_GO_ON;
+}
+
+static const char description[] =
+    "Makes a smaller model of a trained one, without training: each matrix by itself is replaced "
+    "by the nearest that fits (TT-SVD), so that the model gets worse by as much as its matrices "
+    "lose. How much that is, ttm-eval tells; ttm-train --model goes on from there.\n\n"
+    "--rank and --budget make TT-matrices of dense ones: by the published rule for a rank, or the "
+    "shape with the most freedom that has so small a part of the dense matrix's parameters. "
+    "Matrices that are TT already keep their modes with --rank. --clip takes away what the bonds "
+    "of TT-matrices can't carry, which changes nothing but their size. --dense builds dense "
+    "matrices, for programs that know no others.\n\n"
+    "Ranks are clipped in any case. Errors are those of the matrix, |W - W'| / |W| in the "
+    "Frobenius "
+    "norm.";
+
+int main(int argc, char **argv)
+{
+    static const tool_example examples[] = {
+        {"ttm-compress --model gpt2 --out gpt2-ttm64 --rank 64",
+         "the MLP matrices as TT-matrices of rank 64"},
+        {"ttm-compress --model gpt2 --out small --budget 0.5 --matrices all",
+         "half of the parameters of every matrix"},
+        {"ttm-compress --model gpt2 --out mixed --tt 0-5/mlp=80 6-11/c_fc=32",
+         "other shapes by layer"},
+        {"ttm-compress --model run --out clipped --clip", "the same model with fewer parameters"},
+        {"ttm-compress --model run --out for-transformers --dense",
+         "a model that Hugging Face's library loads"},
+    };
+    compress_arguments arguments = {.matrices = "mlp"};
+    compress_arguments *a = &arguments;
+    tool_option options[] = {
+        TOOL_GROUP("Model"),
+        TOOL_STRING("model", 'm', "DIR", &a->model,
+                    "folder with config.json and model.safetensors, or of a training run",
+                    TOOL_REQUIRED),
+        TOOL_STRING("out", 'o', "DIR", &a->out, "new folder for the compressed model",
+                    TOOL_REQUIRED),
+        TOOL_STRING("tokenizer", 0, "bytes|FILE|DIR", &a->tokenizer,
+                    "tokenizer to put beside it (default: the model's own, if it has one)"),
+        TOOL_GROUP("What becomes of it: one of"),
+        TOOL_INT("rank", 0, "R", &a->rank, 1, 1 << 24, "TT-matrices of this rank",
+                 TOOL_SHOW_DEFAULT("")),
+        TOOL_DOUBLE("budget", 0, "FRACTION", &a->budget, 1e-9, 1.0,
+                    "TT-matrices with this part of each dense matrix's parameters",
+                    TOOL_SHOW_DEFAULT("")),
+        TOOL_LIST("tt", 0, "SPEC", &a->tt,
+                  "shapes by layer and matrix, as for ttm-train: [LAYERS/]MATRIX=SHAPE"),
+        TOOL_FLAG("clip", 0, &a->clip, "TT-matrices without what their ranks waste: exact"),
+        TOOL_FLAG("dense", 0, &a->dense, "dense matrices: exact"),
+        TOOL_GROUP("How"),
+        TOOL_CHOICE("matrices", 0, "mlp|attn|all", &a->matrices, "matrices to compress"),
+        TOOL_DOUBLE("error", 0, "E", &a->error, 0.0, 1.0,
+                    "lower ranks further, where a matrix then loses no more than this",
+                    TOOL_SHOW_DEFAULT("0: the ranks as given")),
+        TOOL_FLAG("quiet", 'q', &a->quiet, "only the last line"),
+    };
+    a->program = (tool_program){
+        .name = "ttm-compress",
+        .summary = "make TT-matrices of a trained model's matrices, or dense ones again",
+        .usage = "--model DIR --out DIR --rank R|--budget FRACTION|--clip|--dense [option…]",
+        .description = description,
+        .offers = TOOL_OFFERS_DEVICE | TOOL_OFFERS_JSON,
+        TOOL_TABLE(options, examples),
+    };
+    int code = tool_parse(&a->program, argc, argv);
+    if (code == TOOL_GO_ON) {
+        code = check_usage(a);
+    }
+    if (code == TOOL_GO_ON) {
+        code = run(a);
+    }
+    tool_free(&a->program);
+    return code;
+}
