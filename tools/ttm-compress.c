@@ -209,8 +209,26 @@ static int print_json(const compress_work *work)
     return status == TTM_OK ? tool_done() : tool_fail(status);
 }
 
+/* A rank that is too high for a matrix makes it larger: nobody wants that. */
+static void warn_of_growth(const compress_work *work)
+{
+    size_t larger = 0;
+    for (size_t i = 0; i < work->count; i++) {
+        const ttm_tt_shape *shape = &work->changed[i].shape;
+        larger += shape->core_count > 0 &&
+                  work->changed[i].elements >= ttm_tt_shape_in(shape) * ttm_tt_shape_out(shape);
+    }
+    if (larger > 0) {
+        fprintf(stderr,
+                "ttm-compress: warning: %zu of %zu matrices have as many parameters as dense ones "
+                "or more: a lower rank or --budget makes them smaller\n",
+                larger, work->count);
+    }
+}
+
 static int print_result(const compress_work *work)
 {
+    warn_of_growth(work);
     if (work->arguments->program.json) {
         return print_json(work);
     }

@@ -20,7 +20,8 @@ typedef enum ttm_log_level {
 /** Receives a finished line without its newline. Called with a lock held: it must not log. */
 typedef void (*ttm_log_sink)(void *user, ttm_log_level level, const char *line);
 
-/** Writes one line at `level` (printf format). Thread-safe; lines never mix. */
+/** Writes one line at `level` (printf format); a number that is no level counts as the nearest.
+ * Text beyond 4095 bytes is cut off. Thread-safe; lines never mix. */
 TTM_API void ttm_log(ttm_log_level level, const char *format, ...) TTM_PRINTF(2, 3);
 
 /** Shows lines up to `level`. Overrides `TTM_LOG`. Thread-safe. */

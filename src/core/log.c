@@ -54,8 +54,16 @@ void ttm_log_set_sink(ttm_log_sink sink, void *user)
     pthread_mutex_unlock(&lock);
 }
 
+/* Plugins log too, and the level is a number of theirs: what is no level is the nearest one. */
+static ttm_log_level nearest_level(ttm_log_level level)
+{
+    const int number = (int)level;
+    return number < TTM_LOG_ERROR ? TTM_LOG_ERROR : number > TTM_LOG_DEBUG ? TTM_LOG_DEBUG : level;
+}
+
 void ttm_log(ttm_log_level level, const char *format, ...)
 {
+    level = nearest_level(level);
     if (!ttm_log_enabled(level)) {
         return;
     }

@@ -58,6 +58,11 @@ for rank in 16 6 2; do
     size=$(json_value out parameters)
 done
 
+expect 0 "$compress" --model dense --out large --rank 64 --quiet
+grep -q 'warning: 4 of 4 matrices have as many parameters' err || fail "no word of a model that gets larger: $(cat out err)"
+expect 0 "$compress" --model dense --out smaller --rank 8 --quiet
+[ ! -s err ] || fail "a warning where the model gets smaller: $(cat err)"
+
 # A budget is kept by each matrix, and so is an error.
 expect 0 "$compress" --model dense --out budget --budget 0.4 --matrices all --json
 awk '/"matrices"/ { on = 1 } on && /"parameters_before"/ { gsub(/[^0-9]/, ""); before = $0 } on && /"parameters":/ { gsub(/[^0-9]/, ""); count++; if ($0 > 0.4 * before) bad = 1 }
