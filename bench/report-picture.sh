@@ -15,7 +15,8 @@ browser=$(command -v chromium || command -v chromium-browser || command -v googl
 "$build/tools/ttm-bench" train --backend cpu --preset gpt2-small-ttm64 --batch 1 --seq 256 --steps 15 --quiet --output "$scratch/train.json"
 "$build/tools/ttm-bench" layer --backend cpu --preset gpt2-small-ttm64 --rows 1,512 --seconds 0.3 --quiet --output "$scratch/layer.json"
 "$build/tools/ttm-bench" report "$scratch/train.json" "$scratch/layer.json" --output "$scratch/report.html"
-"$browser" --headless --no-sandbox --hide-scrollbars --user-data-dir="$scratch/profile" --window-size=1120,1640 \
+# The budget of time lets the page be painted to its end before the picture is taken.
+"$browser" --headless --no-sandbox --hide-scrollbars --run-all-compositor-stages-before-draw --virtual-time-budget=5000 --user-data-dir="$scratch/profile" --window-size=1120,1640 \
     --screenshot="$picture" "file://$scratch/report.html" >"$scratch/log" 2>&1 || {
     cat "$scratch/log" >&2
     exit 1
