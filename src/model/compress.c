@@ -54,55 +54,66 @@ static ttm_status write_parameter(const ttm_model *model, ttm_stream *stream,
     return ttm_tensor_write(stream, &tensor, values);
 }
 
-/* *tt = the source's TT-matrix in double; empty on failure. */
-static ttm_status read_cores(ttm_tt *tt, const compression *work, int64_t layer,
-                             ttm_gpt2_matrix matrix)
+static void free_cores(float *cores[TTM_TT_MAX_CORES])
 {
-    float *cores[TTM_TT_MAX_CORES] = {NULL};
-    const ttm_tt_shape *shape = ttm_gpt2_config_tt(ttm_model_config(work->source), layer, matrix);
-    ttm_status status = ttm_tt_new(tt, shape);
-    for (int32_t core = 0; status == TTM_OK && core < shape->core_count; core++) {
-        const ttm_parameter *parameter = find_parameter(work->source, layer, (int)matrix, core);
-        status = read_parameter(&cores[core], work->source, work->stream, parameter);
-    }
-    if (status == TTM_OK) {
-        ttm_tt_load_f32(tt, (const float *const *)cores);
-    } else {
-        ttm_tt_free(tt);
-    }
     for (int32_t core = 0; core < TTM_TT_MAX_CORES; core++) {
         free(cores[core]);
+        cores[core] = NULL;
     }
-    return status;
 }
 
-/* *values = W [in, out] of a matrix of the source in f32; the caller frees. */
+/* cores = those of a TT-matrix of the source; the caller frees them with free_cores, also after
+ * failure. */
+static ttm_status read_cores(float *cores[TTM_TT_MAX_CORES], const compression *work, int64_t layer,
+                             ttm_gpt2_matrix matrix, const ttm_tt_shape *shape)
+{
+    for (int32_t core = 0; core < shape->core_count; core++) {
+        const ttm_parameter *parameter = find_parameter(work->source, layer, (int)matrix, core);
+        TTM_TRY(read_parameter(&cores[core], work->source, work->stream, parameter));
+    }
+    return TTM_OK;
+}
+
+/* *values = W [in, out] of a matrix of the source; the caller frees. */
 static ttm_status read_matrix(float **values, const compression *work, int64_t layer,
                               ttm_gpt2_matrix matrix)
 {
-    const ttm_parameter *dense = find_parameter(work->source, layer, (int)matrix, -1);
-    if (dense != NULL) {
-        return read_parameter(values, work->source, work->stream, dense);
-    }
-    ttm_tt tt = {0};
-    double *wide = NULL;
+    const ttm_tt_shape *shape = ttm_gpt2_config_tt(ttm_model_config(work->source), layer, matrix);
+    float *cores[TTM_TT_MAX_CORES] = {NULL};
     ttm_status status = TTM_OK;
     *values = NULL;
-    TTM_TRY(read_cores(&tt, work, layer, matrix));
-    const size_t count = (size_t)ttm_tt_shape_in(&tt.shape) * (size_t)ttm_tt_shape_out(&tt.shape);
-    TTM_TRY_OUT(ttm_array_new(&wide, count, sizeof *wide, "a matrix"));
-    TTM_TRY_OUT(ttm_array_new(values, count, sizeof **values, "a matrix"));
-    TTM_TRY_OUT(ttm_tt_materialize(wide, &tt));
-    for (size_t i = 0; i < count; i++) {
-        (*values)[i] = (float)wide[i];
+    if (shape == NULL) {
+        return read_parameter(values, work->source, work->stream,
+                              find_parameter(work->source, layer, (int)matrix, -1));
     }
+    const size_t count = (size_t)ttm_tt_shape_in(shape) * (size_t)ttm_tt_shape_out(shape);
+    TTM_TRY_OUT(read_cores(cores, work, layer, matrix, shape));
+    TTM_TRY_OUT(ttm_array_new(values, count, sizeof **values, "a matrix"));
+    TTM_TRY_OUT(ttm_tt_materialize_f32(*values, (const float *const *)cores, shape));
 out:
     if (status != TTM_OK) {
         free(*values);
         *values = NULL;
     }
-    free(wide);
-    ttm_tt_free(&tt);
+    free_cores(cores);
+    return status;
+}
+
+/* *rounded = a TT-matrix of the source with at most the ranks of `limits`, whose modes it has. */
+static ttm_status round_matrix(ttm_tt *rounded, double *error, const compression *work,
+                               int64_t layer, ttm_gpt2_matrix matrix, const ttm_tt_shape *limits)
+{
+    const ttm_tt_shape *shape = ttm_gpt2_config_tt(ttm_model_config(work->source), layer, matrix);
+    float *cores[TTM_TT_MAX_CORES] = {NULL};
+    ttm_tt source = {0};
+    ttm_status status = TTM_OK;
+    TTM_TRY_OUT(read_cores(cores, work, layer, matrix, shape));
+    TTM_TRY_OUT(ttm_tt_new(&source, shape));
+    ttm_tt_load_f32(&source, (const float *const *)cores);
+    status = ttm_tt_round(rounded, &source, limits, work->options->relative_error, error);
+out:
+    free_cores(cores);
+    ttm_tt_free(&source);
     return status;
 }
 
@@ -117,19 +128,14 @@ static bool same_modes(const ttm_tt_shape *a, const ttm_tt_shape *b)
 static ttm_status factorise(ttm_tt *tt, double *error, const compression *work, int64_t layer,
                             ttm_gpt2_matrix matrix, const ttm_tt_shape *limits)
 {
-    const double relative_error = work->options->relative_error;
     const ttm_tt_shape *before = ttm_gpt2_config_tt(ttm_model_config(work->source), layer, matrix);
-    ttm_status status = TTM_OK;
     if (before != NULL && same_modes(before, limits)) {
-        ttm_tt source = {0};
-        TTM_TRY(read_cores(&source, work, layer, matrix));
-        status = ttm_tt_round(tt, &source, limits, relative_error, error);
-        ttm_tt_free(&source);
-        return status;
+        return round_matrix(tt, error, work, layer, matrix, limits);
     }
     float *values = NULL;
     TTM_TRY(read_matrix(&values, work, layer, matrix));
-    status = ttm_tt_decompose_f32(tt, values, limits, relative_error, error);
+    const ttm_status status =
+        ttm_tt_decompose_f32(tt, values, limits, work->options->relative_error, error);
     free(values);
     return status;
 }
@@ -201,9 +207,7 @@ static ttm_status write_cores(const ttm_model *target, const compression *work, 
         TTM_TRY_OUT(write_parameter(target, work->stream, parameter, cores[core]));
     }
 out:
-    for (int32_t core = 0; core < count; core++) {
-        free(cores[core]);
-    }
+    free_cores(cores);
     return status;
 }
 
