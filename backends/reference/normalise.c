@@ -1,4 +1,4 @@
-/* SOFTMAX, LAYER_NORM and LAYER_NORM_BACKWARD: each row on its own. */
+/* SOFTMAX, LAYER_NORM, LAYER_NORM_BACKWARD and NORM_MATMUL: each row on its own. */
 #include <math.h>
 
 #include "reference/access.h"
@@ -67,6 +67,15 @@ static void row_moments(double *mean, double *rstd, const double *s, int64_t col
     *rstd = 1.0 / sqrt(squares / (double)cols + epsilon);
 }
 
+/* s = (s − mean)·rstd·gamma + beta for a row s. */
+static void normalise_row(double *s, double mean, double rstd, const double *gamma,
+                          const double *beta, int64_t cols)
+{
+    for (int64_t j = 0; j < cols; j++) {
+        s[j] = (s[j] - mean) * rstd * gamma[j] + beta[j];
+    }
+}
+
 static void store_if_present(const ttm_tensor *tensor, int64_t row, const double *source)
 {
     if (ttm_tensor_present(tensor)) {
@@ -102,9 +111,7 @@ ttm_status run_layer_norm(const ttm_op *op)
         }
         store_if_present(&op->tensors[TTM_LAYER_NORM_SUM], i, s);
         row_moments(&mean[i], &rstd[i], s, cols, params->epsilon);
-        for (int64_t j = 0; j < cols; j++) {
-            s[j] = (s[j] - mean[i]) * rstd[i] * gamma[j] + beta[j];
-        }
+        normalise_row(s, mean[i], rstd[i], gamma, beta, cols);
         store_row(out, i, s);
     }
     store_if_present(&op->tensors[TTM_LAYER_NORM_MEAN], 0, mean);
@@ -168,5 +175,52 @@ ttm_status run_layer_norm_backward(const ttm_op *op)
     }
     store_row(&op->tensors[TTM_LAYER_NORM_BACKWARD_DGAMMA], 0, dgamma);
     store_row(&op->tensors[TTM_LAYER_NORM_BACKWARD_DBETA], 0, dbeta);
+    return scratch_end(&scratch);
+}
+
+/* out = n·b + bias, or gelu of that, n the layer norm of x. All rows at once, so that a row of b is
+ * loaded once; n isn't rounded. */
+ttm_status run_norm_matmul(const ttm_op *op)
+{
+    const ttm_tensor *out = &op->tensors[TTM_NORM_MATMUL_OUT];
+    const ttm_tensor *x = &op->tensors[TTM_NORM_MATMUL_X];
+    const ttm_tensor *bias = &op->tensors[TTM_NORM_MATMUL_BIAS];
+    const ttm_norm_matmul_params *params = op->params;
+    const int64_t rows = row_count(out);
+    const int64_t cols = row_length(out);
+    const int64_t inner = row_length(x);
+    struct scratch scratch = {0};
+    double *n = scratch_take(&scratch, rows, inner);
+    double *gamma = scratch_take(&scratch, 1, inner);
+    double *beta = scratch_take(&scratch, 1, inner);
+    double *b = scratch_take(&scratch, 1, cols);
+    double *value = scratch_take(&scratch, rows, cols);
+    if (scratch.failed) {
+        return scratch_end(&scratch);
+    }
+    load_row(gamma, &op->tensors[TTM_NORM_MATMUL_GAMMA], 0);
+    load_row(beta, &op->tensors[TTM_NORM_MATMUL_BETA], 0);
+    for (int64_t i = 0; i < rows; i++) {
+        double mean = 0.0;
+        double rstd = 0.0;
+        load_row(n + i * inner, x, i);
+        row_moments(&mean, &rstd, n + i * inner, inner, params->epsilon);
+        normalise_row(n + i * inner, mean, rstd, gamma, beta, inner);
+        if (ttm_tensor_present(bias)) {
+            load_row(value + i * cols, bias, 0);
+        }
+    }
+    for (int64_t k = 0; k < inner; k++) {
+        load_row(b, &op->tensors[TTM_NORM_MATMUL_B], k);
+        for (int64_t i = 0; i < rows; i++) {
+            add_scaled(value + i * cols, n[i * inner + k], b, cols);
+        }
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < cols && params->activation == TTM_ACTIVATION_GELU; j++) {
+            value[i * cols + j] = gelu(value[i * cols + j]);
+        }
+        store_row(out, i, value + i * cols);
+    }
     return scratch_end(&scratch);
 }

@@ -41,6 +41,7 @@ static ttm_status (*const run_functions[TTM_OP_COUNT])(const ttm_op *op) = {
     [TTM_OP_TT_LINEAR] = run_tt_linear,
     [TTM_OP_TT_LINEAR_BACKWARD] = run_tt_linear_backward,
     [TTM_OP_SAMPLE] = run_sample,
+    [TTM_OP_NORM_MATMUL] = run_norm_matmul,
 };
 
 static ttm_status device_count(int32_t *count)

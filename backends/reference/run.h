@@ -28,5 +28,6 @@ ttm_status run_tt_gradient(const ttm_op *op);
 ttm_status run_tt_linear(const ttm_op *op);
 ttm_status run_tt_linear_backward(const ttm_op *op);
 ttm_status run_sample(const ttm_op *op);
+ttm_status run_norm_matmul(const ttm_op *op);
 
 #endif

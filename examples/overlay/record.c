@@ -35,7 +35,8 @@ static const char *const names[TTM_OP_COUNT] = {"copy",
                                                 "tt_gradient",
                                                 "tt_linear",
                                                 "tt_linear_backward",
-                                                "sample"};
+                                                "sample",
+                                                "norm_matmul"};
 
 /* One more for ops of a newer libttm. */
 static op_record ops[TTM_OP_COUNT + 1];

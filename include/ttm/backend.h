@@ -45,7 +45,7 @@ extern "C" {
 
 #define TTM_BACKEND_MAGIC     0x424d5454u /* "TTMB", little-endian */
 #define TTM_BACKEND_ABI_MAJOR 1u
-#define TTM_BACKEND_ABI_MINOR 3u
+#define TTM_BACKEND_ABI_MINOR 4u
 
 /** The name of the function that a plugin exports. */
 #define TTM_BACKEND_ENTRY_NAME "ttm_backend_entry"

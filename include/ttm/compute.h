@@ -91,6 +91,14 @@ TTM_API TTM_CHECKED ttm_status ttm_layer_norm(ttm_stream *stream, const ttm_tens
                                               const ttm_tensor *residual, const ttm_tensor *gamma,
                                               const ttm_tensor *beta, double epsilon);
 
+/** out = layer norm of x, times b, plus bias; with TTM_ACTIVATION_GELU gelu of that. bias may be
+ * NULL. For few rows: many are faster by ttm_layer_norm and ttm_matmul. */
+TTM_API TTM_CHECKED ttm_status ttm_norm_matmul(ttm_stream *stream, const ttm_tensor *out,
+                                               const ttm_tensor *x, const ttm_tensor *gamma,
+                                               const ttm_tensor *beta, const ttm_tensor *b,
+                                               const ttm_tensor *bias, double epsilon,
+                                               ttm_activation activation);
+
 /** Gradients of layer norm; dgamma and dbeta are added to, dx too when dx_beta is 1. */
 TTM_API TTM_CHECKED ttm_status ttm_layer_norm_backward(
     ttm_stream *stream, const ttm_tensor *dx, double dx_beta, const ttm_tensor *dgamma,

@@ -53,8 +53,9 @@ typedef enum ttm_opcode {
     TTM_OP_TT_GRADIENT = 19,
     TTM_OP_TT_LINEAR = 20,
     TTM_OP_TT_LINEAR_BACKWARD = 21,
-    TTM_OP_SAMPLE = 22, /* since minor version 3 */
-    TTM_OP_COUNT = 23
+    TTM_OP_SAMPLE = 22,      /* since minor version 3 */
+    TTM_OP_NORM_MATMUL = 23, /* since minor version 4 */
+    TTM_OP_COUNT = 24
 } ttm_opcode;
 
 /** The most TT cores in one op. */
@@ -471,6 +472,38 @@ typedef struct ttm_sample_params {
     double top_p;       /**< In (0, 1]; 1: no limit. */
     int64_t top_k;      /**< ≥ 0; 0: no limit. */
 } ttm_sample_params;
+
+/* ---- NORM_MATMUL (since minor version 4)
+ * -------------------------------------------------------------------------------
+ * With n = (x − mean)·rstd·gamma + beta, mean and rstd of each row of x as in LAYER_NORM:
+ *   value = n·b + bias
+ *   activation NONE: out = value;  activation GELU: out = gelu(value)
+ * x [M, K], gamma, beta [K], b [K, N], bias [N], out [M, N]. x, gamma, beta, b of one type; out of
+ * that type or f32; bias of out's type. gelu is the tanh form of the op GELU; other activations
+ * aren't allowed. For few rows, where a launch costs more than normalising them in every part of
+ * the product: n needn't exist in memory. It may be rounded to x's type before it is multiplied, or
+ * not.
+ * Accuracy of value: with LAYER_NORM's error of n in f32, whatever x's type is,
+ *   e_ik = 16·u32·(|x_ik − mean_i|·rstd_i·|gamma_k| + |beta_k| + rstd_i·|x_i|_max·|gamma_k|),
+ * MATMUL's error and what both become:
+ *   (K + 4)·u32·(Σ_k |n_ik·b_kj| + |bias_j|) + Σ_k e_ik·|b_kj| + r_ij + one rounding to the output
+ *   type.
+ * r_ij is for rounding n, if x is bf16 or f16, else 0. With u_x the round-off of x's type it is
+ *   u_x·min(Σ_k |n_ik·b_kj|, 8·√(Σ_k (n_ik·b_kj)²/3)):
+ * what K roundings can make at most, and 8 standard deviations of independent ones. */
+enum {
+    TTM_NORM_MATMUL_OUT = 0,
+    TTM_NORM_MATMUL_X = 1,
+    TTM_NORM_MATMUL_GAMMA = 2,
+    TTM_NORM_MATMUL_BETA = 3,
+    TTM_NORM_MATMUL_B = 4,
+    TTM_NORM_MATMUL_BIAS = 5, /* optional */
+    TTM_NORM_MATMUL_TENSORS = 6
+};
+typedef struct ttm_norm_matmul_params {
+    double epsilon;            /**< > 0. */
+    ttm_activation activation; /**< TTM_ACTIVATION_NONE or TTM_ACTIVATION_GELU. */
+} ttm_norm_matmul_params;
 
 /** One op, as a backend receives it. Everything it points at stays valid until the call returns,
  * the memory until the stream has finished the op. */

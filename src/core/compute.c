@@ -145,6 +145,21 @@ ttm_status ttm_layer_norm(ttm_stream *stream, const ttm_tensor *out, const ttm_t
     return run(stream, TTM_OP_LAYER_NORM, slots, TTM_LAYER_NORM_TENSORS, &params, sizeof params);
 }
 
+ttm_status ttm_norm_matmul(ttm_stream *stream, const ttm_tensor *out, const ttm_tensor *x,
+                           const ttm_tensor *gamma, const ttm_tensor *beta, const ttm_tensor *b,
+                           const ttm_tensor *bias, double epsilon, ttm_activation activation)
+{
+    ttm_tensor slots[TTM_NORM_MATMUL_TENSORS] = {0};
+    set_slot(&slots[TTM_NORM_MATMUL_OUT], out);
+    set_slot(&slots[TTM_NORM_MATMUL_X], x);
+    set_slot(&slots[TTM_NORM_MATMUL_GAMMA], gamma);
+    set_slot(&slots[TTM_NORM_MATMUL_BETA], beta);
+    set_slot(&slots[TTM_NORM_MATMUL_B], b);
+    set_slot(&slots[TTM_NORM_MATMUL_BIAS], bias);
+    const ttm_norm_matmul_params params = {epsilon, activation};
+    return run(stream, TTM_OP_NORM_MATMUL, slots, TTM_NORM_MATMUL_TENSORS, &params, sizeof params);
+}
+
 ttm_status ttm_layer_norm_backward(ttm_stream *stream, const ttm_tensor *dx, double dx_beta,
                                    const ttm_tensor *dgamma, const ttm_tensor *dbeta,
                                    const ttm_tensor *dy, const ttm_tensor *x,

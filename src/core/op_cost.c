@@ -61,6 +61,14 @@ static double matmul_operations(const ttm_op *op)
            (double)a->shape[a->rank - 1];
 }
 
+/* Rows are normalised once, by definition. */
+static double norm_matmul_operations(const ttm_op *op)
+{
+    const ttm_tensor *x = &op->tensors[TTM_NORM_MATMUL_X];
+    return 8.0 * (double)ttm_tensor_count(x) +
+           2.0 * (double)ttm_tensor_count(&op->tensors[TTM_NORM_MATMUL_OUT]) * (double)x->shape[1];
+}
+
 /* Causal attention needs about half of all pairs. */
 static double attention_operations(const ttm_op *op, const ttm_tensor *q, const ttm_tensor *k,
                                    double products)
@@ -91,6 +99,9 @@ void ttm_op_cost(double *operations, double *bytes, const ttm_op *op)
         break;
     case TTM_OP_MATMUL:
         *operations = matmul_operations(op);
+        break;
+    case TTM_OP_NORM_MATMUL:
+        *operations = norm_matmul_operations(op);
         break;
     case TTM_OP_REDUCE_ROWS:
         *operations = (double)ttm_tensor_count(&tensors[TTM_REDUCE_ROWS_X]);

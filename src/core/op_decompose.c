@@ -1,6 +1,6 @@
 /* Decompositions into simpler ops: products with epilogues, odd strides or batches, layer norm and
- * dropout with a residual. One step at a time: what comes out may be decomposed again. The TT ops
- * are in src/tt/decompose.c. */
+ * dropout with a residual, a product of a layer norm. One step at a time: what comes out may be
+ * decomposed again. The TT ops are in src/tt/decompose.c. */
 #include "core/error.h"
 #include "core/op_dispatch.h"
 
@@ -195,4 +195,22 @@ ttm_status ttm_decompose_dropout(ttm_stream *stream, const ttm_op *op)
     TTM_TRY(ttm_scratch_take(&dropped, stream, out->dtype, out->rank, out->shape));
     TTM_TRY(ttm_dropout(stream, &dropped, &op->tensors[TTM_DROPOUT_X], NULL, op->params));
     return ttm_add(stream, out, 1.0, &dropped, 1.0, residual);
+}
+
+/* ---- A product of a layer norm ---- */
+
+ttm_status ttm_decompose_norm_matmul(ttm_stream *stream, const ttm_op *op)
+{
+    const ttm_norm_matmul_params *params = op->params;
+    const ttm_tensor *x = &op->tensors[TTM_NORM_MATMUL_X];
+    ttm_tensor normed;
+    TTM_TRY(ttm_scratch_take(&normed, stream, x->dtype, x->rank, x->shape));
+    TTM_TRY(ttm_layer_norm(stream, &normed, NULL, NULL, NULL, x, NULL,
+                           &op->tensors[TTM_NORM_MATMUL_GAMMA], &op->tensors[TTM_NORM_MATMUL_BETA],
+                           params->epsilon));
+    ttm_matmul_options options = TTM_MATMUL_OPTIONS;
+    options.bias = optional(op, TTM_NORM_MATMUL_BIAS);
+    options.activation = params->activation;
+    return ttm_matmul(stream, &op->tensors[TTM_NORM_MATMUL_OUT], &normed,
+                      &op->tensors[TTM_NORM_MATMUL_B], &options);
 }

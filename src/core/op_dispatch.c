@@ -77,6 +77,8 @@ ttm_decomposition ttm_decomposition_of(ttm_opcode opcode)
         return ttm_decompose_layer_norm;
     case TTM_OP_DROPOUT:
         return ttm_decompose_dropout;
+    case TTM_OP_NORM_MATMUL:
+        return ttm_decompose_norm_matmul;
     case TTM_OP_TT_BUILD:
         return ttm_decompose_tt_build;
     case TTM_OP_TT_GRADIENT:

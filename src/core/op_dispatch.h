@@ -46,5 +46,6 @@ ttm_status ttm_decompose_tt_linear_backward(ttm_stream *stream, const ttm_op *op
 ttm_status ttm_decompose_matmul(ttm_stream *stream, const ttm_op *op);
 ttm_status ttm_decompose_layer_norm(ttm_stream *stream, const ttm_op *op);
 ttm_status ttm_decompose_dropout(ttm_stream *stream, const ttm_op *op);
+ttm_status ttm_decompose_norm_matmul(ttm_stream *stream, const ttm_op *op);
 
 #endif

@@ -156,6 +156,12 @@ static const ttm_op_info ops[TTM_OP_COUNT] = {
                        sizeof(ttm_sample_params),
                        {REQUIRED("tokens", "R", OUT, INDEX), REQUIRED("logits", "RV", IN, DATA),
                         REQUIRED("random", "R2", IN, INDEX)}},
+    [TTM_OP_NORM_MATMUL] = {"norm_matmul",
+                            TTM_NORM_MATMUL_TENSORS,
+                            sizeof(ttm_norm_matmul_params),
+                            {REQUIRED("out", "MN", OUT, RESULT), REQUIRED("x", "MK", IN, DATA),
+                             REQUIRED("gamma", "K", IN, DATA), REQUIRED("beta", "K", IN, DATA),
+                             REQUIRED("b", "KN", IN, DATA), OPTIONAL("bias", "N", IN, RESULT)}},
 };
 
 const ttm_op_info *ttm_op_get_info(ttm_opcode opcode)
@@ -181,6 +187,8 @@ uint16_t ttm_op_since_minor(const ttm_op *op)
         return op->tensors[TTM_TT_BUILD_W].dtype != op->tensors[TTM_TT_BUILD_CORE].dtype;
     case TTM_OP_SAMPLE:
         return 3;
+    case TTM_OP_NORM_MATMUL:
+        return 4;
     default:
         return 0;
     }

@@ -84,6 +84,27 @@ static ttm_status check_matmul(const ttm_op *op)
     return TTM_OK;
 }
 
+static ttm_status check_norm_epsilon(const ttm_op *op, double value)
+{
+    if (!(value > 0.0)) {
+        return ttm_fail(TTM_ERROR_ARGUMENT, "%s: epsilon %g must be positive",
+                        ttm_op_name(op->opcode), value);
+    }
+    return TTM_OK;
+}
+
+static ttm_status check_norm_matmul(const ttm_op *op)
+{
+    const ttm_norm_matmul_params *params = op->params;
+    TTM_TRY(check_norm_epsilon(op, params->epsilon));
+    if (params->activation != TTM_ACTIVATION_NONE && params->activation != TTM_ACTIVATION_GELU) {
+        return ttm_fail(
+            TTM_ERROR_ARGUMENT, "norm_matmul: activation %d is neither none (%d) nor gelu (%d)",
+            (int)params->activation, (int)TTM_ACTIVATION_NONE, (int)TTM_ACTIVATION_GELU);
+    }
+    return TTM_OK;
+}
+
 static ttm_status check_attention(const ttm_op *op, const ttm_tensor *q, const ttm_tensor *k)
 {
     const ttm_attention_params *params = op->params;
@@ -209,11 +230,9 @@ ttm_status ttm_op_validate_params(const ttm_op *op)
     case TTM_OP_SOFTMAX:
         return check_finite(op, "scale", ((const ttm_softmax_params *)op->params)->scale);
     case TTM_OP_LAYER_NORM:
-        if (!(((const ttm_layer_norm_params *)op->params)->epsilon > 0.0)) {
-            return ttm_fail(TTM_ERROR_ARGUMENT, "layer_norm: epsilon %g must be positive",
-                            ((const ttm_layer_norm_params *)op->params)->epsilon);
-        }
-        return TTM_OK;
+        return check_norm_epsilon(op, ((const ttm_layer_norm_params *)op->params)->epsilon);
+    case TTM_OP_NORM_MATMUL:
+        return check_norm_matmul(op);
     case TTM_OP_LAYER_NORM_BACKWARD:
         return check_beta(op, "dx_beta",
                           ((const ttm_layer_norm_backward_params *)op->params)->dx_beta);

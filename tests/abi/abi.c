@@ -127,6 +127,13 @@ enum abi_constants {
     ABI_SAMPLE_LOGITS = TTM_SAMPLE_LOGITS,
     ABI_SAMPLE_RANDOM = TTM_SAMPLE_RANDOM,
     ABI_SAMPLE_TENSORS = TTM_SAMPLE_TENSORS,
+    ABI_NORM_MATMUL_OUT = TTM_NORM_MATMUL_OUT,
+    ABI_NORM_MATMUL_X = TTM_NORM_MATMUL_X,
+    ABI_NORM_MATMUL_GAMMA = TTM_NORM_MATMUL_GAMMA,
+    ABI_NORM_MATMUL_BETA = TTM_NORM_MATMUL_BETA,
+    ABI_NORM_MATMUL_B = TTM_NORM_MATMUL_B,
+    ABI_NORM_MATMUL_BIAS = TTM_NORM_MATMUL_BIAS,
+    ABI_NORM_MATMUL_TENSORS = TTM_NORM_MATMUL_TENSORS,
     ABI_DEVICE_CAN_MAP = TTM_DEVICE_CAN_MAP,
     ABI_DEVICE_CHECKING_ONLY = TTM_DEVICE_CHECKING_ONLY,
 };
@@ -147,6 +154,7 @@ TTM_API extern ttm_embedding_params abi_embedding;
 TTM_API extern ttm_adamw_params abi_adamw;
 TTM_API extern ttm_tt_gradient_params abi_tt_gradient;
 TTM_API extern ttm_sample_params abi_sample;
+TTM_API extern ttm_norm_matmul_params abi_norm_matmul;
 TTM_API extern ttm_random abi_random;
 
 ttm_fill_params abi_fill;
@@ -164,6 +172,7 @@ ttm_embedding_params abi_embedding;
 ttm_adamw_params abi_adamw;
 ttm_tt_gradient_params abi_tt_gradient;
 ttm_sample_params abi_sample;
+ttm_norm_matmul_params abi_norm_matmul;
 ttm_random abi_random;
 
 TTM_API enum abi_constants abi_constants(void);

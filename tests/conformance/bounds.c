@@ -1,4 +1,5 @@
-/* One bound function an op; attention's are in bounds_attention.c. u is the unit round-off of the
+/* One bound function an op; attention's are in bounds_attention.c, NORM_MATMUL's in
+ * bounds_norm_matmul.c. u is the unit round-off of the
  * output's type, sum_unit that of sums (f32, or f64 where everything is); where a contract says
  * "plus one rounding", that is u·|exact|.
  *
@@ -7,6 +8,7 @@
 #include "conformance/bounds.h"
 
 #include "conformance/bounds_attention.h"
+#include "conformance/bounds_norm_matmul.h"
 #include "core/error.h"
 
 #include <float.h>
@@ -510,6 +512,13 @@ ttm_status bound_compute(double *bounds, const bound_question *question)
     } else if (question->made->opcode == TTM_OP_ATTENTION_BACKWARD) {
         TTM_TRY(bound_attention_backward(bounds, question, sum_unit(question->made),
                                          output_unit(question)));
+    } else if (question->made->opcode == TTM_OP_NORM_MATMUL) {
+        const ttm_dtype type = question->made->dtype;
+        const norm_matmul_units units = {.sum = sum_unit(question->made),
+                                         .output = output_unit(question),
+                                         .normed = type == TTM_BF16 || type == TTM_F16 ? unit(type)
+                                                                                       : 0.0};
+        TTM_TRY(bound_norm_matmul(bounds, question, &units));
     } else {
         bound_functions[question->made->opcode](bounds, question);
     }

@@ -35,6 +35,7 @@ static ttm_status (*const generators[TTM_OP_COUNT])(conformance_case *, const st
     [TTM_OP_TT_LINEAR] = generate_tt_linear,
     [TTM_OP_TT_LINEAR_BACKWARD] = generate_tt_linear_backward,
     [TTM_OP_SAMPLE] = generate_sample,
+    [TTM_OP_NORM_MATMUL] = generate_norm_matmul,
 };
 
 /* Every type in the plain cases, f32 most often. */

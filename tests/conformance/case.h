@@ -26,6 +26,7 @@ typedef union case_params {
     ttm_adamw_params adamw;
     ttm_tt_gradient_params tt_gradient;
     ttm_sample_params sample;
+    ttm_norm_matmul_params norm_matmul;
 } case_params;
 
 /** A case. */

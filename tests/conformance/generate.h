@@ -70,5 +70,6 @@ ttm_status generate_tt_gradient(conformance_case *made, const struct target *ora
 ttm_status generate_tt_linear(conformance_case *made, const struct target *oracle);
 ttm_status generate_tt_linear_backward(conformance_case *made, const struct target *oracle);
 ttm_status generate_sample(conformance_case *made, const struct target *oracle);
+ttm_status generate_norm_matmul(conformance_case *made, const struct target *oracle);
 
 #endif

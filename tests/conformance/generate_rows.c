@@ -1,4 +1,5 @@
-/* Cases of MATMUL, REDUCE_ROWS, SUM_OF_SQUARES, SOFTMAX, LAYER_NORM, LAYER_NORM_BACKWARD. */
+/* Cases of MATMUL, REDUCE_ROWS, SUM_OF_SQUARES, SOFTMAX, LAYER_NORM, LAYER_NORM_BACKWARD,
+ * NORM_MATMUL. */
 #include "conformance/generate.h"
 #include "core/error.h"
 
@@ -269,4 +270,44 @@ ttm_status generate_layer_norm_backward(conformance_case *made, const struct tar
         return TTM_OK;
     }
     return slot_output(made, TTM_LAYER_NORM_BACKWARD_DX, made->dtype, LAYOUT_ANY, add, 2, shape);
+}
+
+/* Few rows, as the op is for, and now and then more than anybody takes in one piece. */
+static void draw_norm_product(conformance_case *made, int64_t *m, int64_t *k, int64_t *n)
+{
+    if (is_decoding(made)) {
+        *m = draw_between(&made->random, 1, 9);
+        *k = draw_between(&made->random, 100, 1000);
+        *n = draw_between(&made->random, 40, 700);
+        return;
+    }
+    *m = case_once_in(made, 8) ? case_extent(made, 100) : draw_between(&made->random, 1, 12);
+    *k = case_extent(made, 300);
+    *n = case_extent(made, 200);
+}
+
+/* Rows have a mean that matters or none, and a variance beside which epsilon does. */
+ttm_status generate_norm_matmul(conformance_case *made, const struct target *oracle)
+{
+    (void)oracle;
+    int64_t m = 0;
+    int64_t k = 0;
+    int64_t n = 0;
+    draw_norm_product(made, &m, &k, &n);
+    const ttm_dtype type = case_result_type(made);
+    const double shift = case_once_in(made, 2) ? 0.0 : 4.0;
+    made->params.norm_matmul.epsilon = case_once_in(made, 2) ? 1e-5 : 0.25;
+    made->params.norm_matmul.activation =
+        case_once_in(made, 2) ? TTM_ACTIVATION_NONE : TTM_ACTIVATION_GELU;
+    TTM_TRY(slot_random(made, TTM_NORM_MATMUL_X, made->dtype, LAYOUT_ANY, shift, 1.0, 2,
+                        (const int64_t[]){m, k}));
+    TTM_TRY(slot_random(made, TTM_NORM_MATMUL_GAMMA, made->dtype, LAYOUT_ANY, 0.0, 1.0, 1, &k));
+    TTM_TRY(slot_random(made, TTM_NORM_MATMUL_BETA, made->dtype, LAYOUT_ANY, 0.0, 1.0, 1, &k));
+    TTM_TRY(slot_random(made, TTM_NORM_MATMUL_B, made->dtype, LAYOUT_TRANSPOSE, 0.0,
+                        1.0 / sqrt((double)(k > 0 ? k : 1)), 2, (const int64_t[]){k, n}));
+    if (case_once_in(made, 2)) {
+        TTM_TRY(slot_random(made, TTM_NORM_MATMUL_BIAS, type, LAYOUT_ANY, 0.0, 1.0, 1, &n));
+    }
+    slot_shape(made, TTM_NORM_MATMUL_OUT, type, LAYOUT_ANY, 2, (const int64_t[]){m, n});
+    return TTM_OK;
 }

@@ -278,6 +278,7 @@ static ttm_status spoil_parameters(valid_op *valid)
     ttm_adamw_params adamw = valid->made->params.adamw;
     ttm_matmul_params matmul = valid->made->params.matmul;
     ttm_sample_params sample = valid->made->params.sample;
+    ttm_norm_matmul_params norm_matmul = valid->made->params.norm_matmul;
     switch (valid->made->opcode) {
     case TTM_OP_EMBEDDING:
     case TTM_OP_EMBEDDING_BACKWARD:
@@ -292,6 +293,14 @@ static ttm_status spoil_parameters(valid_op *valid)
         matmul.beta = 0.5;
         memcpy(valid->params, &matmul, sizeof matmul);
         return expect_refusal(valid, "a beta of 0.5", UINT32_MAX);
+    case TTM_OP_NORM_MATMUL:
+        norm_matmul.activation = TTM_ACTIVATION_GELU_BACKWARD;
+        memcpy(valid->params, &norm_matmul, sizeof norm_matmul);
+        TTM_TRY(expect_refusal(valid, "the activation gelu_backward", UINT32_MAX));
+        norm_matmul = valid->made->params.norm_matmul;
+        norm_matmul.epsilon = 0.0;
+        memcpy(valid->params, &norm_matmul, sizeof norm_matmul);
+        return expect_refusal(valid, "an epsilon of 0", UINT32_MAX);
     case TTM_OP_SAMPLE:
         sample.top_p = 1.5;
         memcpy(valid->params, &sample, sizeof sample);

@@ -233,6 +233,69 @@ static void a_product_without_support_runs_on_the_host(void **state)
     assert_true(statistics.fallback_bytes > 0);
 }
 
+/* ---- Products of a layer norm ---- */
+
+static void norm_product_case(int trial)
+{
+    const int64_t extra = trial % 2; /* Rows of the parents that the views leave out. */
+    const int64_t m = random_size(9);
+    const int64_t n = random_size(9);
+    const int64_t k = 1 + random_size(9);
+    pair out = pair_new(2, (int64_t[]){m + extra, n});
+    pair x = pair_new(2, (int64_t[]){m + extra, k});
+    pair gamma = pair_new(1, &k);
+    pair beta = pair_new(1, &k);
+    pair b = pair_new(2, (int64_t[]){n + extra, k});
+    pair bias = pair_new(1, &n);
+    for (int side = 0; side < 2; side++) {
+        ttm_stream *stream = side == 0 ? devices.native_stream : devices.masked_stream;
+        const ttm_tensor out_view = ttm_tensor_slice(SIDE(out), 0, 0, m);
+        const ttm_tensor x_view = ttm_tensor_slice(SIDE(x), 0, extra, m);
+        const ttm_tensor b_part = ttm_tensor_slice(SIDE(b), 0, extra, n);
+        const ttm_tensor b_view = ttm_tensor_transpose(&b_part, 0, 1);
+        assert_int_equal(ttm_norm_matmul(stream, &out_view, &x_view, SIDE(gamma), SIDE(beta),
+                                         &b_view, trial % 3 == 0 ? NULL : SIDE(bias),
+                                         1e-3 * (1 + trial % 5),
+                                         trial % 4 < 2 ? TTM_ACTIVATION_GELU : TTM_ACTIVATION_NONE),
+                         TTM_OK);
+    }
+    pair *all[] = {&out, &x, &gamma, &beta, &b, &bias};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        assert_pair_equal(all[i]);
+        pair_free(all[i]);
+    }
+}
+
+static uint64_t decomposed_norm_products(void)
+{
+    return ttm_stream_statistics(devices.masked_stream, TTM_OP_NORM_MATMUL).decomposed_calls;
+}
+
+static void a_product_of_a_layer_norm_equals_its_decomposition(void **state)
+{
+    (void)state;
+    mask(simple_ops | 1u << TTM_OP_LAYER_NORM, true);
+    for (int trial = 0; trial < 60; trial++) {
+        norm_product_case(trial);
+    }
+    assert_int_equal(fallbacks(), 0);
+    assert_int_equal(decomposed_norm_products(), 60);
+}
+
+/* A plugin that looks at the number of an op only may take one that it can't know. */
+static void a_plugin_is_not_asked_for_ops_that_came_after_it(void **state)
+{
+    (void)state;
+    mask(~0u, false);
+    norm_product_case(1);
+    assert_int_equal(decomposed_norm_products(), 0);
+    devices.masked_backend.abi_minor = 3;
+    norm_product_case(2);
+    devices.masked_backend.abi_minor = TTM_BACKEND_ABI_MINOR;
+    assert_int_equal(decomposed_norm_products(), 1);
+    assert_int_equal(fallbacks(), 0);
+}
+
 /* ---- TT ops ---- */
 
 typedef struct tt_case {
@@ -580,6 +643,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_product_with_any_epilogue_equals_its_decomposition),
         cmocka_unit_test(a_product_without_support_runs_on_the_host),
+        cmocka_unit_test(a_product_of_a_layer_norm_equals_its_decomposition),
+        cmocka_unit_test(a_plugin_is_not_asked_for_ops_that_came_after_it),
         cmocka_unit_test(tt_ops_equal_their_decompositions),
         cmocka_unit_test(a_backend_without_any_op_still_computes),
         cmocka_unit_test(staged_views_of_one_buffer_keep_their_places),
