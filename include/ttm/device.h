@@ -110,6 +110,11 @@ TTM_API void ttm_stream_destroy(ttm_stream *stream);
 /** Waits until everything queued on the stream has finished; reports the first failure among it. */
 TTM_API TTM_CHECKED ttm_status ttm_stream_synchronize(ttm_stream *stream);
 
+/** Waits likewise, for cleaning up: memory may be freed only when nothing that is queued uses it,
+ * also after a failure. What fails here has been told or concerns nobody any more: the thread's
+ * error message stays as it is. NULL is allowed. */
+TTM_API void ttm_stream_drain(ttm_stream *stream);
+
 /** Returns the device that a stream belongs to. */
 TTM_API ttm_device *ttm_stream_device(const ttm_stream *stream);
 

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MESSAGE_BYTES = 4096 };
-
-static _Thread_local char message[MESSAGE_BYTES];
+static _Thread_local char message[TTM_ERROR_BYTES];
 
 const char *ttm_error_message(void)
 {
@@ -17,7 +15,7 @@ const char *ttm_error_message(void)
 ttm_status ttm_fail_va(ttm_status status, const char *format, va_list arguments)
 {
     /* The arguments may point into the old message: format beside it, then replace it. */
-    char fresh[MESSAGE_BYTES];
+    char fresh[TTM_ERROR_BYTES];
     vsnprintf(fresh, sizeof fresh, format, arguments);
     memcpy(message, fresh, sizeof message);
     return status;
@@ -34,8 +32,8 @@ ttm_status ttm_fail(ttm_status status, const char *format, ...)
 
 ttm_status ttm_fail_context(ttm_status status, const char *format, ...)
 {
-    char old[MESSAGE_BYTES];
-    char context[MESSAGE_BYTES];
+    char old[TTM_ERROR_BYTES];
+    char context[TTM_ERROR_BYTES];
     va_list arguments;
     memcpy(old, message, sizeof old);
     va_start(arguments, format);

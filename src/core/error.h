@@ -6,8 +6,11 @@
 #include <stdarg.h>
 #include <ttm/status.h>
 
-/** Sets the calling thread's error message (printf format, cut at 1023 bytes) and returns `status`.
- * Use as `return ttm_fail(TTM_ERROR_SHAPE, "core %d: rank %zu exceeds …", …)`. */
+/** Room for any error message. */
+#define TTM_ERROR_BYTES 4096
+
+/** Sets the calling thread's error message (printf format, cut to TTM_ERROR_BYTES) and returns
+ * `status`. Use as `return ttm_fail(TTM_ERROR_SHAPE, "core %d: rank %zu exceeds …", …)`. */
 ttm_status ttm_fail(ttm_status status, const char *format, ...) TTM_PRINTF(2, 3);
 
 /** Like ttm_fail, with arguments as va_list. */

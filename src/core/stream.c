@@ -7,6 +7,7 @@
 #include "core/plugin_host.h"
 #include "core/stream_workspace.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,15 @@ ttm_status ttm_stream_synchronize(ttm_stream *stream)
         return ttm_fail_context(status, "device %s (%s)", device->backend->name, device->info.name);
     }
     return TTM_OK;
+}
+
+void ttm_stream_drain(ttm_stream *stream)
+{
+    char told[TTM_ERROR_BYTES];
+    snprintf(told, sizeof told, "%s", ttm_error_message());
+    if (stream != NULL && ttm_stream_synchronize(stream) != TTM_OK) {
+        (void)ttm_fail(TTM_ERROR_DEVICE, "%s", told);
+    }
 }
 
 ttm_device *ttm_stream_device(const ttm_stream *stream)

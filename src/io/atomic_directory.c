@@ -272,7 +272,7 @@ out:
  */
 static void remove_quietly(const char *path)
 {
-    char message[1024];
+    char message[TTM_ERROR_BYTES];
     snprintf(message, sizeof message, "%s", ttm_error_message());
     if (ttm_directory_remove(path) != TTM_OK) {
         (void)ttm_fail(TTM_ERROR_IO, "%s", message);

@@ -306,7 +306,7 @@ ttm_status ttm_model_compress(ttm_model **compressed, ttm_model *source, ttm_str
     TTM_TRY_OUT(ttm_model_create(compressed, ttm_model_device(source), &work.config, NULL));
     status = fill_all(*compressed, &work);
     if (status != TTM_OK) {
-        (void)!ttm_stream_synchronize(stream);
+        ttm_stream_drain(stream);
         ttm_model_destroy(*compressed);
         *compressed = NULL;
     }

@@ -76,6 +76,7 @@ static ttm_status time_both(double seconds[2], ttm_stream *stream, int64_t rows)
         }
     }
 out:
+    ttm_stream_drain(stream); /* after a failure something may be queued */
     for (int type = 0; type < 2; type++) {
         free_product(&products[type], ttm_stream_device(stream));
     }

@@ -119,9 +119,8 @@ void ttm_generator_destroy(ttm_generator *generator)
     if (generator == NULL) {
         return;
     }
-    /* A device may be at a prompt that nobody asked for a token of. What failed there has been
-     * told, or concerns nobody any more. */
-    (void)!ttm_stream_synchronize(generator->stream);
+    /* A device may be at a prompt that nobody asked for a token of. */
+    ttm_stream_drain(generator->stream);
     const size_t cached = (size_t)generator->model->config.layers;
     for (size_t index = 0; generator->cache != NULL && index < cached; index++) {
         ttm_tensor_free(&generator->cache[index], generator->model->device);

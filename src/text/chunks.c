@@ -12,7 +12,7 @@
 #include <time.h>
 
 /* Long enough that threads seldom meet, short enough that the last chunk keeps nobody waiting. */
-enum { CHUNK_BYTES = 1 << 18, MAX_THREADS = 256, MESSAGE_BYTES = 1024, WAIT_NS = 100000000 };
+enum { CHUNK_BYTES = 1 << 18, MAX_THREADS = 256, WAIT_NS = 100000000 };
 
 ttm_status ttm_chunks_cut(ttm_chunks *chunks, const char *text, size_t bytes)
 {
@@ -50,9 +50,9 @@ typedef struct job {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     unsigned running;
-    ttm_status status; /* of the first failure */
-    char
-        message[MESSAGE_BYTES]; /* error messages are thread-local: the first one is carried over */
+    ttm_status status;             /* of the first failure */
+    char message[TTM_ERROR_BYTES]; /* error messages are thread-local: the first one is carried over
+                                    */
 } job;
 
 typedef struct worker {

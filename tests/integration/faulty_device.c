@@ -1,7 +1,8 @@
 /* A plugin that passes everything on to another one (TTM_FAULTY_BASE, the path of its file), but
  * breaks one promise of ttm/backend.h about devices, memory, streams or repeated ops. TTM_FAULTY
- * says which; faults[] below names the test of ttm-conformance that has to see each. The base works
- * at once and in host memory; where a fault is one of a queue, FILL is held back to make one. */
+ * says which; faulty_device.sh names the test of ttm-conformance that has to see each. The base
+ * works at once and in host memory; where a fault is one of a queue, FILL is held back to make one.
+ * TTM_FAULTY_CALL makes a single call fail, as any device may at any time. */
 #include "faulty_device.h"
 
 #include <dlfcn.h>
@@ -21,6 +22,18 @@ static const char *fault = "";
 int faulty_is(const char *name)
 {
     return strcmp(fault, name) == 0;
+}
+
+static long failing_call; /* 0: none */
+
+bool faulty_fails(void)
+{
+    static atomic_long calls;
+    if (failing_call == 0 || atomic_fetch_add(&calls, 1) + 1 != failing_call) {
+        return false;
+    }
+    faulty_host->error("this call fails");
+    return true;
 }
 
 /* ---- Devices ---- */
@@ -88,6 +101,9 @@ static int allocate_twice(ttm_memory **memory, size_t bytes)
 static ttm_status memory_alloc(ttm_memory **memory, ttm_backend_device *device, size_t bytes)
 {
     const size_t most = faulty_is("boasts") ? (size_t)1 << 24 : SIZE_MAX;
+    if (faulty_fails()) {
+        return TTM_ERROR_OUT_OF_MEMORY;
+    }
     if (bytes > most || (faulty_is("hoards") && atomic_fetch_add(&hoarded, bytes) > 1 << 24)) {
         faulty_host->error("no memory");
         return TTM_ERROR_OUT_OF_MEMORY;
@@ -233,6 +249,9 @@ static ttm_status memory_write(ttm_backend_stream *stream, ttm_memory *memory, s
         faulty_host->error("nothing to write");
         return TTM_ERROR_ARGUMENT;
     }
+    if (faulty_fails()) {
+        return TTM_ERROR_DEVICE;
+    }
     if (!faulty_is("overtakes")) {
         const ttm_status status = faulty_flush(stream);
         if (status != TTM_OK) {
@@ -261,6 +280,9 @@ static ttm_status memory_read(ttm_backend_stream *stream, void *target, ttm_memo
 {
     if (atomic_load(&closed)) {
         faulty_host->error("the device is closed");
+        return TTM_ERROR_DEVICE;
+    }
+    if (faulty_fails()) {
         return TTM_ERROR_DEVICE;
     }
     ttm_status status = faulty_flush(stream);
@@ -320,7 +342,9 @@ TTM_API const ttm_backend *ttm_backend_entry(const ttm_backend_host *host);
 TTM_API const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
 {
     const char *path = getenv("TTM_FAULTY_BASE");
+    const char *call = getenv("TTM_FAULTY_CALL");
     fault = getenv("TTM_FAULTY") != NULL ? getenv("TTM_FAULTY") : "";
+    failing_call = call != NULL ? strtol(call, NULL, 10) : 0;
     faulty_host = host;
     void *library = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     void *symbol = library != NULL ? dlsym(library, TTM_BACKEND_ENTRY_NAME) : NULL;

@@ -12,6 +12,10 @@ extern const ttm_backend_host *faulty_host;
 /** Whether TTM_FAULTY says this. */
 int faulty_is(const char *name);
 
+/** Whether this call, one that can fail, is the one that has to: number TTM_FAULTY_CALL of the
+ * process. What was queued before it stays queued. */
+bool faulty_fails(void);
+
 /** Forgets some memory. */
 void faulty_leak(void);
 

@@ -27,6 +27,31 @@ expect 0 env TTM_FAULTY=late "$TTM_TOOLS/ttm-eval" --backend faultydevice --mode
 expect 0 env TTM_FAULTY=late "$train" $small --layers 1 --data text.txt --out late --steps 2 --batch 1 --sample-interval 1 \
     --backend faultydevice
 
+# fails_cleanly COMMAND…: whichever call to the plugin fails, the tool ends with that as its message, and memory isn't freed before
+# what was queued until then is done. For the first 45 calls, or all that there are.
+fails_cleanly()
+{
+    call=1
+    while [ "$call" -le 45 ]; do
+        rm -rf made
+        expect "0|1" env TTM_FAULTY=late TTM_FAULTY_CALL=$call "$@" --backend faultydevice
+        [ -s err ] || break
+        grep -q 'this call fails' err || fail "call $call fails, but the message is: $(cat err)"
+        call=$((call + 1))
+    done
+    [ "$call" -gt 20 ] || fail "only $call calls: $*"
+}
+bench="$TTM_TOOLS/ttm-bench"
+quickly="--quiet --no-roofs --seconds 0.01 --samples 3"
+fails_cleanly "$TTM_TOOLS/ttm-generate" --model run --prompt abc --max-tokens 2
+fails_cleanly "$TTM_TOOLS/ttm-eval" --model run --data text.txt --block 32
+fails_cleanly "$TTM_TOOLS/ttm-eval" --model run --tokens "1 2 3" --logits made
+fails_cleanly "$TTM_TOOLS/ttm-compress" --model run --out made --dense --quiet
+fails_cleanly "$train" $small --layers 1 --data text.txt --validation-fraction 0 --out made --steps 1 --batch 1
+fails_cleanly "$bench" ops $quickly --product 4x4x4
+fails_cleanly "$bench" devices --quiet --seconds 0.01 --samples 3 --op launch
+fails_cleanly "$bench" generate $quickly --preset gpt2-tiny-ttm16 --layers 1 --prompt 3 --tokens 3
+
 # found FAULT CASE TEXT: the case fails with this text.
 found()
 {

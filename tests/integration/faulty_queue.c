@@ -128,6 +128,9 @@ static ttm_status op_run(ttm_backend_stream *stream, const ttm_op *op)
     if (faulty_is("leakop")) {
         faulty_leak();
     }
+    if (faulty_fails()) {
+        return TTM_ERROR_DEVICE;
+    }
     if (holds_back() && op->opcode == TTM_OP_FILL && op->tensors[0].dtype == TTM_F32 &&
         queue_length < MOST_HELD) {
         hold(stream, op);

@@ -105,6 +105,7 @@ static ttm_status place_copy(placed_case *placed, size_t copy)
 
 static void free_copies(placed_case *placed)
 {
+    ttm_stream_drain(placed->session->stream); /* after a failure something may be queued */
     for (size_t copy = 0; placed->owned != NULL && copy < placed->copies; copy++) {
         for (uint32_t slot = 0; slot < placed->item->tensor_count; slot++) {
             ttm_tensor_free(&placed->owned[copy][slot], placed->session->device);

@@ -55,6 +55,7 @@ static ttm_status open_work(generate_work *work, bench_session *session)
 
 static void close_work(generate_work *work)
 {
+    ttm_stream_drain(work->session->stream); /* after a failure something may be queued */
     bench_steps_close(&work->steps);
     ttm_generator_destroy(work->generator);
     ttm_model_destroy(work->model);

@@ -48,6 +48,7 @@ void bench_layer_free(bench_layer *layer)
     enum { OWN = 6 };
     ttm_tensor *const own[OWN] = {&layer->x,  &layer->y, &layer->dx,
                                   &layer->dy, &layer->w, &layer->dw};
+    ttm_stream_drain(layer->session->stream); /* after a failure something may be queued */
     for (size_t k = 0; k < OWN; k++) {
         ttm_tensor_free(own[k], layer->session->device);
     }

@@ -48,6 +48,7 @@ static ttm_status run_work(void *user, uint64_t call)
 
 static void free_tensors(roof_work *work)
 {
+    ttm_stream_drain(work->session->stream); /* after a failure something may be queued */
     for (int k = 0; k < 3; k++) {
         ttm_tensor_free(&work->tensors[k], work->session->device);
     }

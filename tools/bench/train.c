@@ -187,8 +187,7 @@ static ttm_status open_work(train_work *work, bench_session *session)
 static void close_work(train_work *work)
 {
     ttm_device *device = work->session->device;
-    (void)!ttm_stream_synchronize(
-        work->session->stream); /* after a failure something may be queued */
+    ttm_stream_drain(work->session->stream); /* after a failure something may be queued */
     bench_steps_close(&work->steps);
     ttm_tensor_free(&work->tokens, device);
     ttm_tensor_free(&work->targets, device);

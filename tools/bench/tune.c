@@ -48,6 +48,7 @@ static ttm_status measure_copies(double *bytes_per_second, bench_session *sessio
                             bench_median(series.values, series.count);
     }
     bench_series_free(&series);
+    ttm_stream_drain(session->stream); /* after a failure something may be queued */
     ttm_tensor_free(&layer.cores[0], session->device);
     ttm_tensor_free(&layer.cores[1], session->device);
     return status;

@@ -87,9 +87,7 @@ int tool_model_open(tool_model *opened, const tool_program *program, const char 
 
 void tool_model_close(tool_model *opened)
 {
-    if (opened->stream != NULL) {
-        (void)!ttm_stream_synchronize(opened->stream); /* memory goes before the stream does */
-    }
+    ttm_stream_drain(opened->stream); /* memory goes before the stream does */
     ttm_model_destroy(opened->model);
     ttm_stream_destroy(opened->stream);
     ttm_device_close(opened->device);

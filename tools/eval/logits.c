@@ -67,6 +67,7 @@ static ttm_status compute(float *values, const tool_model *opened, const int32_t
     if (status == TTM_OK) {
         status = ttm_tensor_read(opened->stream, values, &logits);
     }
+    ttm_stream_drain(opened->stream); /* after a failure something may be queued */
     ttm_tensor_free(&logits, opened->device);
     ttm_tensor_free(&input, opened->device);
     return status;

@@ -57,8 +57,7 @@ static ttm_status allocate_on_device(measurement *state)
 static void release(measurement *state)
 {
     ttm_device *device = state->opened->device;
-    (void)!ttm_stream_synchronize(
-        state->opened->stream); /* after a failure something may be queued */
+    ttm_stream_drain(state->opened->stream); /* after a failure something may be queued */
     ttm_tensor_free(&state->device_losses, device);
     ttm_tensor_free(&state->device_targets, device);
     ttm_tensor_free(&state->device_tokens, device);
