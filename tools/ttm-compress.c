@@ -1,5 +1,6 @@
 /* ttm-compress: dense matrices of a trained model become TT-matrices, TT-matrices get lower ranks,
  * or become dense again. */
+#include "common/tool_json.h"
 #include "common/tool_model.h"
 
 #include <dirent.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <ttm/compress.h>
-#include <ttm/json.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096 };
@@ -172,8 +172,9 @@ static void write_matrix(ttm_json_writer *writer, const ttm_compressed_matrix *m
     ttm_json_end_object(writer);
 }
 
-static void write_report(ttm_json_writer *writer, const compress_work *work)
+static void write_report(ttm_json_writer *writer, const void *result)
 {
+    const compress_work *work = result;
     const ttm_gpt2_config *before = ttm_model_config(work->opened.model);
     const ttm_gpt2_config *after = ttm_model_config(work->compressed);
     ttm_json_begin_object(writer);
@@ -190,22 +191,6 @@ static void write_report(ttm_json_writer *writer, const compress_work *work)
     }
     ttm_json_end_array(writer);
     ttm_json_end_object(writer);
-}
-
-static int print_json(const compress_work *work)
-{
-    ttm_json_writer *writer = NULL;
-    const char *text = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
-    if (status == TTM_OK) {
-        write_report(writer, work);
-        status = ttm_json_writer_finish(&text, NULL, writer);
-    }
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    ttm_json_writer_free(writer);
-    return status == TTM_OK ? tool_done() : tool_fail(status);
 }
 
 /* A rank that is too high for a matrix makes it larger: nobody wants that. */
@@ -229,7 +214,7 @@ static int print_result(const compress_work *work)
 {
     warn_of_growth(work);
     if (work->arguments->program.json) {
-        return print_json(work);
+        return tool_print_json(TTM_JSON_INDENTED, write_report, work);
     }
     const int64_t before = ttm_gpt2_parameter_count(ttm_model_config(work->opened.model));
     const int64_t after = ttm_gpt2_parameter_count(ttm_model_config(work->compressed));

@@ -1,12 +1,12 @@
 /* ttm-devices: which devices there are, which one would be taken, and which plugins can't be used.
  */
+#include "common/tool_json.h"
 #include "common/tool_options.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <ttm/device.h>
-#include <ttm/json.h>
 
 /* What opening a device with this command line takes. */
 typedef struct device_choice {
@@ -165,16 +165,21 @@ static void write_device(ttm_json_writer *writer, const ttm_device_entry *entry,
     ttm_json_end_object(writer);
 }
 
-static ttm_status print_json(const ttm_device_list *list, const device_choice *choice)
+/* What is printed. */
+typedef struct device_report {
+    const ttm_device_list *list;
+    const device_choice *choice;
+} device_report;
+
+static void write_report(ttm_json_writer *writer, const void *result)
 {
-    ttm_json_writer *writer = NULL;
-    const char *text = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
+    const device_report *report = result;
+    const ttm_device_list *list = report->list;
     ttm_json_begin_object(writer);
     ttm_json_key(writer, "devices");
     ttm_json_begin_array(writer);
     for (size_t k = 0; k < list->device_count; k++) {
-        write_device(writer, &list->devices[k], is_chosen(choice, &list->devices[k]));
+        write_device(writer, &list->devices[k], is_chosen(report->choice, &list->devices[k]));
     }
     ttm_json_end_array(writer);
     ttm_json_key(writer, "failures");
@@ -187,14 +192,6 @@ static ttm_status print_json(const ttm_device_list *list, const device_choice *c
     }
     ttm_json_end_array(writer);
     ttm_json_end_object(writer);
-    if (status == TTM_OK) {
-        status = ttm_json_writer_finish(&text, NULL, writer);
-    }
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    ttm_json_writer_free(writer);
-    return status;
 }
 
 /* ---- */
@@ -202,24 +199,25 @@ static ttm_status print_json(const ttm_device_list *list, const device_choice *c
 static int run(const tool_program *program)
 {
     ttm_device_list *list = NULL;
-    ttm_status status = ttm_device_list_new(&list);
+    const ttm_status status = ttm_device_list_new(&list);
     if (status != TTM_OK) {
         return tool_fail(status);
     }
     const device_choice choice = find_choice(program);
+    int code = TOOL_EXIT_DONE;
     if (program->json) {
-        status = print_json(list, &choice);
+        const device_report report = {list, &choice};
+        code = tool_print_json(TTM_JSON_INDENTED, write_report, &report);
     } else {
         print_table(list, &choice, program);
+        code = tool_done();
     }
     ttm_device_list_free(list);
-    if (status != TTM_OK) {
-        return tool_fail(status);
-    }
-    if (!choice.found && (program->backend != NULL || program->device != NULL)) {
+    if (code == TOOL_EXIT_DONE && !choice.found &&
+        (program->backend != NULL || program->device != NULL)) {
         return tool_fail_text("%s", choice.problem);
     }
-    return tool_done();
+    return code;
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
 /* ttm-eval: perplexity of a model on text or tokens, or the logits of a list of tokens. */
+#include "common/tool_json.h"
 #include "common/tool_model.h"
 #include "common/tool_profile.h"
 #include "eval/logits.h"
@@ -7,7 +8,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <ttm/json.h>
 #include <unistd.h>
 
 /* Rows that a batch of windows has at least by default, to keep products large. */
@@ -45,8 +45,9 @@ static const char *tokenizer_hash(const tool_model *opened)
     return opened->tokenizer != NULL ? ttm_tokenizer_hash(opened->tokenizer) : NULL;
 }
 
-static void write_result(ttm_json_writer *writer, const eval_report *report)
+static void write_result(ttm_json_writer *writer, const void *measured)
 {
+    const eval_report *report = measured;
     const perplexity_result *result = &report->result;
     const ttm_gpt2_config *config = ttm_model_config(report->opened->model);
     ttm_json_begin_object(writer);
@@ -71,22 +72,6 @@ static void write_result(ttm_json_writer *writer, const eval_report *report)
     ttm_json_member_string(writer, "device", ttm_device_get_info(report->opened->device)->name);
     ttm_json_member_double(writer, "seconds", result->seconds);
     ttm_json_end_object(writer);
-}
-
-static int print_json(const eval_report *report)
-{
-    ttm_json_writer *writer = NULL;
-    const char *text = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
-    if (status == TTM_OK) {
-        write_result(writer, report);
-        status = ttm_json_writer_finish(&text, NULL, writer);
-    }
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    ttm_json_writer_free(writer);
-    return status == TTM_OK ? tool_done() : tool_fail(status);
 }
 
 static int print_text(const eval_report *report)
@@ -163,40 +148,43 @@ static int measure(eval_report *report)
         code = status == TTM_OK ? TOOL_GO_ON : tool_fail(status);
     }
     if (code == TOOL_GO_ON) {
-        code = arguments->program.json ? print_json(report) : print_text(report);
+        code = arguments->program.json ? tool_print_json(TTM_JSON_INDENTED, write_result, report)
+                                       : print_text(report);
     }
     ttm_dataset_close(dataset);
     return code;
 }
 
+/* Logits that were written. */
+typedef struct logits_report {
+    const char *path;
+    int64_t count;
+    int64_t vocab;
+} logits_report;
+
+static void write_logits_report(ttm_json_writer *writer, const void *result)
+{
+    const logits_report *report = result;
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "logits", report->path);
+    ttm_json_member_int(writer, "tokens", report->count);
+    ttm_json_member_int(writer, "vocab_size", report->vocab);
+    ttm_json_end_object(writer);
+}
+
 static int write_logits(const eval_arguments *arguments, const tool_model *opened)
 {
-    int64_t count = 0;
-    const int64_t vocab = ttm_model_config(opened->model)->vocab_size;
-    const int code = logits_write(&count, opened, arguments->tokens, arguments->logits);
+    logits_report report = {.path = arguments->logits,
+                            .vocab = ttm_model_config(opened->model)->vocab_size};
+    const int code = logits_write(&report.count, opened, arguments->tokens, arguments->logits);
     if (code != TOOL_GO_ON) {
         return code;
     }
-    if (!arguments->program.json) {
-        printf("%s: logits [%" PRId64 ", %" PRId64 "]\n", arguments->logits, count, vocab);
-        return tool_done();
+    if (arguments->program.json) {
+        return tool_print_json(TTM_JSON_INDENTED, write_logits_report, &report);
     }
-    ttm_json_writer *writer = NULL;
-    const char *text = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
-    if (status == TTM_OK) {
-        ttm_json_begin_object(writer);
-        ttm_json_member_string(writer, "logits", arguments->logits);
-        ttm_json_member_int(writer, "tokens", count);
-        ttm_json_member_int(writer, "vocab_size", vocab);
-        ttm_json_end_object(writer);
-        status = ttm_json_writer_finish(&text, NULL, writer);
-    }
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    ttm_json_writer_free(writer);
-    return status == TTM_OK ? tool_done() : tool_fail(status);
+    printf("%s: logits [%" PRId64 ", %" PRId64 "]\n", report.path, report.count, report.vocab);
+    return tool_done();
 }
 
 static int check_arguments(const eval_arguments *arguments)

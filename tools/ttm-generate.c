@@ -1,4 +1,5 @@
 /* ttm-generate: continues a prompt. */
+#include "common/tool_json.h"
 #include "common/tool_model.h"
 #include "generate/utf8_stream.h"
 
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ttm/generate.h>
-#include <ttm/json.h>
 #include <unistd.h>
 
 /* What the command line says. */
@@ -42,6 +42,7 @@ typedef struct generation {
     bool failed; /* memory or output failed: stop */
     double first_token_seconds;
     double begin_seconds;
+    double end_seconds;
 } generation;
 
 /* Appends to the text that --json prints at the end. */
@@ -146,41 +147,31 @@ static int prepare(generation *job)
 }
 
 /* Tokens a second after the first one, so that reading the prompt doesn't count. */
-static double tokens_per_second(const generation *job, double end_seconds)
+static double tokens_per_second(const generation *job)
 {
     return job->count > 1
-               ? (double)(job->count - 1) / fmax(end_seconds - job->first_token_seconds, 1e-9)
+               ? (double)(job->count - 1) / fmax(job->end_seconds - job->first_token_seconds, 1e-9)
                : 0.0;
 }
 
-static int print_json(const generation *job, double end_seconds)
+static void write_result(ttm_json_writer *writer, const void *result)
 {
-    ttm_json_writer *writer = NULL;
-    const char *text = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
-    if (status == TTM_OK) {
-        ttm_json_begin_object(writer);
-        ttm_json_member_string(writer, "prompt", job->arguments->prompt);
-        ttm_json_key(writer, "text");
-        ttm_json_write_bytes(writer, job->text != NULL ? job->text : "", job->text_bytes);
-        ttm_json_key(writer, "tokens");
-        ttm_json_begin_array(writer);
-        for (int64_t index = 0; index < job->count; index++) {
-            ttm_json_write_int(writer, job->tokens[index]);
-        }
-        ttm_json_end_array(writer);
-        ttm_json_member_int(writer, "prompt_tokens", (int64_t)job->prompt_count);
-        ttm_json_member_int(writer, "generated_tokens", job->count);
-        ttm_json_member_double(writer, "seconds", end_seconds - job->begin_seconds);
-        ttm_json_member_double(writer, "tokens_per_second", tokens_per_second(job, end_seconds));
-        ttm_json_end_object(writer);
-        status = ttm_json_writer_finish(&text, NULL, writer);
+    const generation *job = result;
+    ttm_json_begin_object(writer);
+    ttm_json_member_string(writer, "prompt", job->arguments->prompt);
+    ttm_json_key(writer, "text");
+    ttm_json_write_bytes(writer, job->text != NULL ? job->text : "", job->text_bytes);
+    ttm_json_key(writer, "tokens");
+    ttm_json_begin_array(writer);
+    for (int64_t index = 0; index < job->count; index++) {
+        ttm_json_write_int(writer, job->tokens[index]);
     }
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    ttm_json_writer_free(writer);
-    return status == TTM_OK ? tool_done() : tool_fail(status);
+    ttm_json_end_array(writer);
+    ttm_json_member_int(writer, "prompt_tokens", (int64_t)job->prompt_count);
+    ttm_json_member_int(writer, "generated_tokens", job->count);
+    ttm_json_member_double(writer, "seconds", job->end_seconds - job->begin_seconds);
+    ttm_json_member_double(writer, "tokens_per_second", tokens_per_second(job));
+    ttm_json_end_object(writer);
 }
 
 static int generate(generation *job)
@@ -197,7 +188,7 @@ static int generate(generation *job)
     const ttm_status status =
         ttm_generate(job->generator, NULL, job->prompt, job->prompt_count, arguments->max_tokens,
                      stop, &arguments->sampling, take_token, job);
-    const double end_seconds = tool_seconds();
+    job->end_seconds = tool_seconds();
     utf8_stream_end(&job->output);
     if (status != TTM_OK) {
         return tool_fail(status);
@@ -205,10 +196,11 @@ static int generate(generation *job)
     if (arguments->verbose) {
         fprintf(stderr, "%s%zu prompt tokens, %" PRId64 " tokens in %.2f s, %.1f tokens/s\n",
                 arguments->program.json ? "" : "\n", job->prompt_count, job->count,
-                end_seconds - job->begin_seconds, tokens_per_second(job, end_seconds));
+                job->end_seconds - job->begin_seconds, tokens_per_second(job));
     }
     if (arguments->program.json) {
-        return job->failed ? tool_fail_text("out of memory") : print_json(job, end_seconds);
+        return job->failed ? tool_fail_text("out of memory")
+                           : tool_print_json(TTM_JSON_INDENTED, write_result, job);
     }
     putchar('\n');
     return tool_done();

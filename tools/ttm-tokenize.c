@@ -1,4 +1,5 @@
 /* ttm-tokenize: learns vocabularies, and turns text into tokens and back. */
+#include "common/tool_json.h"
 #include "common/tool_options.h"
 #include "common/tool_output.h"
 
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <ttm/dataset.h>
-#include <ttm/json.h>
 #include <ttm/tokenizer.h>
 #include <unistd.h>
 
@@ -340,35 +340,27 @@ static int run_decode(const arguments *given, const ttm_tokenizer *tokenizer)
 
 /* ---- info ---- */
 
+static void write_description(ttm_json_writer *json, const void *described)
+{
+    const ttm_tokenizer *tokenizer = described;
+    ttm_json_begin_object(json);
+    ttm_json_member_uint(json, "vocab_size", ttm_tokenizer_vocab_size(tokenizer));
+    ttm_json_member_uint(json, "merges", ttm_tokenizer_merge_count(tokenizer));
+    ttm_json_member_int(json, "end_of_text", ttm_tokenizer_end_of_text(tokenizer));
+    ttm_json_member_string(json, "hash", ttm_tokenizer_hash(tokenizer));
+    ttm_json_end_object(json);
+}
+
 /** Prints what there is to know about a tokenizer. */
 static int describe(const arguments *given, const ttm_tokenizer *tokenizer)
 {
-    size_t vocab_size = ttm_tokenizer_vocab_size(tokenizer);
-    size_t merges = ttm_tokenizer_merge_count(tokenizer);
-    int32_t end_of_text = ttm_tokenizer_end_of_text(tokenizer);
-    const char *hash = ttm_tokenizer_hash(tokenizer);
-    if (!given->program->json) {
-        printf("vocab_size %zu\nmerges %zu\nend_of_text %" PRId32 "\nhash %s\n", vocab_size, merges,
-               end_of_text, hash);
-        return tool_done();
+    if (given->program->json) {
+        return tool_print_json(TTM_JSON_COMPACT, write_description, tokenizer);
     }
-    ttm_json_writer *json = NULL;
-    const char *text = NULL;
-    ttm_status status = ttm_json_writer_new(&json, TTM_JSON_COMPACT);
-    if (status == TTM_OK) {
-        ttm_json_begin_object(json);
-        ttm_json_member_uint(json, "vocab_size", vocab_size);
-        ttm_json_member_uint(json, "merges", merges);
-        ttm_json_member_int(json, "end_of_text", end_of_text);
-        ttm_json_member_string(json, "hash", hash);
-        ttm_json_end_object(json);
-        status = ttm_json_writer_finish(&text, NULL, json);
-    }
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    ttm_json_writer_free(json);
-    return status == TTM_OK ? tool_done() : tool_fail(status);
+    printf("vocab_size %zu\nmerges %zu\nend_of_text %" PRId32 "\nhash %s\n",
+           ttm_tokenizer_vocab_size(tokenizer), ttm_tokenizer_merge_count(tokenizer),
+           ttm_tokenizer_end_of_text(tokenizer), ttm_tokenizer_hash(tokenizer));
+    return tool_done();
 }
 
 /** Runs the command that works with an existing tokenizer. */

@@ -228,13 +228,11 @@ static int make_plan(train_job *job)
 
 static int show_plan(train_job *job)
 {
-    ttm_status status = TTM_OK;
     if (job->arguments.program.json) {
-        status = train_plan_print_json(&job->plan);
-    } else {
-        train_plan_print(stdout, &job->plan);
+        return train_plan_print_json(&job->plan);
     }
-    return status == TTM_OK ? tool_done() : tool_fail(status);
+    train_plan_print(stdout, &job->plan);
+    return tool_done();
 }
 
 static int open_trainer(train_job *job)
@@ -286,15 +284,17 @@ static int train(train_job *job)
     if (job->arguments.profile) {
         tool_profile_print(stderr, profile);
     }
-    const bool interrupted = status == TTM_ERROR_INTERRUPTED;
-    if (interrupted) {
+    const train_result result = {.summary = &summary,
+                                 .plan = &job->plan,
+                                 .profile = profile,
+                                 .directory = job->arguments.out,
+                                 .interrupted = status == TTM_ERROR_INTERRUPTED};
+    if (result.interrupted) {
         fprintf(stderr, "ttm-train: %s; go on with --resume\n", ttm_error_message());
     } else if (status != TTM_OK) {
         return tool_fail(status);
     }
-    status = train_result_print(&summary, &job->plan, profile, job->arguments.out, interrupted,
-                                job->arguments.program.json);
-    return status == TTM_OK ? tool_done() : tool_fail(status);
+    return train_result_print(&result, job->arguments.program.json);
 }
 
 static int run(train_job *job)

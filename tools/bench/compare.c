@@ -6,11 +6,11 @@
  * of entries. Groups that only cut the same time in other ways (parts, calls) aren't compared. */
 #include "bench/commands.h"
 #include "bench/table.h"
+#include "common/tool_json.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ttm/json.h>
 
 /* Entries below this share of a step are noise of clocks. */
 static const double least_share = 0.002;
@@ -225,11 +225,9 @@ static void print_text(const comparison *state)
     }
 }
 
-static int print_json(const comparison *state)
+static void write_comparison(ttm_json_writer *writer, const void *result)
 {
-    ttm_json_writer *writer = NULL;
-    const char *text = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
+    const comparison *state = result;
     ttm_json_begin_object(writer);
     ttm_json_member_string(writer, "a", state->a.path);
     ttm_json_member_string(writer, "b", state->b.path);
@@ -257,14 +255,6 @@ static int print_json(const comparison *state)
     }
     ttm_json_end_array(writer);
     ttm_json_end_object(writer);
-    if (status == TTM_OK) {
-        status = ttm_json_writer_finish(&text, NULL, writer);
-    }
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    ttm_json_writer_free(writer);
-    return status == TTM_OK ? TOOL_GO_ON : tool_fail(status);
 }
 
 int bench_run_compare(const bench_arguments *arguments, const char *path_a, const char *path_b)
@@ -283,13 +273,11 @@ int bench_run_compare(const bench_arguments *arguments, const char *path_a, cons
     if (code == TOOL_GO_ON) {
         qsort(state.items, state.count, sizeof *state.items, by_ratio);
         if (arguments->program->json) {
-            code = print_json(&state);
+            code = tool_print_json(TTM_JSON_INDENTED, write_comparison, &state);
         } else {
             print_text(&state);
+            code = tool_done();
         }
-    }
-    if (code == TOOL_GO_ON) {
-        code = tool_done();
     }
     if (code == TOOL_EXIT_DONE && state.slower > 0) {
         code = TOOL_EXIT_FAILED;

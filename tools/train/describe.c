@@ -1,10 +1,12 @@
 /* Plans and results. */
 #include "train/describe.h"
 
+#include "common/tool_json.h"
+#include "common/tool_options.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <sys/resource.h>
-#include <ttm/json.h>
 
 static double mebibytes(uint64_t bytes)
 {
@@ -88,24 +90,9 @@ static void write_memory(ttm_json_writer *writer, const train_plan *plan)
     ttm_json_end_object(writer);
 }
 
-/* Ends the document and prints it. */
-static ttm_status print_document(ttm_json_writer *writer)
+static void write_plan(ttm_json_writer *writer, const void *planned)
 {
-    const char *text = NULL;
-    const ttm_status status = ttm_json_writer_finish(&text, NULL, writer);
-    if (status == TTM_OK) {
-        fputs(text, stdout);
-    }
-    return status;
-}
-
-ttm_status train_plan_print_json(const train_plan *plan)
-{
-    ttm_json_writer *writer = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_INDENTED);
-    if (status != TTM_OK) {
-        return status;
-    }
+    const train_plan *plan = planned;
     const ttm_trainer_options *options = plan->options;
     ttm_json_begin_object(writer);
     ttm_json_member_string(writer, "model", plan->name);
@@ -125,13 +112,16 @@ ttm_status train_plan_print_json(const train_plan *plan)
     ttm_gpt2_config_write_members(writer, plan->config);
     ttm_json_end_object(writer);
     ttm_json_end_object(writer);
-    status = print_document(writer);
-    ttm_json_writer_free(writer);
-    return status;
 }
 
-static void print_result(const ttm_trainer_summary *summary, const char *directory)
+int train_plan_print_json(const train_plan *plan)
 {
+    return tool_print_json(TTM_JSON_INDENTED, write_plan, plan);
+}
+
+static void print_result(const train_result *result)
+{
+    const ttm_trainer_summary *summary = result->summary;
     printf("%" PRId64 " of %" PRId64 " steps, %" PRIu64 " tokens in %.1f s (%.0f tokens/s)",
            summary->step, summary->steps, summary->tokens, summary->seconds,
            (double)summary->tokens / fmax(summary->seconds, 1e-9));
@@ -146,7 +136,7 @@ static void print_result(const ttm_trainer_summary *summary, const char *directo
         printf(", best %.4f after step %" PRId64, summary->best_validation_loss,
                summary->best_step);
     }
-    printf("; model in %s\n", directory);
+    printf("; model in %s\n", result->directory);
 }
 
 /* Returns the most memory that this process has had, as the operating system counts it. */
@@ -159,13 +149,14 @@ static uint64_t process_peak_bytes(void)
     return (uint64_t)usage.ru_maxrss * 1024;
 }
 
-static void write_result(ttm_json_writer *writer, const ttm_trainer_summary *summary,
-                         const train_plan *plan, const tool_profile *profile, const char *directory,
-                         bool interrupted)
+static void write_result(ttm_json_writer *writer, const void *reached)
 {
+    const train_result *result = reached;
+    const ttm_trainer_summary *summary = result->summary;
+    const train_plan *plan = result->plan;
     ttm_json_begin_object(writer);
-    ttm_json_member_string(writer, "out", directory);
-    ttm_json_member_bool(writer, "interrupted", interrupted);
+    ttm_json_member_string(writer, "out", result->directory);
+    ttm_json_member_bool(writer, "interrupted", result->interrupted);
     ttm_json_member_int(writer, "step", summary->step);
     ttm_json_member_int(writer, "steps", summary->steps);
     ttm_json_member_uint(writer, "tokens", summary->tokens);
@@ -185,25 +176,16 @@ static void write_result(ttm_json_writer *writer, const ttm_trainer_summary *sum
     ttm_json_member_uint(writer, "process_memory_peak_bytes", process_peak_bytes());
     ttm_json_member_string(writer, "backend", ttm_device_backend_name(plan->device));
     ttm_json_member_string(writer, "device", ttm_device_get_info(plan->device)->name);
-    tool_profile_write(writer, profile);
+    tool_profile_write(writer, result->profile);
     ttm_json_end_object(writer);
 }
 
-ttm_status train_result_print(const ttm_trainer_summary *summary, const train_plan *plan,
-                              const tool_profile *profile, const char *directory, bool interrupted,
-                              bool json)
+int train_result_print(const train_result *result, bool json)
 {
-    if (!json) {
-        print_result(summary, directory);
-        tool_profile_print_fallback(profile);
-        return TTM_OK;
+    if (json) {
+        return tool_print_json(TTM_JSON_COMPACT, write_result, result);
     }
-    ttm_json_writer *writer = NULL;
-    ttm_status status = ttm_json_writer_new(&writer, TTM_JSON_COMPACT);
-    if (status == TTM_OK) {
-        write_result(writer, summary, plan, profile, directory, interrupted);
-        status = print_document(writer);
-        ttm_json_writer_free(writer);
-    }
-    return status;
+    print_result(result);
+    tool_profile_print_fallback(result->profile);
+    return tool_done();
 }

@@ -21,13 +21,20 @@ typedef struct train_plan {
 /** Writes the plan in a few lines to `stream`. */
 void train_plan_print(FILE *stream, const train_plan *plan);
 
-/** Writes the plan as one JSON object to stdout. */
-ttm_status train_plan_print_json(const train_plan *plan);
+/** Prints the plan as one JSON object, as tool_print_json does. */
+int train_plan_print_json(const train_plan *plan);
 
-/** Writes the result of a run to stdout, in one line for people (two if a part of it ran on the
- * host) or as one JSON object. */
-ttm_status train_result_print(const ttm_trainer_summary *summary, const train_plan *plan,
-                              const tool_profile *profile, const char *directory, bool interrupted,
-                              bool json);
+/** What a run has come to. */
+typedef struct train_result {
+    const ttm_trainer_summary *summary;
+    const train_plan *plan;
+    const tool_profile *profile;
+    const char *directory; /**< The run's. */
+    bool interrupted;
+} train_result;
+
+/** Prints the result of a run to stdout, in one line for people (two if a part of it ran on the
+ * host) or as one JSON object. Returns TOOL_EXIT_DONE, or after a message TOOL_EXIT_FAILED. */
+int train_result_print(const train_result *result, bool json);
 
 #endif
