@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "io/folder_sync.h"
 #include "io/io_error.h"
+#include "io/link_target.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -88,13 +89,15 @@ out:
     return status;
 }
 
-/** Refuses what the rename at the end mustn't replace: root would lose /dev/null that way, or the
- * link /dev/stdout, which leads to /proc. */
-static ttm_status check_replaceable(const char *path)
+/** Refuses what the rename at the end mustn't replace: root would lose /dev/null that way, and what
+ * follows on the standard output would be lost with the file that /dev/stdout leads to. *mode = the
+ * permissions of a file that is there. */
+static ttm_status check_replaceable(mode_t *mode, const char *path)
 {
     static const char kernels_own[] = "/proc/";
     struct stat information;
     char target[sizeof kernels_own - 1];
+    *mode = 0;
     if (path[strlen(path) - 1] == '/') {
         return ttm_io_fail("write", path, EISDIR);
     }
@@ -110,7 +113,21 @@ static ttm_status check_replaceable(const char *path)
                         "give the name of a file",
                         path);
     }
+    *mode = there ? information.st_mode & 0777 : 0;
     return TTM_OK;
+}
+
+/** Finds the file that `path` stands for, which may be behind links. */
+static ttm_status find_target(ttm_path_parts *parts, const char *path)
+{
+    char *target = ttm_link_target(path);
+    if (target == NULL) {
+        return ttm_io_fail("write", path, errno);
+    }
+    ttm_path_parts_free(parts);
+    const ttm_status status = ttm_path_split(parts, target);
+    free(target);
+    return status;
 }
 
 ttm_status ttm_atomic_file_begin(ttm_atomic_file **out, const char *path)
@@ -120,9 +137,15 @@ ttm_status ttm_atomic_file_begin(ttm_atomic_file **out, const char *path)
     TTM_TRY(ttm_array_new(&file, 1, sizeof *file, "a file's buffer"));
     file->descriptor = -1;
     ttm_status status = TTM_OK;
+    mode_t mode = 0;
     TTM_TRY_OUT(ttm_path_split(&file->parts, path));
-    TTM_TRY_OUT(check_replaceable(path));
+    TTM_TRY_OUT(check_replaceable(&mode, path));
+    TTM_TRY_OUT(find_target(&file->parts, path));
     TTM_TRY_OUT(create_temporary(file));
+    if (mode != 0) {
+        /* Where that isn't allowed, the new file has the usual ones. */
+        (void)!fchmod(file->descriptor, mode);
+    }
     *out = file;
     file = NULL;
 out:

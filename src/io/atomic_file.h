@@ -4,9 +4,10 @@
  * Until commit returns TTM_OK the old file of that name is untouched, whatever happens: a full
  * disk, a signal, a lost machine. Afterwards the new one is on the disk, its folder entry too. A
  * process that is killed leaves a hidden temporary file behind; the next begin for the same path
- * removes it once its owner is gone. A path that is a symbolic link is replaced itself, not what it
- * points to. One thread at a time per object; two writers of one path are safe, and the last commit
- * wins. */
+ * removes it once its owner is gone. As with open(2), a path that is a symbolic link stays one: the
+ * file that it leads to is replaced, or made where there is none yet. A file that is replaced hands
+ * its permissions on. One thread at a time per object; two writers of one path are safe, and the
+ * last commit wins. */
 #ifndef TTM_IO_ATOMIC_FILE_H
 #define TTM_IO_ATOMIC_FILE_H
 
@@ -16,9 +17,9 @@
 
 typedef struct ttm_atomic_file ttm_atomic_file;
 
-/** Starts writing `path` (mode 0666 less the umask). TTM_ERROR_IO when the folder can't be written
- * or `path` is a folder, a device or a pipe, TTM_ERROR_NOT_FOUND when its folder doesn't exist.
- * After success the caller commits or aborts. */
+/** Starts writing `path` (mode 0666 less the umask where no file is there). TTM_ERROR_IO when the
+ * folder can't be written or `path` is a folder, a device or a pipe, TTM_ERROR_NOT_FOUND when its
+ * folder doesn't exist. After success the caller commits or aborts. */
 TTM_CHECKED ttm_status ttm_atomic_file_begin(ttm_atomic_file **out, const char *path);
 
 /** Appends `bytes` bytes. Small pieces are gathered, large ones written straight from `data`. After

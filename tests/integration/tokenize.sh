@@ -38,6 +38,13 @@ for link in old-link new-link; do
     cmp elsewhere/${link%-link}.txt text.txt || fail "what $link leads to isn't the text"
 done
 [ -L elsewhere/second-link ] || fail "a link to a link is replaced"
+# Files that libttm itself writes, likewise.
+ln -s elsewhere/tokens.bin tokens-link.bin
+for time in 1 2; do
+    expect 0 "$tokenize" encode --tokenizer vocabulary --out tokens-link.bin text.txt
+    [ -L tokens-link.bin ] || fail "tokens-link.bin is replaced"
+    cmp elsewhere/tokens.bin text.bin || fail "what tokens-link.bin leads to isn't the tokens, time $time"
+done
 ln -s round-link round-link
 expect 1 "$tokenize" decode --tokenizer vocabulary --out round-link text.bin
 one_line_error
@@ -45,6 +52,23 @@ ln -s missing/file.txt lost-link
 expect 1 "$tokenize" decode --tokenizer vocabulary --out lost-link text.bin
 one_line_error
 [ -L lost-link ] || fail "a link into a folder that isn't there is replaced"
+
+# A signal leaves nothing behind but what was there before.
+mkdir signal
+printf 'old' >signal/file
+mkfifo waiting
+"$tokenize" decode --tokenizer vocabulary --out signal/file - <waiting 2>/dev/null &
+decoder=$!
+exec 3>waiting
+while [ "$(ls signal | wc -l)" -lt 2 ] && kill -0 $decoder; do
+    sleep 0.02
+done
+kill -TERM $decoder
+status=0
+wait $decoder || status=$?
+exec 3>&-
+[ "$status" -eq 143 ] || fail "exit status $status after SIGTERM"
+[ "$(ls signal)" = file ] && [ "$(cat signal/file)" = old ] || fail "SIGTERM leaves: $(ls signal)"
 
 # refuse CODE PATTERN ARGUMENT…: one line says PATTERN, and the file `mine` stays.
 printf 'mine' >mine

@@ -2,9 +2,11 @@
 #include "common/tool_output.h"
 
 #include "common/tool_options.h"
+#include "io/link_target.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,12 @@ static int fail_to_write(const char *path, int error_number)
     return tool_fail_text("can't write '%s': %s", path, strerror(error_number));
 }
 
+/* What a signal that ends the program has to remove first; NULL: nothing. */
+static char *volatile unfinished;
+
 static void free_names(tool_output *output)
 {
+    unfinished = NULL;
     free(output->target);
     free(output->temporary);
     *output = (tool_output){0};
@@ -31,49 +37,54 @@ static bool is_standard_output(const struct stat *information)
            standard.st_ino == information->st_ino;
 }
 
-/* Returns where the symbolic link `path` leads to, a name as seen from the current directory that
- * the caller frees; NULL with errno set when that can't be found out. */
-static char *read_link(const char *path)
+static void end_by_signal(int signal_number)
 {
-    char text[PATH_MAX];
-    char *target = NULL;
-    const ssize_t length = readlink(path, text, sizeof text - 1);
-    if (length < 0) {
-        return NULL;
+    if (unfinished != NULL) {
+        unlink(unfinished);
     }
-    text[length] = '\0';
-    const char *name = strrchr(path, '/');
-    const int folder_bytes = text[0] == '/' || name == NULL ? 0 : (int)(name + 1 - path);
-    return asprintf(&target, "%.*s%s", folder_bytes, path, text) < 0 ? NULL : target;
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
 }
 
-/* Returns the name of the file that writing to `path`, where no file is yet, makes: the one that a
- * link waits for, as with open(2). The caller frees; NULL with errno set for links without end. */
-static char *name_of_new_file(const char *path)
+/* Has `temporary` removed by signals that would end the program at once and leave it there. */
+static void watch(char *temporary)
 {
-    enum { MOST_LINKS = 40 };
-    struct stat information;
-    char *name = strdup(path);
-    for (int k = 0; name != NULL && lstat(name, &information) == 0; k++) {
-        char *next = k < MOST_LINKS ? read_link(name) : NULL;
-        errno = next == NULL && k == MOST_LINKS ? ELOOP : errno;
-        free(name);
-        name = next;
+    static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+    unfinished = temporary;
+    for (size_t k = 0; k < sizeof signals / sizeof *signals; k++) {
+        struct sigaction action;
+        if (sigaction(signals[k], NULL, &action) == 0 && action.sa_handler == SIG_DFL) {
+            signal(signals[k], end_by_signal);
+        }
     }
-    return name;
+}
+
+/* Makes the temporary file, which may be there when an earlier process of this number was killed.
+ */
+static FILE *create(const char *name)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int descriptor = open(name, flags, 0666);
+    if (descriptor < 0 && errno == EEXIST && unlink(name) == 0) {
+        descriptor = open(name, flags, 0666);
+    }
+    return descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
 }
 
 /* False with errno set when it can't be. */
 static bool open_temporary(tool_output *output, const struct stat *before)
 {
     char *temporary = NULL;
-    output->target = before != NULL ? realpath(output->path, NULL) : name_of_new_file(output->path);
+    output->target = ttm_link_target(output->path);
     if (output->target == NULL ||
         asprintf(&temporary, "%s.tmp%ld", output->target, (long)getpid()) < 0) {
         return false;
     }
     output->temporary = temporary;
-    output->stream = fopen(output->temporary, "we");
+    output->stream = create(output->temporary);
+    if (output->stream != NULL) {
+        watch(output->temporary);
+    }
     if (output->stream != NULL && before != NULL) {
         /* Where that isn't allowed, the file gets the usual permissions. */
         (void)!fchmod(fileno(output->stream), before->st_mode & 0777);

@@ -126,6 +126,45 @@ static void devices_and_pipes_are_not_replaced(void **state)
     assert_int_equal(count_entries(scratch_folder), 3);
 }
 
+/* As with open(2), for a file that is there and for one that isn't yet. */
+static void links_go_on_leading_to_the_file(void **state)
+{
+    (void)state;
+    static const char *const links[] = {"link", "second", "dangling"};
+    static const char *const files[] = {"folder/there", "folder/there", "folder/new"};
+    struct stat information;
+    ttm_atomic_file *file = NULL;
+    assert_int_equal(mkdir(scratch_path("folder"), 0777), 0);
+    scratch_write(scratch_path("folder/there"), "old", 3);
+    assert_int_equal(symlink("folder/there", scratch_path("link")), 0);
+    assert_int_equal(symlink("link", scratch_path("second")), 0);
+    assert_int_equal(symlink("folder/new", scratch_path("dangling")), 0);
+    for (size_t k = 0; k < sizeof links / sizeof *links; k++) {
+        assert_int_equal(ttm_atomic_file_save(scratch_path(links[k]), links[k], strlen(links[k])),
+                         TTM_OK);
+        assert_int_equal(lstat(scratch_path(links[k]), &information), 0);
+        assert_true(S_ISLNK(information.st_mode));
+        assert_int_equal(lstat(scratch_path(files[k]), &information), 0);
+        assert_true(S_ISREG(information.st_mode));
+        assert_file_holds(scratch_path(files[k]), links[k]);
+    }
+    assert_int_equal(count_entries(scratch_path("folder")), 2);
+    assert_int_equal(symlink("round", scratch_path("round")), 0);
+    assert_int_equal(ttm_atomic_file_begin(&file, scratch_path("round")), TTM_ERROR_IO);
+    assert_message_has("go in a circle");
+}
+
+static void a_file_that_is_replaced_hands_its_permissions_on(void **state)
+{
+    (void)state;
+    struct stat information;
+    scratch_write(scratch_path("private"), "old", 3);
+    assert_int_equal(chmod(scratch_path("private"), 0600), 0);
+    assert_int_equal(ttm_atomic_file_save(scratch_path("private"), "new", 3), TTM_OK);
+    assert_int_equal(stat(scratch_path("private"), &information), 0);
+    assert_int_equal(information.st_mode & 0777, 0600);
+}
+
 /** Writes 1 MB over a file with a size limit of 256 KB; returns 0 when everything went as promised.
  */
 static int write_beyond_the_limit(const char *path, size_t piece)
@@ -293,6 +332,8 @@ int main(void)
         scratch_test(the_mode_follows_the_umask),
         scratch_test(names_that_cannot_be_written_are_refused),
         scratch_test(devices_and_pipes_are_not_replaced),
+        scratch_test(links_go_on_leading_to_the_file),
+        scratch_test(a_file_that_is_replaced_hands_its_permissions_on),
         scratch_test(a_size_limit_is_an_error_that_keeps_the_old_file),
         scratch_test(a_full_disk_is_an_error_that_keeps_the_old_file),
         scratch_test(leftovers_of_killed_processes_go_at_the_next_begin),
