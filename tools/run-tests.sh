@@ -109,7 +109,7 @@ sanitized_suite() {
 stage_sanitize() {
     stage_build build-sanitize --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dopencl=disabled || return
     sanitized_suite --suite core --suite tt --suite io --suite text --suite model --suite train --suite backends \
-        --suite conformance --suite oracle
+        --suite conformance --suite oracle --suite tools
     sanitized_suite bad_input faulty_plugin generate resume split_memory
 }
 
