@@ -184,17 +184,23 @@ ttm_status ttm_trainer_open(ttm_trainer **trainer, const ttm_trainer_setup *setu
 
 /* ---- Resuming ---- */
 
-ttm_status ttm_trainer_latest_checkpoint(char **path, const char *directory)
+static ttm_status check_folder(const char *directory)
 {
     struct stat information;
-    int64_t *steps = NULL;
-    size_t count = 0;
-    char name[TTM_CHECKPOINT_NAME_BYTES];
-    *path = NULL;
     if (stat(directory, &information) != 0 && errno == ENOENT) {
         return ttm_fail(TTM_ERROR_NOT_FOUND, "there is no run in '%s': the folder doesn't exist",
                         directory);
     }
+    return TTM_OK;
+}
+
+ttm_status ttm_trainer_latest_checkpoint(char **path, const char *directory)
+{
+    int64_t *steps = NULL;
+    size_t count = 0;
+    char name[TTM_CHECKPOINT_NAME_BYTES];
+    *path = NULL;
+    TTM_TRY(check_folder(directory));
     TTM_TRY(ttm_run_folder_checkpoints(&steps, &count, directory));
     if (count == 0) {
         return ttm_fail(TTM_ERROR_NOT_FOUND,
@@ -330,8 +336,11 @@ ttm_status ttm_trainer_resume(ttm_trainer **trainer, const ttm_trainer_setup *se
     char *checkpoint = NULL;
     ttm_status status = TTM_OK;
     TTM_TRY(new_trainer(&made, setup));
-    TTM_TRY_OUT(ttm_trainer_latest_checkpoint(&checkpoint, setup->directory));
+    TTM_TRY_OUT(check_folder(setup->directory));
     TTM_TRY_OUT(ttm_run_folder_open(&made->folder, setup->directory));
+    /* Not before: another process may have written one until it gave up its lock, and the newest
+     * may have been moved aside when the machine stopped. */
+    TTM_TRY_OUT(ttm_trainer_latest_checkpoint(&checkpoint, setup->directory));
     TTM_TRY_OUT(resume_checkpoint(made, options, checkpoint));
     *trainer = made;
     made = NULL;

@@ -225,6 +225,31 @@ static void a_run_stopped_at_any_step_and_resumed_gives_the_same_bits(void **sta
     }
 }
 
+/* As on file systems that can't exchange two folders, when the machine stops between two renames.
+ */
+static void a_checkpoint_that_was_moved_aside_is_the_newest_again(void **state)
+{
+    fixture *f = *state;
+    ttm_trainer_summary summary = {.struct_size = sizeof summary};
+    stopper when = {.stop_at = 6};
+    f->options.checkpoint_keep = 2;
+    f->setup.events = (ttm_trainer_events){.user = &when, .step = stop_after};
+    when.trainer = open_run(f, "run");
+    assert_int_equal(ttm_trainer_run(when.trainer), TTM_ERROR_INTERRUPTED);
+    ttm_trainer_close(when.trainer);
+    f->setup.events = (ttm_trainer_events){0};
+    /* Of a process that is gone: no pid is that large. */
+    assert_int_equal(rename(scratch_path("run/checkpoint-000006"),
+                            scratch_path("run/.checkpoint-000006.ttm-2147483647-0.old")),
+                     0);
+    ttm_trainer *trainer = resume_run(f, "run");
+    ttm_trainer_summarise(&summary, trainer);
+    assert_int_equal(summary.step, 6);
+    finish(trainer);
+    finish(open_run(f, "whole"));
+    assert_same_run("whole", "run");
+}
+
 /* Notes the seconds of each step, and stops as stop_after does. */
 typedef struct timekeeper {
     stopper when;
@@ -422,6 +447,7 @@ int main(void)
         trainer_case(the_devices_peak_is_exactly_the_plan),
         trainer_case(equal_runs_give_equal_bits_and_other_seeds_dont),
         trainer_case(a_run_stopped_at_any_step_and_resumed_gives_the_same_bits),
+        trainer_case(a_checkpoint_that_was_moved_aside_is_the_newest_again),
         trainer_case(a_run_stopped_and_called_again_goes_on),
         trainer_case(a_run_abandoned_between_checkpoints_and_resumed_gives_the_same_bits),
         trainer_case(resuming_mends_links_that_fell_behind),
