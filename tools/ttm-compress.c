@@ -3,17 +3,11 @@
 #include "common/tool_json.h"
 #include "common/tool_model.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <ttm/compress.h>
-#include <unistd.h>
-
-enum { PATH_BYTES = 4096 };
 
 /* What the command line says. */
 typedef struct compress_arguments {
@@ -223,74 +217,6 @@ static int print_result(const compress_work *work)
     return tool_done();
 }
 
-/* ---- The folder ---- */
-
-/* Whether there is nothing of this name, or an empty folder, which a rename may take the place of.
- */
-static bool is_free(const char *path)
-{
-    struct stat there;
-    DIR *folder = lstat(path, &there) == 0 ? opendir(path) : NULL;
-    int entries = 0;
-    if (folder == NULL) {
-        return errno == ENOENT;
-    }
-    while (readdir(folder) != NULL) {
-        entries++;
-    }
-    closedir(folder);
-    return entries <= 2; /* . and .. */
-}
-
-/* *path = the folder that is filled and then renamed; it lies beside --out. */
-static int new_folder(char path[PATH_BYTES], const char *out)
-{
-    size_t length = strlen(out);
-    while (length > 1 && out[length - 1] == '/') {
-        length--;
-    }
-    const int wanted = snprintf(path, PATH_BYTES, "%.*s.part", (int)length, out);
-    if (wanted < 0 || wanted >= PATH_BYTES) {
-        return tool_fail_text("the name given with --out is too long");
-    }
-    if (!is_free(out)) {
-        return tool_fail_text("'%s' is there already: name a new folder with --out", out);
-    }
-    if (mkdir(path, 0777) != 0) {
-        return tool_fail_text("can't make the folder '%s': %s%s", path, strerror(errno),
-                              errno == EEXIST ? " (left by one that was stopped? remove it)" : "");
-    }
-    return TOOL_GO_ON;
-}
-
-static void remove_folder(const char *path)
-{
-    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json"};
-    char file[PATH_BYTES + 32];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(file, sizeof file, "%s/%s", path, names[i]);
-        (void)unlink(file);
-    }
-    (void)rmdir(path);
-}
-
-static int save(compress_work *work, const char *folder)
-{
-    const tool_model *opened = &work->opened;
-    ttm_status status = ttm_model_save(work->compressed, opened->stream, folder);
-    if (status == TTM_OK && opened->tokenizer != NULL) {
-        status = ttm_tokenizer_save(opened->tokenizer, folder);
-    }
-    if (status != TTM_OK) {
-        return tool_fail(status);
-    }
-    if (rename(folder, work->arguments->out) != 0) {
-        return tool_fail_text("can't rename '%s' to '%s': %s", folder, work->arguments->out,
-                              strerror(errno));
-    }
-    return TOOL_GO_ON;
-}
-
 /* ---- Running ---- */
 
 static int compress(compress_work *work)
@@ -329,23 +255,20 @@ static int run(const compress_arguments *arguments)
 {
     compress_work work = {.arguments = arguments};
     const ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
-    char folder[PATH_BYTES];
-    int code = new_folder(folder, arguments->out);
-    if (code != TOOL_GO_ON) {
-        return code;
+    /* What can't be made is told before minutes of work, not after them. */
+    ttm_status status = ttm_model_check_folder(arguments->out);
+    if (status != TTM_OK) {
+        return tool_fail(status);
     }
-    code = tool_model_open(&work.opened, &arguments->program, arguments->model,
-                           arguments->tokenizer, "fp32", &options);
+    int code = tool_model_open(&work.opened, &arguments->program, arguments->model,
+                               arguments->tokenizer, "fp32", &options);
     if (code == TOOL_GO_ON) {
         code = compress(&work);
     }
     if (code == TOOL_GO_ON) {
-        code = save(&work, folder);
-    }
-    if (code == TOOL_GO_ON) {
-        code = print_result(&work);
-    } else {
-        remove_folder(folder);
+        status = ttm_model_save_folder(work.compressed, work.opened.stream, work.opened.tokenizer,
+                                       arguments->out);
+        code = status == TTM_OK ? print_result(&work) : tool_fail(status);
     }
     ttm_model_destroy(work.compressed);
     tool_model_close(&work.opened);

@@ -24,6 +24,7 @@
 #include <ttm/device.h>
 #include <ttm/gpt2_config.h>
 #include <ttm/tensor.h>
+#include <ttm/tokenizer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -312,10 +313,21 @@ TTM_API TTM_CHECKED ttm_status ttm_model_read_weights(ttm_model *model, ttm_stre
                                                       const char *directory);
 
 /** Writes config.json and model.safetensors (the parameters: f32, or f64 for an f64 model) into the
- * existing folder `directory`. Each file appears complete or not at all; to replace both at once,
- * write into a new folder and rename it. TTM_ERROR_IO, TTM_ERROR_OUT_OF_MEMORY. */
+ * existing folder `directory`. Each file appears complete or not at all; for both at once there
+ * is ttm_model_save_folder. TTM_ERROR_IO, TTM_ERROR_OUT_OF_MEMORY. */
 TTM_API TTM_CHECKED ttm_status ttm_model_save(ttm_model *model, ttm_stream *stream,
                                               const char *directory);
+
+/** Saves the model and its tokenizer (NULL: none) as the folder `directory`, which appears whole or
+ * not at all: it is filled under a hidden name beside, synced and renamed. TTM_ERROR_IO where
+ * something is there already, an empty folder excepted, or can't be written. */
+TTM_API TTM_CHECKED ttm_status ttm_model_save_folder(ttm_model *model, ttm_stream *stream,
+                                                     const ttm_tokenizer *tokenizer,
+                                                     const char *directory);
+
+/** Finds out whether ttm_model_save_folder can make `directory`, and leaves nothing behind. For
+ * those who work for minutes before. */
+TTM_API TTM_CHECKED ttm_status ttm_model_check_folder(const char *directory);
 
 /** hash = 32 hexadecimal digits and a NUL: a fingerprint of names, shapes and values of all
  * parameters. Reads them from the device. */
