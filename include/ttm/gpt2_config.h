@@ -47,15 +47,19 @@ typedef struct ttm_gpt2_config {
     double attention_dropout;
     double residual_dropout;
     bool mlp_bias; /**< Whether mlp.c_fc and mlp.c_proj have biases; the attention always has. */
+    /** Tokens that begin and end a text, negative for none that is known. They change nothing here;
+     * other programs look for them in config.json. A trainer fills them in from its tokenizer. */
+    int64_t bos_token;
+    int64_t eos_token;
     /** [layers, TTM_GPT2_MATRIX_COUNT], owned; core_count 0 means dense. Read and write it through
      * ttm_gpt2_config_tt and ttm_gpt2_config_set_tt. */
     ttm_tt_shape *tt;
 } ttm_gpt2_config;
 
 /** A configuration that owns nothing. */
-#define TTM_GPT2_CONFIG_EMPTY                             \
-    {                                                     \
-        0, 0, 0, 0, 0, 0, 1e-5, 0.0, 0.0, 0.0, true, NULL \
+#define TTM_GPT2_CONFIG_EMPTY                                     \
+    {                                                             \
+        0, 0, 0, 0, 0, 0, 1e-5, 0.0, 0.0, 0.0, true, -1, -1, NULL \
     }
 
 /** Changes to a preset; members that are 0, negative (dropout, mlp_bias) or NULL change nothing.

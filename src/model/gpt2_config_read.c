@@ -8,6 +8,7 @@
 #include "io/string_builder.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -89,6 +90,31 @@ static ttm_status read_settings(ttm_gpt2_config *config, ttm_json_value root)
     TTM_TRY(ttm_json_optional_double(&config->residual_dropout, root, "resid_pdrop"));
     TTM_TRY(ttm_json_optional_double(&config->layer_norm_epsilon, root, "layer_norm_epsilon"));
     return ttm_json_optional_bool(&config->mlp_bias, root, "mlp_bias");
+}
+
+/* The end-of-text token of a vocabulary that says nothing of it: GPT-2's own, or that of bytes,
+ * which is what libttm's files without it were made with. */
+static int64_t usual_end_of_text(int64_t vocab_size)
+{
+    enum { GPT2_END = 50256, BYTES_END = 256 };
+    return vocab_size > GPT2_END ? GPT2_END : vocab_size == BYTES_END + 1 ? BYTES_END : -1;
+}
+
+/* A token that isn't of the vocabulary, as in files that keep GPT-2's beside another one, is none.
+ * Of several the first counts. */
+static int64_t read_token(ttm_json_value root, const char *key, int64_t vocab_size)
+{
+    ttm_json_value value = ttm_json_find(root, key);
+    double token = -1.0;
+    if (!ttm_json_exists(value)) {
+        return usual_end_of_text(vocab_size);
+    }
+    if (ttm_json_is_array(value)) {
+        value = ttm_json_first(value);
+    }
+    const bool known = ttm_json_is_number(value) && ttm_json_as_double(&token, value) == TTM_OK &&
+                       token >= 0.0 && token < (double)vocab_size && token == floor(token);
+    return known ? (int64_t)token : -1;
 }
 
 /* Reads an array of 1 to `limit` positive integers. */
@@ -191,6 +217,8 @@ static ttm_status read_root(ttm_gpt2_config *config, ttm_json_value root)
     TTM_TRY(ttm_gpt2_config_init(config, sizes.vocab_size, sizes.context, sizes.layers, sizes.heads,
                                  sizes.width));
     config->inner_width = sizes.inner_width;
+    config->bos_token = read_token(root, "bos_token_id", sizes.vocab_size);
+    config->eos_token = read_token(root, "eos_token_id", sizes.vocab_size);
     TTM_TRY(read_settings(config, root));
     TTM_TRY(read_tt(config, root));
     return ttm_gpt2_config_validate(config);

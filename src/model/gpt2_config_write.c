@@ -54,6 +54,19 @@ void ttm_gpt2_config_write_tt(ttm_json_writer *writer, const ttm_gpt2_config *co
     ttm_json_end_array(writer);
 }
 
+/* Without a number of theirs, other programs would take GPT-2's, which may be beyond the
+ * vocabulary.
+ */
+static void write_token(ttm_json_writer *writer, const char *key, int64_t token, int64_t vocab_size)
+{
+    ttm_json_key(writer, key);
+    if (token >= 0 && token < vocab_size) {
+        ttm_json_write_int(writer, token);
+    } else {
+        ttm_json_write_null(writer);
+    }
+}
+
 void ttm_gpt2_config_write_members(ttm_json_writer *writer, const ttm_gpt2_config *config)
 {
     ttm_json_key(writer, "architectures");
@@ -62,6 +75,8 @@ void ttm_gpt2_config_write_members(ttm_json_writer *writer, const ttm_gpt2_confi
     ttm_json_end_array(writer);
     ttm_json_member_string(writer, "model_type", "gpt2");
     ttm_json_member_int(writer, "vocab_size", config->vocab_size);
+    write_token(writer, "bos_token_id", config->bos_token, config->vocab_size);
+    write_token(writer, "eos_token_id", config->eos_token, config->vocab_size);
     ttm_json_member_int(writer, "n_positions", config->context);
     ttm_json_member_int(writer, "n_ctx", config->context);
     ttm_json_member_int(writer, "n_layer", config->layers);

@@ -100,6 +100,11 @@ static ttm_status set_sizes(ttm_gpt2_config *config, const gpt2_size *size,
         config, changed(size->vocab_size, overrides->vocab_size),
         changed(size->context, overrides->context), changed(size->layers, overrides->layers),
         changed(size->heads, overrides->heads), changed(size->width, overrides->width)));
+    if (config->vocab_size == size->vocab_size) {
+        /* The last token of GPT-2's vocabulary and of the one of bytes. */
+        config->bos_token = size->vocab_size - 1;
+        config->eos_token = size->vocab_size - 1;
+    }
     config->inner_width = changed(config->inner_width, overrides->inner_width);
     if (!(overrides->dropout < 0.0)) {
         config->embedding_dropout = overrides->dropout;

@@ -76,6 +76,22 @@ static ttm_status check_data(const ttm_trainer_setup *setup, const ttm_gpt2_conf
     return TTM_OK;
 }
 
+/* The model's texts begin and end as those of the tokenizer do, where it doesn't know. */
+static ttm_status create_model(ttm_trainer *trainer, const ttm_gpt2_config *config)
+{
+    const ttm_tokenizer *tokenizer = trainer->setup.tokenizer;
+    const ttm_model_options options = ttm_trainer_model_options(&trainer->options);
+    const int64_t end_of_text = tokenizer != NULL ? ttm_tokenizer_end_of_text(tokenizer) : -1;
+    ttm_gpt2_config told = TTM_GPT2_CONFIG_EMPTY;
+    TTM_TRY(ttm_gpt2_config_copy(&told, config));
+    told.bos_token = told.bos_token < 0 ? end_of_text : told.bos_token;
+    told.eos_token = told.eos_token < 0 ? end_of_text : told.eos_token;
+    const ttm_status status =
+        ttm_model_create(&trainer->model, trainer->setup.device, &told, &options);
+    ttm_gpt2_config_free(&told);
+    return status;
+}
+
 /* Model, stream and memory. The stream's scratch is taken at once, so that the peak is the planned
  * one and an error for lack of memory comes before the first step. */
 static ttm_status open_model(ttm_trainer *trainer, const ttm_gpt2_config *config)
@@ -83,10 +99,9 @@ static ttm_status open_model(ttm_trainer *trainer, const ttm_gpt2_config *config
     const ttm_trainer_options *options = &trainer->options;
     ttm_device *device = trainer->setup.device;
     ttm_trainer_memory memory = {.struct_size = sizeof memory};
-    const ttm_model_options model_options = ttm_trainer_model_options(options);
     TTM_TRY(ttm_trainer_plan_memory(&memory, device, config, options));
     TTM_TRY(ttm_stream_create(&trainer->stream, device));
-    TTM_TRY(ttm_model_create(&trainer->model, device, config, &model_options));
+    TTM_TRY(create_model(trainer, config));
     const ttm_parameter_table *table = ttm_model_parameter_table(trainer->model);
     TTM_TRY(ttm_train_buffers_new(&trainer->buffers, trainer->stream,
                                   ttm_trainer_moment_dtype(options), table, options->batch,

@@ -37,6 +37,8 @@ expect 0 "$compress" --model run --out dense --dense
 grep -q ' of .* parameters .*; model in dense' out || fail "no last line: $(cat out)"
 grep -q in_modes dense/config.json && fail "a dense model with TT-matrices"
 near "$(loss dense)" "$whole" 1e-5 || fail "dense matrices change the loss"
+grep -q '"eos_token_id": 256' run/config.json && cmp -s run/config.json run/checkpoint-000040/config.json || fail "bytes without an end-of-text token"
+grep -q '"bos_token_id": 256' dense/config.json || fail "the end-of-text token isn't the model's"
 cmp -s run/tokenizer.json dense/tokenizer.json || fail "the tokenizer isn't the model's"
 [ "$(ls dense)" = "$(printf 'config.json\nmodel.safetensors\ntokenizer.json')" ] || fail "other files: $(ls dense)"
 
@@ -110,3 +112,17 @@ wrong 1 'damaged' --model damaged --out new --rank 4
 mkdir new
 expect 0 "$compress" --model dense --out new --rank 4 --quiet
 [ "$(wc -l <out)" -eq 1 ] && [ -f new/config.json ] || fail "an empty folder isn't filled, or --quiet isn't: $(cat out)"
+
+# Whoever stops listening, or stops it, finds nothing that wasn't there; neither does a link get in the way after all the work.
+ls -A >before
+"$compress" --model run --out unheard --rank 2 | head -c 0
+ls -A | diff before - >/dev/null || fail "left behind: $(ls -A | diff before -)"
+mkdir empty
+ln -s empty link
+expect 1 "$compress" --model dense --out link --rank 4
+one_line_error
+grep -q 'symbolic link' err && [ ! -s out ] || fail "told after the work: $(cat out err)"
+expect 0 "$TTM_TOOLS/ttm-tokenize" train --vocab-size 300 --out vocabulary text.txt
+expect 0 $train $small --layers 1 --tokenizer vocabulary --data text.txt --out other --steps 1
+end=$("$TTM_TOOLS/ttm-tokenize" info --tokenizer vocabulary | sed -n 's/end_of_text //p')
+grep -q "\"eos_token_id\": $end," other/config.json || fail "the end of text of another vocabulary isn't $end: $(cat other/config.json)"

@@ -56,9 +56,13 @@ static void a_configuration_survives_its_file(void **state)
         config.layer_norm_epsilon = 1.0 / 3.0;
         config.embedding_dropout = 0.1;
         config.residual_dropout = 0.3;
+        config.bos_token = 7;
+        config.eos_token = index == 1 ? 18 : -1;
         assert_ok(ttm_gpt2_config_write(&config, folder));
         assert_ok(ttm_gpt2_config_read(&read, folder));
         assert_true(ttm_gpt2_config_equal(&config, &read));
+        assert_int_equal(read.bos_token, config.bos_token);
+        assert_int_equal(read.eos_token, config.eos_token);
         ttm_gpt2_config_free(&read);
         ttm_gpt2_config_free(&config);
     }
@@ -77,7 +81,43 @@ static void hugging_face_files_are_understood(void **state)
     assert_int_equal(ttm_gpt2_parameter_count(&config), 124439808);
     assert_true(config.embedding_dropout == 0.2 && config.residual_dropout == 0.1);
     assert_true(config.mlp_bias);
+    assert_int_equal(config.bos_token, 50256);
+    assert_int_equal(config.eos_token, 50256);
     ttm_gpt2_config_free(&config);
+}
+
+/* Ours of before they were written, and Hugging Face's with GPT-2's tokens beside another
+ * vocabulary. */
+static void files_without_tokens_of_their_own_have_the_usual_ones_or_none(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t vocab_size;
+        const char *members;
+        int64_t bos;
+        int64_t eos;
+    } files[] = {
+        {257, "", 256, 256},
+        {50257, "", 50256, 50256},
+        {50304, "", 50256, 50256},
+        {1024, "", -1, -1},
+        {257, ",\"bos_token_id\":50256,\"eos_token_id\":50256", -1, -1},
+        {257, ",\"bos_token_id\":null,\"eos_token_id\":[3,4]", -1, 3},
+        {257, ",\"bos_token_id\":-1,\"eos_token_id\":\"x\"", -1, -1},
+    };
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        ttm_gpt2_config config = TTM_GPT2_CONFIG_EMPTY;
+        char text[256];
+        snprintf(text, sizeof text,
+                 "{\"n_embd\":16,\"n_head\":2,\"n_layer\":2,\"n_positions\":12,"
+                 "\"vocab_size\":%d%s}",
+                 (int)files[k].vocab_size, files[k].members);
+        write_config(text);
+        assert_ok(ttm_gpt2_config_read(&config, folder));
+        assert_int_equal(config.bos_token, files[k].bos);
+        assert_int_equal(config.eos_token, files[k].eos);
+        ttm_gpt2_config_free(&config);
+    }
 }
 
 static void refuse_config(const char *changed_member, ttm_status status, const char *message)
@@ -330,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_configuration_survives_its_file),
         cmocka_unit_test(hugging_face_files_are_understood),
+        cmocka_unit_test(files_without_tokens_of_their_own_have_the_usual_ones_or_none),
         cmocka_unit_test(settings_that_are_not_computed_are_refused),
         cmocka_unit_test(bad_configuration_files_are_refused),
         cmocka_unit_test(weights_survive_their_file),
