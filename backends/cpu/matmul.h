@@ -1,5 +1,5 @@
 /* A MATMUL as op_matmul.c reads it, for those who compute it: our own kernels (matmul_own.c), those
- * for few rows (matmul_thin.c), a BLAS (matmul_blas.c). */
+ * for few rows (matmul_thin.c), a BLAS (matmul_blas.c). NORM_MATMUL is one for few rows, too. */
 #ifndef TTM_CPU_MATMUL_H
 #define TTM_CPU_MATMUL_H
 
@@ -61,6 +61,8 @@ typedef struct matmul {
     struct ttm_cpu_matmul_codes *codes; /**< oneDNN's. */
     float *wide_a;                      /**< a [rows, depth] as floats, for a thin product. */
     size_t wide_floats;
+    int normalises_a; /**< wide_a becomes the layer norm of a, by `norm` but for its out. */
+    ttm_cpu_layer_norm norm;
 } matmul;
 
 /** Addresses of one matrix of the batch. */
@@ -80,6 +82,16 @@ typedef struct matmul_block {
     int64_t rows[2];
     int64_t cols[2];
 } matmul_block;
+
+/** Reads the op; returns whether it is supported. */
+int ttm_cpu_matmul_read(matmul *job, const ttm_backend_device *device, const ttm_op *op);
+
+/** Returns whether the kernels for few rows take it. */
+int ttm_cpu_matmul_is_thin(const matmul *job);
+
+/** Lays the parts of the workspace out from `base` on, or nowhere where that is NULL; returns how
+ * many floats they are. */
+size_t ttm_cpu_matmul_lay_out(matmul *job, float *base);
 
 /** Returns the addresses of matrix `batch` of the batch. */
 matrices ttm_cpu_matmul_find(const matmul *job, int64_t batch);

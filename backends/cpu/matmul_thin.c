@@ -17,7 +17,7 @@ void ttm_cpu_matmul_plan_thin(matmul *job)
     const int64_t most = job->depth / LEAST_PART;
     const int64_t wanted = (int64_t)job->device->threads * PARTS_A_THREAD;
     job->thin = 1;
-    if (job->a.dtype != TTM_F32) {
+    if (job->a.dtype != TTM_F32 || job->normalises_a) {
         job->wide_floats = scratch_size(job->rows * job->depth);
     }
     if (!job->b.transposed && job->batch[0] * job->batch[1] == 1 && most > 0 &&
@@ -162,12 +162,26 @@ static void run_columns(void *context, int64_t first, int64_t last, int thread)
     }
 }
 
+/** wide_a = a, or its layer norm. By one thread: a few rows take it less time than waking another
+ * one. */
+static void widen(matmul *job)
+{
+    if (job->normalises_a) {
+        job->norm.out = job->wide_a;
+        job->kernels->layer_norm(&job->norm, 0, (size_t)job->rows);
+        return;
+    }
+    for (int64_t row = 0; row < job->rows; row++) {
+        job->kernels->bf16_to_f32(job->wide_a + row * job->depth,
+                                  element_of(job->a.data, &job->a, row, 0), (size_t)job->depth);
+    }
+}
+
 void ttm_cpu_matmul_run_thin(matmul *job)
 {
     const int64_t items = job->batch[0] * job->batch[1] * job->col_blocks;
-    for (int64_t row = 0; row < job->rows && job->wide_a != NULL; row++) {
-        job->kernels->bf16_to_f32(job->wide_a + row * job->depth,
-                                  element_of(job->a.data, &job->a, row, 0), (size_t)job->depth);
+    if (job->wide_a != NULL) {
+        widen(job);
     }
     if (job->parts > 0) {
         ttm_cpu_parallel(job->device, job->parts, 1, run_parts, job);

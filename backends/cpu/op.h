@@ -38,6 +38,7 @@ extern const ttm_cpu_op ttm_cpu_op_adamw;
 extern const ttm_cpu_op ttm_cpu_op_tt_build;
 extern const ttm_cpu_op ttm_cpu_op_tt_gradient;
 extern const ttm_cpu_op ttm_cpu_op_sample;
+extern const ttm_cpu_op ttm_cpu_op_norm_matmul;
 
 /** Floats of a tensor, NULL when it is absent. */
 static inline float *floats(const ttm_tensor *tensor)

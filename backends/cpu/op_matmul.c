@@ -56,8 +56,7 @@ static int has_types(ttm_dtype type, ttm_dtype out_type)
     return (type == TTM_F32 || type == TTM_BF16) && (out_type == TTM_F32 || out_type == type);
 }
 
-/** Reads the op; returns whether it is supported. */
-static int read_matmul(matmul *job, const ttm_backend_device *device, const ttm_op *op)
+int ttm_cpu_matmul_read(matmul *job, const ttm_backend_device *device, const ttm_op *op)
 {
     const ttm_matmul_params *params = op->params;
     const ttm_tensor *tensors = op->tensors;
@@ -88,7 +87,7 @@ static int read_matmul(matmul *job, const ttm_backend_device *device, const ttm_
 static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
 {
     matmul job;
-    return read_matmul(&job, device, op);
+    return ttm_cpu_matmul_read(&job, device, op);
 }
 
 /* ---- One matrix of a batch ---- */
@@ -150,11 +149,17 @@ static double multiply_accumulates(const matmul *job)
            (double)job->depth;
 }
 
+int ttm_cpu_matmul_is_thin(const matmul *job)
+{
+    return job->rows <= TTM_CPU_THIN_ROWS && !job->a.transposed &&
+           (job->a.dtype == TTM_F32 || job->batch[0] * job->batch[1] == 1);
+}
+
 static const way *choose_way(matmul *job)
 {
     const int64_t batches = job->batch[0] * job->batch[1];
     const int is_f32 = job->a.dtype == TTM_F32;
-    if (job->rows <= TTM_CPU_THIN_ROWS && !job->a.transposed && (is_f32 || batches == 1)) {
+    if (ttm_cpu_matmul_is_thin(job)) {
         return &thin;
     }
 #if defined(TTM_CPU_HAVE_ONEDNN)
@@ -181,7 +186,7 @@ static int needs_value(const matmul *job)
 /** Reads an op that is supported and plans it; returns how it is done, NULL for nothing to do. */
 static const way *plan_matmul(matmul *job, const ttm_backend_device *device, const ttm_op *op)
 {
-    if (!read_matmul(job, device, op) || job->rows == 0 || job->cols == 0) {
+    if (!ttm_cpu_matmul_read(job, device, op) || job->rows == 0 || job->cols == 0) {
         return NULL;
     }
     const way *chosen = choose_way(job);
@@ -195,9 +200,7 @@ static const way *plan_matmul(matmul *job, const ttm_backend_device *device, con
     return chosen;
 }
 
-/** Lays the parts of the workspace out from `base` on, or nowhere where that is NULL; returns how
- * many floats they are. */
-static size_t lay_out(matmul *job, float *base)
+size_t ttm_cpu_matmul_lay_out(matmul *job, float *base)
 {
     const struct {
         float **place;
@@ -233,7 +236,7 @@ static size_t matmul_workspace_bytes(const ttm_backend_device *device, const ttm
     if (chosen == NULL) {
         return 0;
     }
-    const size_t bytes = lay_out(&job, NULL) * sizeof(float);
+    const size_t bytes = ttm_cpu_matmul_lay_out(&job, NULL) * sizeof(float);
     end(&job, chosen);
     return bytes;
 }
@@ -260,7 +263,7 @@ static void matmul_op_run(const ttm_backend_device *device, const ttm_op *op)
     const way *chosen = plan_matmul(&job, device, op);
     if (chosen != NULL) {
         say_what_it_costs(&job);
-        lay_out(&job, floats(&op->workspace));
+        ttm_cpu_matmul_lay_out(&job, floats(&op->workspace));
         chosen->run(&job);
         end(&job, chosen);
     }

@@ -27,6 +27,7 @@ static const ttm_cpu_op *const ops[TTM_OP_COUNT] = {
     [TTM_OP_TT_BUILD] = &ttm_cpu_op_tt_build,
     [TTM_OP_TT_GRADIENT] = &ttm_cpu_op_tt_gradient,
     [TTM_OP_SAMPLE] = &ttm_cpu_op_sample,
+    [TTM_OP_NORM_MATMUL] = &ttm_cpu_op_norm_matmul,
 };
 
 /* Every op uses all the threads there are: two at once would only get in each other's way. */

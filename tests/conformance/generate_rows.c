@@ -281,7 +281,7 @@ static void draw_norm_product(conformance_case *made, int64_t *m, int64_t *k, in
         *n = draw_between(&made->random, 40, 700);
         return;
     }
-    *m = case_once_in(made, 8) ? case_extent(made, 100) : draw_between(&made->random, 1, 12);
+    *m = case_once_in(made, 6) ? case_extent(made, 100) : draw_between(&made->random, 1, 8);
     *k = case_extent(made, 300);
     *n = case_extent(made, 200);
 }
@@ -301,8 +301,13 @@ ttm_status generate_norm_matmul(conformance_case *made, const struct target *ora
         case_once_in(made, 2) ? TTM_ACTIVATION_NONE : TTM_ACTIVATION_GELU;
     TTM_TRY(slot_random(made, TTM_NORM_MATMUL_X, made->dtype, LAYOUT_ANY, shift, 1.0, 2,
                         (const int64_t[]){m, k}));
+    const layout_style style = made->style;
+    if (made->index >= PLAIN_CASES && case_once_in(made, 4)) {
+        made->style = STYLE_WILD; /* vectors with gaps, whatever the matrices are */
+    }
     TTM_TRY(slot_random(made, TTM_NORM_MATMUL_GAMMA, made->dtype, LAYOUT_ANY, 0.0, 1.0, 1, &k));
     TTM_TRY(slot_random(made, TTM_NORM_MATMUL_BETA, made->dtype, LAYOUT_ANY, 0.0, 1.0, 1, &k));
+    made->style = style;
     TTM_TRY(slot_random(made, TTM_NORM_MATMUL_B, made->dtype, LAYOUT_TRANSPOSE, 0.0,
                         1.0 / sqrt((double)(k > 0 ? k : 1)), 2, (const int64_t[]){k, n}));
     if (case_once_in(made, 2)) {

@@ -93,6 +93,7 @@ typedef struct ttm_cpu_layer_norm {
     ptrdiff_t out_row;
     size_t cols;
     double epsilon;
+    int wide_out; /**< out is floats, whatever the elements of the others are. */
 } ttm_cpu_layer_norm;
 
 /** The backward pass of a layer norm over some rows. */

@@ -66,27 +66,44 @@ static double centred_squares(const element *x, const element *residual, float m
     return total;
 }
 
+/** Returns row `row` of out. */
+static void *out_row(const ttm_cpu_layer_norm *job, ptrdiff_t row)
+{
+    const ptrdiff_t bytes = job->wide_out ? sizeof(float) : sizeof(element);
+    return (unsigned char *)job->out + row * job->out_row * bytes;
+}
+
 /** Writes a row of out, and s where it has a place, which may be x or residual. */
-static void normalise(const ttm_cpu_layer_norm *job, element *out, element *sum, const element *x,
+static void normalise(const ttm_cpu_layer_norm *job, void *out, element *sum, const element *x,
                       const element *residual, float mean, float rstd)
 {
     const element *gamma = job->gamma;
     const element *beta = job->beta;
+    const int wide = job->wide_out;
     size_t i = 0;
     for (; i + LANES <= job->cols; i += LANES) {
         const vector s = sum_vector(x, residual, i);
         if (sum != NULL) {
             element_store(sum + i, s);
         }
-        element_store(out + i,
-                      (s - mean) * rstd * element_load(gamma + i) + element_load(beta + i));
+        const vector n = (s - mean) * rstd * element_load(gamma + i) + element_load(beta + i);
+        if (wide) {
+            vector_store((float *)out + i, n);
+        } else {
+            element_store((element *)out + i, n);
+        }
     }
     for (; i < job->cols; i++) {
         const float s = sum_element(x, residual, i);
         if (sum != NULL) {
             element_put(sum + i, s);
         }
-        element_put(out + i, (s - mean) * rstd * element_get(gamma + i) + element_get(beta + i));
+        const float n = (s - mean) * rstd * element_get(gamma + i) + element_get(beta + i);
+        if (wide) {
+            ((float *)out)[i] = n;
+        } else {
+            element_put((element *)out + i, n);
+        }
     }
 }
 
@@ -102,7 +119,7 @@ void TYPED(layer_norm)(const ttm_cpu_layer_norm *job, size_t first_row, size_t l
         const double variance =
             centred_squares(x, residual, (float)mean, job->cols) / (double)job->cols;
         const float rstd = (float)(1.0 / sqrt(variance + job->epsilon));
-        normalise(job, (element *)job->out + r * job->out_row, sum, x, residual, (float)mean, rstd);
+        normalise(job, out_row(job, r), sum, x, residual, (float)mean, rstd);
         if (job->mean != NULL) {
             job->mean[row] = (float)mean;
         }

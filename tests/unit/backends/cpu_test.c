@@ -341,6 +341,118 @@ static void products_of_all_forms_are_right(void **state)
     }
 }
 
+/* ---- Products of a layer norm ---- */
+
+static const double norm_epsilon = 1e-3;
+
+static ttm_tensor as_vector(ttm_tensor tensor)
+{
+    tensor.rank = 1;
+    tensor.shape[0] = tensor.shape[1];
+    tensor.stride[0] = 1;
+    return tensor;
+}
+
+static ttm_tensor widened(const session *opened, const ttm_tensor *tensor)
+{
+    ttm_tensor copy = make_matrix(opened, tensor->shape[0], tensor->shape[1]);
+    float *values = numbers(opened, tensor);
+    memcpy(elements(opened, &copy), values, copy.memory_bytes);
+    free(values);
+    return copy;
+}
+
+static void run_norm_product(const session *opened, const ttm_tensor *tensors)
+{
+    const ttm_norm_matmul_params params = {norm_epsilon, TTM_ACTIVATION_GELU};
+    const ttm_tensor slots[TTM_NORM_MATMUL_TENSORS] = {
+        tensors[0],
+        tensors[1],
+        as_vector(tensors[2]),
+        as_vector(tensors[3]),
+        tensors[4],
+        as_vector(tensors[5]),
+    };
+    run_op(opened, (ttm_op){.opcode = TTM_OP_NORM_MATMUL,
+                            .tensor_count = TTM_NORM_MATMUL_TENSORS,
+                            .tensors = slots,
+                            .params = &params,
+                            .params_bytes = sizeof params});
+}
+
+/** The same by two ops, with a place for what is between them. */
+static void run_norm_and_product(const session *opened, const ttm_tensor *tensors,
+                                 const ttm_tensor *normed)
+{
+    const ttm_layer_norm_params norm_params = {norm_epsilon};
+    const ttm_tensor norm[TTM_LAYER_NORM_TENSORS] = {*normed, tensors[1], as_vector(tensors[2]),
+                                                     as_vector(tensors[3])};
+    run_op(opened, (ttm_op){.opcode = TTM_OP_LAYER_NORM,
+                            .tensor_count = TTM_LAYER_NORM_TENSORS,
+                            .tensors = norm,
+                            .params = &norm_params,
+                            .params_bytes = sizeof norm_params});
+    const ttm_matmul_params product_params = {.alpha = 1.0, .activation = TTM_ACTIVATION_GELU};
+    const ttm_tensor product[TTM_MATMUL_TENSORS] = {tensors[0], *normed, tensors[4],
+                                                    as_vector(tensors[5])};
+    run_op(opened, (ttm_op){.opcode = TTM_OP_MATMUL,
+                            .tensor_count = TTM_MATMUL_TENSORS,
+                            .tensors = product,
+                            .params = &product_params,
+                            .params_bytes = sizeof product_params});
+}
+
+/** In f32 both ways give the same bits; in bf16 normalised rows aren't rounded on their way into
+ * the product, so that it is the f32 product of the same numbers. */
+static void check_norm_product(const session *opened, int64_t rows, int64_t cols, int64_t depth,
+                               const char *what)
+{
+    enum { TENSORS = TTM_NORM_MATMUL_TENSORS };
+    const int64_t shapes[TENSORS][2] = {{rows, cols}, {rows, depth}, {1, depth},
+                                        {1, depth},   {depth, cols}, {1, cols}};
+    ttm_tensor narrow[TENSORS];
+    ttm_tensor wide[TENSORS];
+    for (int i = 0; i < TENSORS; i++) {
+        const int is_result = i == TTM_NORM_MATMUL_OUT || i == TTM_NORM_MATMUL_BIAS;
+        narrow[i] =
+            make_typed_matrix(opened, is_result ? TTM_F32 : TTM_BF16, shapes[i][0], shapes[i][1]);
+        wide[i] = widened(opened, &narrow[i]);
+    }
+    const ttm_tensor normed = make_matrix(opened, rows, depth);
+    run_norm_product(opened, narrow);
+    run_norm_product(opened, wide);
+    float *from_bf16 = numbers(opened, &narrow[0]);
+    float *from_f32 = numbers(opened, &wide[0]);
+    run_norm_and_product(opened, wide, &normed);
+    assert_memory_equal(from_f32, elements(opened, &wide[0]), wide[0].memory_bytes);
+    for (int64_t i = 0; i < rows * cols; i++) {
+        if (!(fabsf(from_bf16[i] - from_f32[i]) <= 1e-5F * (1.0F + fabsf(from_f32[i])))) {
+            fail_msg("%s, %lld x %lld x %lld: element %lld is %.9g in bf16 and %.9g in f32", what,
+                     (long long)rows, (long long)cols, (long long)depth, (long long)i,
+                     (double)from_bf16[i], (double)from_f32[i]);
+        }
+    }
+    free(from_f32);
+    free(from_bf16);
+    backend->memory_free(opened->device, normed.memory);
+    for (int i = 0; i < TENSORS; i++) {
+        backend->memory_free(opened->device, narrow[i].memory);
+        backend->memory_free(opened->device, wide[i].memory);
+    }
+}
+
+static void a_product_of_a_layer_norm_is_that_of_both_ops(void **state)
+{
+    (void)state;
+    for (size_t level = 0; level < sizeof levels / sizeof levels[0]; level++) {
+        session opened = open_session(levels[level], thread_counts[level], "own");
+        check_norm_product(&opened, 1, 301, 768, levels[level]);
+        check_norm_product(&opened, 3, 40, 1027, levels[level]);
+        check_norm_product(&opened, 8, 530, 77, levels[level]);
+        close_session(&opened);
+    }
+}
+
 /* ---- The same bits ---- */
 
 /** Runs attention and its gradient on fixed numbers; the caller frees the results. */
@@ -552,6 +664,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_all_forms_are_right),
+        cmocka_unit_test(a_product_of_a_layer_norm_is_that_of_both_ops),
         cmocka_unit_test(attention_gives_the_same_bits_for_any_number_of_threads),
         cmocka_unit_test(attention_agrees_between_levels),
         cmocka_unit_test(gelu_of_every_bf16_number_is_rounded_once),
