@@ -77,11 +77,15 @@ static ttm_status join_branch(const ttm_pass *pass, const ttm_model_matrix *matr
 ttm_status ttm_forward_qkv(const ttm_pass *pass, int64_t layer)
 {
     const ttm_model_layer *parameters = &pass->model->layers[layer];
+    const ttm_model_matrix *matrix = &parameters->matrices[TTM_GPT2_ATTN_C_ATTN];
     const ttm_layer_activations *kept = &pass->layers[layer];
+    if (ttm_linear_takes_norm(pass, matrix)) {
+        return ttm_linear_forward_normed(pass, matrix, &kept->qkv, &kept->input,
+                                         &parameters->norm_1, false);
+    }
     TTM_TRY(ttm_forward_norm(pass, &parameters->norm_1, &kept->normed_1, &kept->input,
                              ttm_optional(&kept->mean_1), ttm_optional(&kept->rstd_1)));
-    return ttm_linear_forward(pass, &parameters->matrices[TTM_GPT2_ATTN_C_ATTN], &kept->qkv,
-                              &kept->normed_1, NULL);
+    return ttm_linear_forward(pass, matrix, &kept->qkv, &kept->normed_1, NULL);
 }
 
 static ttm_status forward_attention(const ttm_pass *pass, int64_t layer)
@@ -104,16 +108,28 @@ ttm_status ttm_forward_attention_branch(const ttm_pass *pass, int64_t layer)
                        &kept->middle, &kept->input, &kept->attention, &dropout);
 }
 
+/* expanded = gelu(layer norm of middle, times W, plus b). */
+static ttm_status expand(const ttm_pass *pass, int64_t layer)
+{
+    const ttm_model_layer *parameters = &pass->model->layers[layer];
+    const ttm_model_matrix *matrix = &parameters->matrices[TTM_GPT2_MLP_C_FC];
+    const ttm_layer_activations *kept = &pass->layers[layer];
+    const ttm_linear_epilogue epilogue = {.gelu = true, .pre = ttm_optional(&kept->pre)};
+    if (ttm_linear_takes_norm(pass, matrix)) {
+        return ttm_linear_forward_normed(pass, matrix, &kept->expanded, &kept->middle,
+                                         &parameters->norm_2, true);
+    }
+    TTM_TRY(ttm_forward_norm(pass, &parameters->norm_2, &kept->normed_2, &kept->middle,
+                             ttm_optional(&kept->mean_2), ttm_optional(&kept->rstd_2)));
+    return ttm_linear_forward(pass, matrix, &kept->expanded, &kept->normed_2, &epilogue);
+}
+
 ttm_status ttm_forward_mlp(const ttm_pass *pass, int64_t layer)
 {
     const ttm_model_layer *parameters = &pass->model->layers[layer];
     const ttm_layer_activations *kept = &pass->layers[layer];
     const ttm_dropout_params dropout = ttm_pass_dropout(pass, layer, TTM_SITE_MLP_BRANCH);
-    const ttm_linear_epilogue epilogue = {.gelu = true, .pre = ttm_optional(&kept->pre)};
-    TTM_TRY(ttm_forward_norm(pass, &parameters->norm_2, &kept->normed_2, &kept->middle,
-                             ttm_optional(&kept->mean_2), ttm_optional(&kept->rstd_2)));
-    TTM_TRY(ttm_linear_forward(pass, &parameters->matrices[TTM_GPT2_MLP_C_FC], &kept->expanded,
-                               &kept->normed_2, &epilogue));
+    TTM_TRY(expand(pass, layer));
     return join_branch(pass, &parameters->matrices[TTM_GPT2_MLP_C_PROJ], &kept->output,
                        &kept->middle, &kept->expanded, &dropout);
 }

@@ -8,6 +8,12 @@
 
 #include <ttm/tune.h>
 
+/* Up to so many rows a layer norm is computed at the beginning of the product that reads it, which
+ * saves a launch. Each part of a product normalises all rows anew: many rows are better normalised
+ * once, and into a buffer of the pass, where they would take scratch on devices that can't do both
+ * at once. */
+enum { MOST_NORMED_ROWS = 8 };
+
 /* Estimates whether contraction of `rows` rows beats one product with W. Only for CPUs and for
  * devices that were tuned: the untuned cost model knows nothing of other devices, where the
  * launches of a contraction count for more. */
@@ -105,6 +111,24 @@ ttm_status ttm_linear_forward(const ttm_pass *pass, const ttm_model_matrix *matr
     options.pre = epilogue->pre;
     options.residual = epilogue->residual;
     return ttm_matmul(pass->stream, out, x, &weight, &options);
+}
+
+bool ttm_linear_takes_norm(const ttm_pass *pass, const ttm_model_matrix *matrix)
+{
+    return !pass->training && pass->rows <= MOST_NORMED_ROWS &&
+           (matrix->group == NULL || !contracts(pass, matrix->group));
+}
+
+ttm_status ttm_linear_forward_normed(const ttm_pass *pass, const ttm_model_matrix *matrix,
+                                     const ttm_tensor *out, const ttm_tensor *x,
+                                     const ttm_model_norm *norm, bool gelu)
+{
+    ttm_tensor weight;
+    ttm_stream_set_label(pass->stream, matrix->label);
+    TTM_TRY(dense_weight(&weight, pass, matrix));
+    return ttm_norm_matmul(pass->stream, out, x, &norm->gain, &norm->bias, &weight,
+                           ttm_optional(&matrix->bias), pass->model->config.layer_norm_epsilon,
+                           gelu ? TTM_ACTIVATION_GELU : TTM_ACTIVATION_NONE);
 }
 
 ttm_status ttm_linear_backward_parameters(const ttm_pass *pass, const ttm_model_matrix *matrix,

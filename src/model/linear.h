@@ -19,6 +19,18 @@ TTM_CHECKED ttm_status ttm_linear_forward(const ttm_pass *pass, const ttm_model_
                                           const ttm_tensor *out, const ttm_tensor *x,
                                           const ttm_linear_epilogue *epilogue);
 
+/** Returns whether ttm_linear_forward_normed is how this pass multiplies a layer norm with a
+ * matrix: few rows, of which no normalised ones are kept for a gradient, and no contraction with
+ * cores. */
+bool ttm_linear_takes_norm(const ttm_pass *pass, const ttm_model_matrix *matrix);
+
+/** out [rows, out] = layer norm of x [rows, in], times W, plus b; with `gelu` gelu of that. Only
+ * for matrices that ttm_linear_takes_norm says yes to. */
+TTM_CHECKED ttm_status ttm_linear_forward_normed(const ttm_pass *pass,
+                                                 const ttm_model_matrix *matrix,
+                                                 const ttm_tensor *out, const ttm_tensor *x,
+                                                 const ttm_model_norm *norm, bool gelu);
+
 /** Gradients of W (or its cores) and b from dy [rows, out] and x [rows, in], added to or replaced
  * as pass->keep says. */
 TTM_CHECKED ttm_status ttm_linear_backward_parameters(const ttm_pass *pass,

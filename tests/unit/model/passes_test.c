@@ -130,6 +130,56 @@ static void logits_depend_on_earlier_tokens_only(void **state)
     ttm_model_destroy(model);
 }
 
+/* Runs a pass over tokens[rows] and checks how many layer norms were part of a product, and how
+ * many weren't; the caller frees the logits. */
+static double *count_norms(model_testing *testing, ttm_model *model, const ttm_tensor *tokens,
+                           uint64_t joined, uint64_t alone)
+{
+    ttm_stream_reset_statistics(testing->stream);
+    double *logits = logits_of(testing, model, tokens);
+    assert_int_equal(ttm_stream_statistics(testing->stream, TTM_OP_NORM_MATMUL).calls, joined);
+    assert_int_equal(ttm_stream_statistics(testing->stream, TTM_OP_LAYER_NORM).calls, alone);
+    return logits;
+}
+
+/* Layer norms of up to eight rows are part of the products that read them, but for the final one,
+ * for contractions, and where a gradient will want what was normalised. */
+static void few_rows_are_normalised_by_their_products(void **state)
+{
+    model_testing *testing = *state;
+    const char *const tt = "mlp=2x4,2x4,4x4:3";
+    ttm_model *model = new_model(testing, tt, false, TTM_TT_CACHED, NULL);
+    double *parameters = random_parameters(testing, model);
+    const ttm_tensor flat = ttm_model_parameters(model, 0);
+    assert_ok(ttm_tensor_write(testing->stream, &flat, parameters));
+    ttm_model_parameters_changed(model);
+    ttm_model *contracting = new_model(testing, tt, false, TTM_TT_CONTRACT, parameters);
+    ttm_model *training = new_model(testing, tt, true, TTM_TT_AUTO, parameters);
+    ttm_tensor nine = random_tokens(testing, 1, 9, 19);
+    const ttm_tensor eight = ttm_tensor_slice(&nine, 1, 0, 8);
+    double *expected = count_norms(testing, model, &nine, 0, 5);
+    double *joined = count_norms(testing, model, &eight, 4, 1);
+    double *contracted = count_norms(testing, contracting, &eight, 2, 3);
+    assert_close(expected, joined, 8 * 19, 1e-12);
+    assert_close(expected, contracted, 8 * 19, 1e-12);
+    ttm_micro_batch micro_batch = TTM_MICRO_BATCH_INIT;
+    micro_batch.tokens = eight;
+    micro_batch.targets = eight;
+    micro_batch.loss = new_tensor(testing, TTM_F64, 1, 0);
+    ttm_stream_reset_statistics(testing->stream);
+    assert_ok(ttm_model_forward_backward(training, testing->stream, &micro_batch));
+    assert_int_equal(ttm_stream_statistics(testing->stream, TTM_OP_NORM_MATMUL).calls, 0);
+    ttm_tensor_free(&micro_batch.loss, testing->device);
+    free(contracted);
+    free(joined);
+    free(expected);
+    free(parameters);
+    ttm_tensor_free(&nine, testing->device);
+    ttm_model_destroy(training);
+    ttm_model_destroy(contracting);
+    ttm_model_destroy(model);
+}
+
 static void contraction_and_cached_matrices_agree(void **state)
 {
     model_testing *testing = *state;
@@ -447,6 +497,7 @@ int main(void)
         cmocka_unit_test(losses_are_those_of_the_logits),
         cmocka_unit_test(the_training_loss_is_the_mean_of_the_token_losses),
         cmocka_unit_test(logits_depend_on_earlier_tokens_only),
+        cmocka_unit_test(few_rows_are_normalised_by_their_products),
         cmocka_unit_test(contraction_and_cached_matrices_agree),
         cmocka_unit_test(a_tt_model_computes_what_its_dense_twin_computes),
         cmocka_unit_test(dropout_masks_follow_seed_and_index),
