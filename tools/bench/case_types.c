@@ -37,6 +37,9 @@ static const struct {
      1U << TTM_EMBEDDING_OUT | 1U << TTM_EMBEDDING_TABLE | 1U << TTM_EMBEDDING_POSITIONS},
     {TTM_OP_EMBEDDING_BACKWARD, 1U << TTM_EMBEDDING_BACKWARD_DOUT},
     {TTM_OP_TT_BUILD, 1U << TTM_TT_BUILD_W},
+    {TTM_OP_NORM_MATMUL, 1U << TTM_NORM_MATMUL_OUT | 1U << TTM_NORM_MATMUL_X |
+                             1U << TTM_NORM_MATMUL_GAMMA | 1U << TTM_NORM_MATMUL_BETA |
+                             1U << TTM_NORM_MATMUL_B | 1U << TTM_NORM_MATMUL_BIAS},
 };
 
 /* A weight's gradient is the one product that reads a transposed and adds to what is there. */

@@ -127,6 +127,20 @@ static void add_products(case_list *list)
     list->rows = one;
 }
 
+/* How a layer's MLP begins when one token is generated. */
+static void add_norm_product(case_list *list)
+{
+    bench_case *item = add(list, "norm_matmul mlp.c_fc of one row", TTM_OP_NORM_MATMUL,
+                           TTM_NORM_MATMUL_TENSORS, sizeof item->params.norm_matmul);
+    item->params.norm_matmul = (ttm_norm_matmul_params){1e-5, TTM_ACTIVATION_GELU};
+    item->tensors[TTM_NORM_MATMUL_OUT] = matrix(1, list->inner);
+    item->tensors[TTM_NORM_MATMUL_X] = matrix(1, list->width);
+    item->tensors[TTM_NORM_MATMUL_GAMMA] = item->tensors[TTM_NORM_MATMUL_BETA] =
+        vector(list->width);
+    item->tensors[TTM_NORM_MATMUL_B] = matrix(list->width, list->inner);
+    item->tensors[TTM_NORM_MATMUL_BIAS] = vector(list->inner);
+}
+
 /* ---- Elements and rows ---- */
 
 static void add_elementwise(case_list *list)
@@ -361,6 +375,7 @@ ttm_status bench_cases_new(bench_case **cases, size_t *count, const ttm_gpt2_con
         return status;
     }
     add_products(&list);
+    add_norm_product(&list);
     add_tensor_train(&list, &shape, config->layers);
     add_attention(&list);
     add_rows(&list);

@@ -37,6 +37,7 @@ typedef struct bench_case {
         ttm_attention_params attention;
         ttm_cross_entropy_params cross_entropy;
         ttm_sample_params sample;
+        ttm_norm_matmul_params norm_matmul;
         ttm_embedding_params embedding;
         ttm_adamw_params adamw;
         ttm_tt_gradient_params tt_gradient;
