@@ -3,6 +3,27 @@
  * Launch, macros, local memory: attention_dq_matrix_units.cl; the first blocks are seen by the most queries. Bound by the units:
  * 8·HEAD_SIZE operations a score. */
 
+/* Scores of queries that don't see a key become -infinity. The slice's first query sees the warp's first `visible` keys, each query one
+ * more than the one before it. */
+INLINE void mask_keys(float (*scores)[SLICE / 8][4], int visible, int lane)
+{
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int lower = 0; lower < 2; lower++) {
+            UNROLL
+            for (int j = 0; j < SLICE / 8; j++) {
+                UNROLL
+                for (int e = 0; e < 2; e++) {
+                    if (ROW_OF(i, lower) >= visible + COLUMN_OF(j) + e) {
+                        SCORE(scores, i, j, lower, e) = -INFINITY;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /* result_strides = (dk batch, head, row, dv batch, head, row, 0, 0) */
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort *dv, long dv_start, BACKWARD_INPUTS)
@@ -65,10 +86,11 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
                 two_queries[j] = *(__global const float4 *)(statistics + 2 * (start + slice + COLUMN_OF(j)));
             }
             multiply_rows(p, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
-            /* Query 0 of the slice sees key i of the warp where i < visible. A query behind the last one has rows of 0 and
-             * statistics of 0, and adds nothing. */
+            /* A query behind the last one has rows of 0 and statistics of 0, and adds nothing. */
             const int visible = start + slice + before + 1 - warp_first;
-            const int masked = causal != 0 && visible < WARP_ROWS;
+            if (causal != 0 && visible < WARP_ROWS) {
+                mask_keys(p, visible, lane);
+            }
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {
                 UNROLL
@@ -78,10 +100,8 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
                         UNROLL
                         for (int e = 0; e < 2; e++) {
                             const float row_lse = e == 0 ? two_queries[j].s0 : two_queries[j].s2;
-                            const float weight =
-                                native_exp2(MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -row_lse));
                             SCORE(p, i, j, lower, e) =
-                                masked && ROW_OF(i, lower) >= visible + COLUMN_OF(j) + e ? 0.0f : weight;
+                                native_exp2(MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -row_lse));
                         }
                     }
                 }

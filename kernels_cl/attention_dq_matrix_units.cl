@@ -104,24 +104,23 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
             float p[FRAGMENTS_DOWN][SLICE / 8][4];
             float ds[FRAGMENTS_DOWN][SLICE / 8][4];
             multiply_rows(p, q_kept, q_tile, warp_row, k_tile, slice, lane UNIT_ARGUMENTS);
-            multiply_rows(ds, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
             const int most = keys - start - slice;
-            const int visible = causal != 0 ? warp_first + before + 1 - start - slice : most;
-            const int masked = min(most, visible) < SLICE;
+            const int visible = warp_first + before + 1 - start - slice;
+            if (most < SLICE || (causal != 0 && visible < SLICE)) {
+                mask_scores(p, visible, most, causal, lane);
+            }
+            multiply_rows(ds, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {
                 UNROLL
                 for (int lower = 0; lower < 2; lower++) {
-                    const int row_end = causal != 0 ? min(visible + ROW_OF(i, lower), most) : most;
                     UNROLL
                     for (int j = 0; j < SLICE / 8; j++) {
                         UNROLL
                         for (int e = 0; e < 2; e++) {
                             const float weight = native_exp2(
                                 MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -lses[i][lower]));
-                            const float gradient = weight * (SCORE(ds, i, j, lower, e) - deltas[i][lower]);
-                            SCORE(ds, i, j, lower, e) =
-                                masked && COLUMN_OF(j) + e >= row_end ? 0.0f : gradient;
+                            SCORE(ds, i, j, lower, e) = weight * (SCORE(ds, i, j, lower, e) - deltas[i][lower]);
                         }
                     }
                 }

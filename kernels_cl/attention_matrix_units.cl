@@ -8,28 +8,6 @@
 
 #define LN_2 0.693147181f
 
-/* Scores of keys that a query doesn't see become -infinity. From the tile's first key on the warp's first query sees `visible` keys
- * where the attention is causal, each query one more than the one before it; there are `most`. */
-INLINE void mask_scores(float (*scores)[SLICE / 8][4], int visible, int most, int causal, int lane)
-{
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        UNROLL
-        for (int lower = 0; lower < 2; lower++) {
-            const int end = causal != 0 ? min(visible + ROW_OF(i, lower), most) : most;
-            UNROLL
-            for (int j = 0; j < SLICE / 8; j++) {
-                UNROLL
-                for (int e = 0; e < 2; e++) {
-                    if (COLUMN_OF(j) + e >= end) {
-                        SCORE(scores, i, j, lower, e) = -INFINITY;
-                    }
-                }
-            }
-        }
-    }
-}
-
 /* Replaces scores by weights 2^(scale·(score − maximum)) under the new maximum of each row, and takes sums and totals there. A lane's
  * total is that of its own columns. */
 INLINE void weigh_scores(float (*scores)[SLICE / 8][4], float (*maxima)[2], float (*totals)[2], float (*sums)[HEAD_SIZE / 8][4],

@@ -129,6 +129,28 @@ INLINE void multiply_rows(float (*scores)[SLICE / 8][4], uint (*kept)[STEPS][4],
     }
 }
 
+/* Scores of keys that a query doesn't see become -infinity. From the slice's first key on the warp's first query sees `visible` keys
+ * where the attention is causal, each query one more than the one before it; there are `most`. */
+INLINE void mask_scores(float (*scores)[SLICE / 8][4], int visible, int most, int causal, int lane)
+{
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int lower = 0; lower < 2; lower++) {
+            const int end = causal != 0 ? min(visible + ROW_OF(i, lower), most) : most;
+            UNROLL
+            for (int j = 0; j < SLICE / 8; j++) {
+                UNROLL
+                for (int e = 0; e < 2; e++) {
+                    if (COLUMN_OF(j) + e >= end) {
+                        SCORE(scores, i, j, lower, e) = -INFINITY;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /* sums += weights · walked rows from `col` on. */
 INLINE void add_weighted_rows(float (*sums)[HEAD_SIZE / 8][4], float (*weights)[SLICE / 8][4], uint walked, int col,
                               int lane UNIT_PARAMETERS)
