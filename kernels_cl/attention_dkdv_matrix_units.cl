@@ -38,6 +38,7 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
     dv += dv_start + batch * result_strides.s3 + head * result_strides.s4 + warp_first * result_strides.s5;
     /* The first tile with a query that sees a key of the block. */
     const int begin = causal != 0 ? max(first_row - before, 0) / TILE_COLS * TILE_COLS : 0;
+    const int warp_begin = causal != 0 ? warp_first - before : 0;
 
     const uint base = LOCAL_ADDRESS(memory);
     const uint owned_k = base + OWNED_PLACE;
@@ -80,6 +81,9 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
         for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
             float p[FRAGMENTS_DOWN][SLICE / 8][4];
             float ds[FRAGMENTS_DOWN][SLICE / 8][4];
+            if (IS_LEFT_OUT(start + slice + SLICE <= warp_begin)) {
+                continue;
+            }
             float4 two_queries[SLICE / 8]; /* statistics */
             UNROLL
             for (int j = 0; j < SLICE / 8; j++) {
@@ -87,7 +91,7 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
             }
             multiply_rows(p, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
             /* A query behind the last one has rows of 0 and statistics of 0, and adds nothing. */
-            const int visible = start + slice + before + 1 - warp_first;
+            const int visible = SEEN(start + slice + before + 1 - warp_first, start + slice + SLICE <= warp_begin);
             if (causal != 0 && visible < WARP_ROWS) {
                 mask_keys(p, visible, lane);
             }

@@ -46,6 +46,7 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
     out += out_start + batch * lse_strides.s3 + head * lse_strides.s4;
     dq += dq_start + batch * result_strides.s0 + head * result_strides.s1 + warp_first * result_strides.s2;
     const int end = causal != 0 ? min(first_row + TILE_ROWS, queries) + before : keys;
+    const int warp_end = causal != 0 ? warp_first + WARP_ROWS + before : keys;
 
     const uint base = LOCAL_ADDRESS(memory);
     const uint q_tile = base + OWNED_PLACE;
@@ -103,9 +104,12 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
         for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
             float p[FRAGMENTS_DOWN][SLICE / 8][4];
             float ds[FRAGMENTS_DOWN][SLICE / 8][4];
+            if (IS_LEFT_OUT(start + slice >= warp_end)) {
+                continue;
+            }
             multiply_rows(p, q_kept, q_tile, warp_row, k_tile, slice, lane UNIT_ARGUMENTS);
             const int most = keys - start - slice;
-            const int visible = warp_first + before + 1 - start - slice;
+            const int visible = SEEN(warp_first + before + 1 - start - slice, start + slice >= warp_end);
             if (most < SLICE || (causal != 0 && visible < SLICE)) {
                 mask_scores(p, visible, most, causal, lane);
             }

@@ -75,6 +75,7 @@ attention_matrix_units(__global ushort *out, long out_start, __global const usho
     out += out_start + batch * more.s3 + head * more.s4 + (first_row + warp_row) * more.s5;
     lse += lse_start + batch * lse_strides.s0 + head * lse_strides.s1;
     const int end = causal != 0 ? min(first_row + TILE_ROWS, queries) + before : keys;
+    const int warp_end = causal != 0 ? first_row + warp_row + WARP_ROWS + before : keys;
 
     const uint base = LOCAL_ADDRESS(memory);
     UNIT_COPIES
@@ -117,6 +118,10 @@ attention_matrix_units(__global ushort *out, long out_start, __global const usho
             FETCH_ROWS(next_tile + WALKED_BYTES, TILE_COLS, next_v, more.s2, keys - next)
         }
         END_COPIES();
+        if (IS_LEFT_OUT(start >= warp_end)) {
+            k_tile = next_tile;
+            continue;
+        }
         multiply_rows(scores, kept, base + OWNED_PLACE, warp_row, k_tile, 0, lane UNIT_ARGUMENTS);
 #else
         const uint next_tile = k_tile;
@@ -132,7 +137,7 @@ attention_matrix_units(__global ushort *out, long out_start, __global const usho
         }
         END_COPIES();
 #endif
-        const int visible = first_row + warp_row + before + 1 - start;
+        const int visible = SEEN(first_row + warp_row + before + 1 - start, start >= warp_end);
         if (keys - start < TILE_COLS || (causal != 0 && visible < TILE_COLS)) {
             mask_scores(scores, visible, keys - start, causal, lane);
         }

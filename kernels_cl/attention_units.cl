@@ -129,6 +129,15 @@ INLINE void multiply_rows(float (*scores)[SLICE / 8][4], uint (*kept)[STEPS][4],
     }
 }
 
+/* A warp leaves out a slice of which it sees nothing. Emulated instructions want all warps of a group: there it masks all of the slice. */
+#if EMULATED
+#define IS_LEFT_OUT(unseen) 0
+#define SEEN(visible, unseen) ((unseen) ? -WARP_ROWS - SLICE : (visible))
+#else
+#define IS_LEFT_OUT(unseen) (unseen)
+#define SEEN(visible, unseen) (visible)
+#endif
+
 /* Scores of keys that a query doesn't see become -infinity. From the slice's first key on the warp's first query sees `visible` keys
  * where the attention is causal, each query one more than the one before it; there are `most`. */
 INLINE void mask_scores(float (*scores)[SLICE / 8][4], int visible, int most, int causal, int lane)
