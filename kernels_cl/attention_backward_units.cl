@@ -7,12 +7,19 @@
  * query; `padded` is a multiple of 64, at most blocks·TILE_ROWS. */
 
 /* strides = (q batch, head, row, k batch, head, row, 0, 0); more = (v batch, head, row, dout batch, head, row, 0, 0); scale = ATTENTION's,
- * positive; scale_log2 = that times log2 e */
+ * positive; scale_log2 = that times log2 e; seed, threshold, keep_scale as of dropout_factor in philox.cl */
 #define BACKWARD_INPUTS                                                                                                     \
     __global const ushort *dout, long dout_start, __global const ushort *q, long q_start, __global const ushort *k,         \
         long k_start, __global const ushort *v, long v_start, __global float *statistics, long statistics_start, int heads, \
         int queries, int keys, int padded, long8 strides, long8 more, long8 result_strides, float scale, float scale_log2,  \
-        int causal
+        int causal, ulong seed, uint threshold, float keep_scale
+
+/* dp − delta, dp being what is left of it behind dropout. */
+#if DROPOUT
+#define LESS_DELTA(dp, delta) MULTIPLY_ADD(keep_scale, dp, -(delta))
+#else
+#define LESS_DELTA(dp, delta) ((dp) - (delta))
+#endif
 
 /* first_row: of the group's owned rows; blocks of a head follow each other, the first last where LAST_FIRST. */
 #define GO_TO_HEAD(rows, LAST_FIRST)                                                            \

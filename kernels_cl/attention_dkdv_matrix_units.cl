@@ -89,6 +89,11 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
             for (int j = 0; j < SLICE / 8; j++) {
                 two_queries[j] = *(__global const float4 *)(statistics + 2 * (start + slice + COLUMN_OF(j)));
             }
+#if DROPOUT
+            uint kept_rows[FRAGMENTS_DOWN][2][2];
+            choose_rows(kept_rows, ((ulong)(group / blocks) * queries + start + slice) * keys + warp_first, keys, seed, threshold,
+                        lane UNIT_ARGUMENTS);
+#endif
             multiply_rows(p, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
             /* A query behind the last one has rows of 0 and statistics of 0, and adds nothing. */
             const int visible = SEEN(start + slice + before + 1 - warp_first, start + slice + SLICE <= warp_begin);
@@ -110,8 +115,17 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
                     }
                 }
             }
+#if DROPOUT
+            float left[FRAGMENTS_DOWN][SLICE / 8][4];
+            DROP(left, p, kept_rows, ROW_IS_KEPT)
+            add_weighted_rows(dv_sums, left, dout_tile, slice, lane UNIT_ARGUMENTS);
+#else
             add_weighted_rows(dv_sums, p, dout_tile, slice, lane UNIT_ARGUMENTS);
+#endif
             multiply_rows(ds, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
+#if DROPOUT
+            DROP(ds, ds, kept_rows, ROW_IS_KEPT)
+#endif
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {
                 UNROLL
@@ -119,9 +133,9 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
                     UNROLL
                     for (int j = 0; j < SLICE / 8; j++) {
                         SCORE(ds, i, j, lower, 0) =
-                            SCORE(p, i, j, lower, 0) * (SCORE(ds, i, j, lower, 0) - two_queries[j].s1);
+                            SCORE(p, i, j, lower, 0) * LESS_DELTA(SCORE(ds, i, j, lower, 0), two_queries[j].s1);
                         SCORE(ds, i, j, lower, 1) =
-                            SCORE(p, i, j, lower, 1) * (SCORE(ds, i, j, lower, 1) - two_queries[j].s3);
+                            SCORE(p, i, j, lower, 1) * LESS_DELTA(SCORE(ds, i, j, lower, 1), two_queries[j].s3);
                     }
                 }
             }
@@ -131,14 +145,14 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
     }
     WAIT_COPIES(0);
     barrier(CLK_LOCAL_MEM_FENCE);
-    float scales[FRAGMENTS_DOWN][2];
-    float ones[FRAGMENTS_DOWN][2];
+    float dk_scales[FRAGMENTS_DOWN][2];
+    float dv_scales[FRAGMENTS_DOWN][2];
     UNROLL
     for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        scales[i][0] = scales[i][1] = scale;
-        ones[i][0] = ones[i][1] = 1.0f;
+        dk_scales[i][0] = dk_scales[i][1] = scale;
+        dv_scales[i][0] = dv_scales[i][1] = DROPOUT ? keep_scale : 1.0f;
     }
     __local uchar *scratch = memory + warp_row * ROW_BYTES;
-    store_sums(dk, result_strides.s2, keys - warp_first, dk_sums, scales, scratch, lane);
-    store_sums(dv, result_strides.s5, keys - warp_first, dv_sums, ones, scratch, lane);
+    store_sums(dk, result_strides.s2, keys - warp_first, dk_sums, dk_scales, scratch, lane);
+    store_sums(dv, result_strides.s5, keys - warp_first, dv_sums, dv_scales, scratch, lane);
 }

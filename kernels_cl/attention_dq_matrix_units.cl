@@ -86,6 +86,9 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
 #endif
     float sums[FRAGMENTS_DOWN][HEAD_SIZE / 8][4];
     clear_sums(sums);
+#if DROPOUT
+    const ulong first_weight = first_weight_of_rows(group / blocks, warp_first, queries, keys, lane);
+#endif
     uint k_tile = base;
     for (int start = 0; start < end; start += TILE_COLS) {
         const uint v_tile = k_tile + WALKED_BYTES;
@@ -107,6 +110,10 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
             if (IS_LEFT_OUT(start + slice >= warp_end)) {
                 continue;
             }
+#if DROPOUT
+            uint kept_columns[FRAGMENTS_DOWN][2][KEPT_WORDS];
+            choose_columns(kept_columns, first_weight, keys, start + slice, seed, threshold, lane UNIT_ARGUMENTS);
+#endif
             multiply_rows(p, q_kept, q_tile, warp_row, k_tile, slice, lane UNIT_ARGUMENTS);
             const int most = keys - start - slice;
             const int visible = SEEN(warp_first + before + 1 - start - slice, start + slice >= warp_end);
@@ -114,6 +121,9 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
                 mask_scores(p, visible, most, causal, lane);
             }
             multiply_rows(ds, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
+#if DROPOUT
+            DROP(ds, ds, kept_columns, COLUMN_IS_KEPT)
+#endif
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {
                 UNROLL
@@ -124,7 +134,7 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
                         for (int e = 0; e < 2; e++) {
                             const float weight = native_exp2(
                                 MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -lses[i][lower]));
-                            SCORE(ds, i, j, lower, e) = weight * (SCORE(ds, i, j, lower, e) - deltas[i][lower]);
+                            SCORE(ds, i, j, lower, e) = weight * LESS_DELTA(SCORE(ds, i, j, lower, e), deltas[i][lower]);
                         }
                     }
                 }

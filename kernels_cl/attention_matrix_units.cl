@@ -52,11 +52,12 @@ INLINE void weigh_scores(float (*scores)[SLICE / 8][4], float (*maxima)[2], floa
 }
 
 /* strides = (q batch, head, row, k batch, head, row, 0, 0); more = (v batch, head, row, out batch, head, row, 0, 0); lse_strides =
- * (batch, head, row, 0…); scale = ATTENTION's, positive, times log2 e */
+ * (batch, head, row, 0…); scale = ATTENTION's, positive, times log2 e; seed, threshold, keep_scale as of dropout_factor in philox.cl */
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 attention_matrix_units(__global ushort *out, long out_start, __global const ushort *q, long q_start, __global const ushort *k,
                        long k_start, __global const ushort *v, long v_start, __global float *lse, long lse_start, int heads,
-                       int queries, int keys, long8 strides, long8 more, long8 lse_strides, float scale, int causal, int has_lse)
+                       int queries, int keys, long8 strides, long8 more, long8 lse_strides, float scale, int causal, int has_lse,
+                       ulong seed, uint threshold, float keep_scale)
 {
     __local uchar memory[ATTENTION_BYTES(1)] __attribute__((aligned(1024)));
 #if EMULATED
@@ -102,6 +103,9 @@ attention_matrix_units(__global ushort *out, long out_start, __global const usho
         maxima[i][0] = maxima[i][1] = -INFINITY;
         totals[i][0] = totals[i][1] = 0.0f;
     }
+#if DROPOUT
+    const ulong first_weight = first_weight_of_rows(group / blocks, first_row + warp_row, queries, keys, lane);
+#endif
     uint k_tile = base;
     for (int start = 0; start < end; start += TILE_COLS) {
         const uint v_tile = k_tile + WALKED_BYTES;
@@ -122,6 +126,10 @@ attention_matrix_units(__global ushort *out, long out_start, __global const usho
             k_tile = next_tile;
             continue;
         }
+#if DROPOUT
+        uint kept_columns[FRAGMENTS_DOWN][2][KEPT_WORDS];
+        choose_columns(kept_columns, first_weight, keys, start, seed, threshold, lane UNIT_ARGUMENTS);
+#endif
         multiply_rows(scores, kept, base + OWNED_PLACE, warp_row, k_tile, 0, lane UNIT_ARGUMENTS);
 #else
         const uint next_tile = k_tile;
@@ -142,6 +150,9 @@ attention_matrix_units(__global ushort *out, long out_start, __global const usho
             mask_scores(scores, visible, keys - start, causal, lane);
         }
         weigh_scores(scores, maxima, totals, sums, scale, lane UNIT_ARGUMENTS);
+#if DROPOUT
+        DROP(scores, scores, kept_columns, COLUMN_IS_KEPT)
+#endif
         add_weighted_rows(sums, scores, v_tile, 0, lane UNIT_ARGUMENTS);
         k_tile = next_tile;
     }
@@ -158,6 +169,9 @@ attention_matrix_units(__global ushort *out, long out_start, __global const usho
                     (maxima[i][lower] == -INFINITY ? -INFINITY : maxima[i][lower] * scale * LN_2) + log(totals[i][lower]);
             }
             totals[i][lower] = totals[i][lower] > 0.0f ? 1.0f / totals[i][lower] : 0.0f;
+#if DROPOUT
+            totals[i][lower] *= keep_scale;
+#endif
         }
     }
     store_sums(out, more.s5, queries - first_row - warp_row, sums, totals, memory + warp_row * ROW_BYTES, lane);

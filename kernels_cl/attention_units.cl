@@ -13,6 +13,7 @@
  *   STAGES      2: a tile arrives while another is used. 1 (forward only): keys arrive while values are used, and the other way round
  *   KEPT        1: the owned rows are in registers for good, and later tiles take their place in local memory
  *   ALIGNED     1: every row of every tensor begins at a multiple of 16 bytes; 0: rows are read and written element by element
+ *   DROPOUT     0, or with STAGES 2 1 or 2: attention_units_dropout.cl
  *   EMULATED    1: the unit's instructions are functions of matrix_units_emulated.cl
  *
  * Rows lie in local memory one behind the other, their chunks of 16 bytes swizzled; those that don't exist are 0. */

@@ -174,6 +174,16 @@ INLINE float emulated_swap(float value, int mask, __local uint *exchange)
     return as_float(exchange[item ^ mask]);
 }
 
+/* shfl.sync.idx: the word of lane `from`. */
+INLINE uint emulated_word(uint word, int from, __local uint *exchange)
+{
+    const int item = get_local_id(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    exchange[item] = word;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return exchange[item / LANES * LANES + from];
+}
+
 /* One step of a unit's adder, as bad as it is known to be: nine numbers aligned to the largest, what lies below its
  * last bit cut off, the sum cut off to f32. */
 INLINE float add_eight_products(float sum, const float *products)

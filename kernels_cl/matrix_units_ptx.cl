@@ -63,12 +63,15 @@
 #endif
 
 /* PACK_PAIR: `pair` = two f32 rounded to bf16, `low` in the lower half. SWAP_LANES: `other` = `value` (both float) of the lane whose
- * number differs in the bits of `mask`. */
+ * number differs in the bits of `mask`. WORD_OF_LANE: `other` = `word` (both uint) of lane `from`. */
 #if EMULATED
 #define PACK_PAIR(pair, low, high) pair = float_to_bf16(low) | (uint)float_to_bf16(high) << 16
 #define SWAP_LANES(other, value, mask) other = emulated_swap(value, mask, exchange)
+#define WORD_OF_LANE(other, word, from) other = emulated_word(word, from, exchange)
 #else
 #define PACK_PAIR(pair, low, high) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low))
 #define SWAP_LANES(other, value, mask) \
     asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=f"(other) : "f"(value), "n"(mask))
+#define WORD_OF_LANE(other, word, from) \
+    asm volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(other) : "r"(word), "r"(from))
 #endif

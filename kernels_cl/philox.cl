@@ -2,9 +2,9 @@
  * both, so every device draws the same dropout masks. Ten rounds of two 32×32-bit products; used
  * where memory is waited for, so that it is nearly free on a GPU. */
 
-inline uint philox_word(ulong seed, ulong index)
+/* Words 4·block to 4·block + 3. */
+inline uint4 philox_block(ulong seed, ulong block)
 {
-    const ulong block = index >> 2;
     uint c0 = (uint)block, c1 = (uint)(block >> 32), c2 = 0, c3 = 0;
     uint k0 = (uint)seed, k1 = (uint)(seed >> 32);
     for (int round = 0; round < 10; round++) {
@@ -17,8 +17,15 @@ inline uint philox_word(ulong seed, ulong index)
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
+    return (uint4)(c0, c1, c2, c3);
+}
+
+inline uint philox_word(ulong seed, ulong index)
+{
+    const uint4 words = philox_block(seed, index >> 2);
     const uint odd = (uint)index & 1u;
-    return ((uint)index & 2u) != 0u ? (odd != 0u ? c3 : c2) : (odd != 0u ? c1 : c0);
+    return ((uint)index & 2u) != 0u ? (odd != 0u ? words.s3 : words.s2)
+                                    : (odd != 0u ? words.s1 : words.s0);
 }
 
 /* keep_scale where the element is kept, else 0. threshold = ceil(probability·2^32) ≤ 2^32 − 1:

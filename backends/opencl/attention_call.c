@@ -28,3 +28,10 @@ void opencl_attention_arguments(opencl_call *call, const ttm_op *op)
     opencl_call_int(call, params->causal != 0);
     opencl_call_int(call, ttm_tensor_present(lse));
 }
+
+void opencl_attention_dropout_arguments(opencl_call *call, const ttm_attention_params *params)
+{
+    opencl_call_ulong(call, params->seed);
+    opencl_call_uint(call, opencl_dropout_threshold(params->dropout));
+    opencl_call_float(call, 1.0 / (1.0 - params->dropout));
+}

@@ -1,4 +1,4 @@
-/* What every kernel of ATTENTION's forward pass is given first. */
+/* What the kernels of attention are given alike. */
 #ifndef TTM_OPENCL_ATTENTION_CALL_H
 #define TTM_OPENCL_ATTENTION_CALL_H
 
@@ -6,5 +6,8 @@
 
 /** Adds tensors, sizes, strides, scale, causal and has_lse, in the order of attention.cl. */
 void opencl_attention_arguments(opencl_call *call, const ttm_op *op);
+
+/** Adds dropout's seed, threshold and factor, which the kernels end with. */
+void opencl_attention_dropout_arguments(opencl_call *call, const ttm_attention_params *params);
 
 #endif

@@ -1,6 +1,7 @@
 /* Which attention goes to matrix units, the proof that the kernels must give, and the launch. */
 #include "opencl/attention_units.h"
 
+#include "opencl/attention_call.h"
 #include "opencl/matrix_units.h"
 #include "opencl/matrix_units_probe.h"
 
@@ -21,8 +22,13 @@
 /* Queries of a head that have statistics are padded to tiles of the largest size. */
 enum { PADDING = 64, ROW_ALIGNMENT = 16, MOST_ROWS = 1 << 29 };
 
-/* Three kernels of two head sizes in each choice of shapes, aligned or not. */
-enum { MOST_PROVEN = 3 * 2 * OPENCL_ATTENTION_CHOICES * 2 };
+/* Three kernels of two head sizes in each choice of shapes, aligned or not, in three ways of
+ * dropout. */
+enum { MOST_PROVEN = 3 * 2 * OPENCL_ATTENTION_CHOICES * 2 * 3 };
+
+/* What a probe is told: head size, 1 for aligned rows, 1 for the backward pass, the way of
+ * dropout. */
+enum { NUMBERS = 4 };
 
 /* A kernel, its shape, and what it is built with. */
 typedef struct chosen {
@@ -35,7 +41,7 @@ typedef struct chosen {
 struct opencl_attention_units {
     pthread_mutex_t lock;
     int32_t device_index;
-    int usable; /* Until a failure. */
+    int usable[2]; /* Until a failure; with dropout on its own. */
     int emulated;
     int only;     /* The one choice of shapes to use, or -1. */
     int forced;   /* Named by the user: small ones too, and kept failures don't count. */
@@ -56,7 +62,7 @@ static ttm_status read_wish(opencl_attention_units *units, const char *wish)
     char rest[16] = "";
     const int fields = sscanf(wish, "%15[a-z]:%d%15s", name, &units->only, rest);
     units->forced = 1;
-    units->usable = 1;
+    units->usable[0] = units->usable[1] = 1;
     units->emulated = fields > 0 && strcmp(name, "emulated") == 0;
     if (fields < 1 || fields > 2 || (!units->emulated && strcmp(name, "mma") != 0) ||
         (fields == 2 && (units->only < 0 || units->only >= OPENCL_ATTENTION_CHOICES))) {
@@ -84,8 +90,9 @@ ttm_status opencl_attention_units_open(opencl_attention_units **units,
     ttm_status status = TTM_OK;
     if (wish == NULL || strcmp(wish, "auto") == 0) {
         const opencl_unit unit = opencl_unit_of_device(device->description);
-        made->usable = (unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA) &&
-                       (products == NULL || strcmp(products, "off") != 0);
+        made->usable[0] = (unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA) &&
+                          (products == NULL || strcmp(products, "off") != 0);
+        made->usable[1] = made->usable[0];
     } else if (strcmp(wish, "off") != 0) {
         status = read_wish(made, wish);
     }
@@ -160,10 +167,18 @@ static int is_taken(const opencl_attention_units *units, const ttm_op *op)
     const int64_t heads = t.q->shape[0] * t.q->shape[1];
     return (units->forced || queries >= LEAST_QUERIES) && t.q->dtype == TTM_BF16 &&
            (!ttm_tensor_present(t.lse) || t.lse->dtype == TTM_F32) &&
-           (t.q->shape[3] == 64 || t.q->shape[3] == 128) && opencl_keeps_all(params->dropout) &&
-           params->scale > 0.0 && isfinite(params->scale) && queries >= 1 && keys >= 1 &&
-           heads >= 1 && queries <= MOST_ROWS && keys <= MOST_ROWS &&
+           (t.q->shape[3] == 64 || t.q->shape[3] == 128) && params->scale > 0.0 &&
+           isfinite(params->scale) && queries >= 1 && keys >= 1 && heads >= 1 &&
+           queries <= MOST_ROWS && keys <= MOST_ROWS &&
            heads <= MOST_ROWS / opencl_parts(queries > keys ? queries : keys, PADDING);
+}
+
+static opencl_attention_dropout dropout_of(const ttm_op *op)
+{
+    const ttm_attention_params *params = op->params;
+    return opencl_keeps_all(params->dropout)       ? OPENCL_ATTENTION_KEEPS_ALL
+           : find_tensors(op).k->shape[2] % 4 == 0 ? OPENCL_ATTENTION_DROPS_OF_FOURS
+                                                   : OPENCL_ATTENTION_DROPS;
 }
 
 /* Whether every row of the tensor begins at a multiple of 16 bytes. */
@@ -197,14 +212,15 @@ size_t opencl_attention_units_workspace(const ttm_backend_device *device, const 
 
 /* ---- Proof ---- */
 
-static void demote(opencl_attention_units *units, const ttm_backend_device *device,
+static void demote(opencl_attention_units *units, const ttm_backend_device *device, int drops,
                    const opencl_cache_key *unit_key, const char *reason)
 {
     opencl_log(TTM_LOG_WARNING,
-               "matrix units (%s) of %s aren't used for attention: %s; it goes to other kernels",
-               unit_name(units), device->description->name, reason);
+               "matrix units (%s) of %s aren't used for attention %s dropout: %s; it goes to other "
+               "kernels",
+               unit_name(units), device->description->name, drops ? "with" : "without", reason);
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
-    units->usable = 0;
+    units->usable[drops] = 0;
 }
 
 static opencl_cache_key verdict_key(const ttm_backend_device *device, const chosen *kernel,
@@ -226,15 +242,15 @@ static int is_proven_here(const opencl_attention_units *units, const chosen *ker
     return 0;
 }
 
-/* Runs the child; numbers as in probe_attention. */
+/* Runs the child. */
 static opencl_verdict probe(char *reason, size_t reason_bytes, const opencl_attention_units *units,
-                            int choice, const int numbers[3])
+                            int choice, const int numbers[NUMBERS])
 {
     opencl_probe_request request = {
-        .device_index = units->device_index, .words = {"attention"}, .word_count = 4};
+        .device_index = units->device_index, .words = {"attention"}, .word_count = 1 + NUMBERS};
     snprintf(request.variable, sizeof request.variable, "TTM_OPENCL_ATTENTION=%s:%d",
              unit_name(units), choice);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < NUMBERS; i++) {
         snprintf(request.words[1 + i], sizeof request.words[1 + i], "%d", numbers[i]);
     }
     return opencl_probe_run(reason, reason_bytes, &request);
@@ -264,23 +280,26 @@ static void remember(opencl_attention_units *units, const chosen *kernels, int c
 /* Whether the kernels of a pass may be used; finds that out where nobody knows. The lock is held.
  */
 static int are_proven(opencl_attention_units *units, const ttm_backend_device *device,
-                      const chosen *kernels, int count, int choice, const int numbers[3])
+                      const chosen *kernels, int count, int choice, const int numbers[NUMBERS])
 {
     char reason[OPENCL_PROBE_REASON_BYTES] = "";
-    if (!units->usable || units->is_probe ||
+    char unit[32];
+    const int drops = numbers[3] != OPENCL_ATTENTION_KEEPS_ALL;
+    if (!units->usable[drops] || units->is_probe ||
         (is_proven_here(units, &kernels[0]) && is_proven_here(units, &kernels[count - 1]))) {
-        return units->usable;
+        return units->usable[drops];
     }
-    const opencl_cache_key unit_key = verdict_key(device, &kernels[0], unit_name(units));
+    snprintf(unit, sizeof unit, "%s%s", unit_name(units), drops ? ", dropout" : "");
+    const opencl_cache_key unit_key = verdict_key(device, &kernels[0], unit);
     if (!units->forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
-        demote(units, device, &unit_key, "they failed their probe in an earlier run");
+        demote(units, device, drops, &unit_key, "they failed their probe in an earlier run");
         return 0;
     }
     if (!have_passed(device, kernels, count)) {
         opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s %s", kernels[0].name,
                    kernels[0].options);
         if (probe(reason, sizeof reason, units, choice, numbers) != OPENCL_VERDICT_PASSED) {
-            demote(units, device, &unit_key, reason);
+            demote(units, device, drops, &unit_key, reason);
             return 0;
         }
         for (int i = 0; i < count; i++) {
@@ -295,27 +314,28 @@ static int are_proven(opencl_attention_units *units, const ttm_backend_device *d
 /* ---- The launch ---- */
 
 static chosen choose(const opencl_attention_units *units, opencl_attention_kernel kernel,
-                     const ttm_tensor *q, int choice, int aligned)
+                     int choice, const int numbers[NUMBERS])
 {
     static const opencl_family families[] = {OPENCL_ATTENTION_UNITS, OPENCL_ATTENTION_UNITS_DQ,
                                              OPENCL_ATTENTION_UNITS_DKDV};
     static const char *const names[] = {"attention_matrix_units", "attention_dq_matrix_units",
                                         "attention_dkdv_matrix_units"};
-    chosen made = {.shape = opencl_attention_find(kernel, (int)q->shape[3], choice),
+    const opencl_attention_dropout dropout = (opencl_attention_dropout)numbers[3];
+    chosen made = {.shape = opencl_attention_find(kernel, numbers[0], choice, dropout),
                    .family = families[kernel],
                    .name = names[kernel]};
-    opencl_attention_shape_options(made.options, made.shape);
+    opencl_attention_shape_options(made.options, made.shape, dropout);
     const size_t used = strlen(made.options);
     snprintf(made.options + used, sizeof made.options - used, " -DALIGNED=%d -DEMULATED=%d",
-             aligned, units->emulated);
+             numbers[1], units->emulated);
     return made;
 }
 
 static int choose_size(const ttm_backend_device *device, const attention_tensors *t)
 {
     const opencl_attention_units *units = device->attention_units;
-    const opencl_attention_shape *large =
-        opencl_attention_find(OPENCL_ATTENTION_FORWARD, (int)t->q->shape[3], 0);
+    const opencl_attention_shape *large = opencl_attention_find(
+        OPENCL_ATTENTION_FORWARD, (int)t->q->shape[3], 0, OPENCL_ATTENTION_KEEPS_ALL);
     const int64_t groups =
         t->q->shape[0] * t->q->shape[1] * opencl_parts(t->q->shape[2], large->tile_rows);
     return units->only >= 0
@@ -365,6 +385,7 @@ static ttm_status run_forward(int *done, ttm_backend_stream *stream, const ttm_o
     opencl_call_float(&call, params->scale * LOG2_E);
     opencl_call_int(&call, params->causal != 0);
     opencl_call_int(&call, ttm_tensor_present(t.lse));
+    opencl_attention_dropout_arguments(&call, params);
     return run_blocks(&call, kernel, t.q->shape[2], t.q->shape[0] * t.q->shape[1]);
 }
 
@@ -389,6 +410,7 @@ static void add_backward_inputs(opencl_call *call, const ttm_op *op, const ttm_t
     opencl_call_float(call, params->scale);
     opencl_call_float(call, params->scale * LOG2_E);
     opencl_call_int(call, params->causal != 0);
+    opencl_attention_dropout_arguments(call, params);
 }
 
 static ttm_status run_backward(int *done, ttm_backend_stream *stream, const ttm_op *op,
@@ -430,11 +452,12 @@ ttm_status opencl_attention_by_matrix_units(int *done, ttm_backend_stream *strea
         return TTM_OK;
     }
     const int choice = choose_size(device, &t);
-    const int numbers[3] = {(int)t.q->shape[3], all_aligned(&t), backward};
+    const int numbers[NUMBERS] = {(int)t.q->shape[3], all_aligned(&t), backward,
+                                  (int)dropout_of(op)};
     chosen kernels[2];
-    kernels[0] = choose(units, backward ? OPENCL_ATTENTION_DQ : OPENCL_ATTENTION_FORWARD, t.q,
-                        choice, numbers[1]);
-    kernels[1] = choose(units, OPENCL_ATTENTION_DKDV, t.q, choice, numbers[1]);
+    kernels[0] =
+        choose(units, backward ? OPENCL_ATTENTION_DQ : OPENCL_ATTENTION_FORWARD, choice, numbers);
+    kernels[1] = choose(units, OPENCL_ATTENTION_DKDV, choice, numbers);
     pthread_mutex_lock(&units->lock);
     const int proven = are_proven(units, device, kernels, backward ? 2 : 1, choice, numbers);
     pthread_mutex_unlock(&units->lock);

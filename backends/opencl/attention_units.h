@@ -15,6 +15,13 @@ typedef enum opencl_attention_kernel {
     OPENCL_ATTENTION_DKDV     /**< Owns keys, walks over queries. */
 } opencl_attention_kernel;
 
+/** What a kernel knows of dropout: the macro DROPOUT of kernels_cl/attention_units_dropout.cl. */
+typedef enum opencl_attention_dropout {
+    OPENCL_ATTENTION_KEEPS_ALL,
+    OPENCL_ATTENTION_DROPS_OF_FOURS, /**< The number of keys is a multiple of 4. */
+    OPENCL_ATTENTION_DROPS           /**< Any number. */
+} opencl_attention_dropout;
+
 /** A shape of a kernel: the macros of kernels_cl/attention_units.cl. */
 typedef struct opencl_attention_shape {
     opencl_attention_kernel kernel;
@@ -25,6 +32,7 @@ typedef struct opencl_attention_shape {
     int slice;
     int stages;
     int kept;
+    int takes_dropout; /**< It has registers left for it. */
 } opencl_attention_shape;
 
 enum { OPENCL_ATTENTION_CHOICES = 2, OPENCL_ATTENTION_OPTIONS_BYTES = 256 };
@@ -35,7 +43,7 @@ const opencl_attention_shape *opencl_attention_shapes(int *count);
 /** Returns the shape of a kernel: choice 0 is for many groups, 1 for few. NULL: there is none for
  * this head size. */
 const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int head_size,
-                                                    int choice);
+                                                    int choice, opencl_attention_dropout dropout);
 
 /** Returns whether the kernel works in this shape: divisors, work-items, 48 KiB of local memory. */
 int opencl_attention_shape_is_valid(const opencl_attention_shape *shape);
@@ -48,7 +56,8 @@ int opencl_attention_shape_bytes(const opencl_attention_shape *shape);
 
 /** Writes the shape's build options. */
 void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES],
-                                    const opencl_attention_shape *shape);
+                                    const opencl_attention_shape *shape,
+                                    opencl_attention_dropout dropout);
 
 /** Decides what a device that is being opened may use, from its compute capability and
  * TTM_OPENCL_ATTENTION. TTM_ERROR_ARGUMENT for a value that isn't one. */

@@ -5,21 +5,21 @@
 
 enum { LANES = 32, MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 256 };
 
-/* Kernel, head size, rows of a group and of a warp, columns of a tile and of a slice, stages, kept.
- * Of a kernel and head size first the shape for many groups, then that for few, where it is another
- * one. All are held below 255 registers without spills by what ptxas says of them; where owned rows
- * and sums leave no room for it, owned rows aren't kept. */
+/* Kernel, head size, rows of a group and of a warp, columns of a tile and of a slice, stages, kept,
+ * whether it takes dropout. Of a kernel and head size first the shape for many groups, then that
+ * for few, where it is another one. All are held below 255 registers without spills by what ptxas
+ * says of them; where owned rows and sums leave no room for it, owned rows aren't kept. */
 static const opencl_attention_shape shapes[] = {
-    {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 64, 2, 0},
-    {OPENCL_ATTENTION_FORWARD, 64, 64, 16, 64, 64, 2, 1},
-    {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 32, 32, 2, 1},
-    {OPENCL_ATTENTION_FORWARD, 128, 64, 16, 32, 32, 2, 1},
-    {OPENCL_ATTENTION_DQ, 64, 128, 32, 32, 32, 2, 0},
-    {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 2, 1},
-    {OPENCL_ATTENTION_DQ, 128, 64, 16, 32, 16, 2, 1},
-    {OPENCL_ATTENTION_DKDV, 64, 128, 16, 32, 32, 2, 1},
-    {OPENCL_ATTENTION_DKDV, 64, 64, 16, 32, 16, 2, 1},
-    {OPENCL_ATTENTION_DKDV, 128, 64, 16, 16, 16, 2, 0},
+    {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 64, 2, 0, 0},
+    {OPENCL_ATTENTION_FORWARD, 64, 64, 16, 64, 64, 2, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 128, 64, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DQ, 64, 128, 32, 32, 32, 2, 0, 1},
+    {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DQ, 128, 64, 16, 32, 16, 2, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 64, 128, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 64, 64, 16, 32, 16, 2, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 128, 64, 16, 16, 16, 2, 0, 1},
 };
 
 const opencl_attention_shape *opencl_attention_shapes(int *count)
@@ -29,12 +29,13 @@ const opencl_attention_shape *opencl_attention_shapes(int *count)
 }
 
 const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int head_size,
-                                                    int choice)
+                                                    int choice, opencl_attention_dropout dropout)
 {
     const opencl_attention_shape *found = NULL;
     int left = choice;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        if (shapes[i].kernel == kernel && shapes[i].head_size == head_size && left-- >= 0) {
+        if (shapes[i].kernel == kernel && shapes[i].head_size == head_size &&
+            (dropout == OPENCL_ATTENTION_KEEPS_ALL || shapes[i].takes_dropout) && left-- >= 0) {
             found = &shapes[i];
         }
     }
@@ -72,10 +73,10 @@ int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
         return 0;
     }
     /* A running maximum is one of whole tiles, and only the forward pass has another order for one
-     * stage. */
-    const int is_in_order =
-        is_forward ? shape->slice == shape->tile_cols && (shape->stages == 1 || shape->stages == 2)
-                   : shape->stages == 2;
+     * stage, without dropout. */
+    const int takes_one = is_forward && !shape->takes_dropout;
+    const int is_in_order = (!is_forward || shape->slice == shape->tile_cols) &&
+                            (shape->stages == 2 || (shape->stages == 1 && takes_one));
     const int items = opencl_attention_shape_items(shape);
     const int fetched_at_once = items / (shape->head_size / 8);
     return is_in_order && items <= MOST_ITEMS && divides(8, fetched_at_once) &&
@@ -85,11 +86,12 @@ int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
 }
 
 void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES],
-                                    const opencl_attention_shape *shape)
+                                    const opencl_attention_shape *shape,
+                                    opencl_attention_dropout dropout)
 {
     snprintf(options, OPENCL_ATTENTION_OPTIONS_BYTES,
              "-DDATA=2 -DHEAD_SIZE=%d -DTILE_ROWS=%d -DWARP_ROWS=%d -DTILE_COLS=%d -DSLICE=%d "
-             "-DSTAGES=%d -DKEPT=%d",
+             "-DSTAGES=%d -DKEPT=%d -DDROPOUT=%d",
              shape->head_size, shape->tile_rows, shape->warp_rows, shape->tile_cols, shape->slice,
-             shape->stages, shape->kept);
+             shape->stages, shape->kept, (int)dropout);
 }

@@ -1,8 +1,11 @@
 /* Tries ATTENTION or ATTENTION_BACKWARD on matrix units: whole tiles and edges, more keys than
- * queries, causal and not, heads interleaved with others' rows. Results are compared with sums in
- * double, under bounds of the kind that ttm/ops.h states: one rounding of the result and of each
- * weight to bf16, and a little for sums in f32. */
+ * queries, causal and not, heads interleaved with others' rows, with dropout or without. Results
+ * are compared with sums in double, under bounds of the kind that ttm/ops.h states: one rounding of
+ * the result and of each weight to bf16, and a little for sums in f32. */
+#include "opencl/attention_units.h"
 #include "opencl/matrix_units_probe_runner.h"
+
+#include <ttm/random.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -101,6 +104,18 @@ static int64_t score(double *scores, double *error, const attention_trial *t,
     return visible;
 }
 
+/* What dropout multiplies the weight of query i and key j of a head by. */
+static double dropout_factor(const attention_trial *t, int64_t head, int64_t i, int64_t j)
+{
+    const double dropout = t->params.dropout;
+    const uint64_t number = (uint64_t)((head * t->queries + i) * t->keys + j);
+    if (dropout == 0.0) {
+        return 1.0;
+    }
+    return ttm_philox_u32(t->params.seed, number) * 0x1p-32 >= dropout ? 1.0 / (1.0 - dropout)
+                                                                       : 0.0;
+}
+
 static void compute_forward(const attention_trial *t, int64_t head, double *scores)
 {
     double *v[SLOTS];
@@ -116,14 +131,16 @@ static void compute_forward(const attention_trial *t, int64_t head, double *scor
         }
         v[LSE][i] = log(total);
         b[LSE][i] = error;
+        for (int64_t j = 0; j < visible; j++) {
+            scores[j] = exp(scores[j]) / total * dropout_factor(t, head, i, j);
+        }
         double *out = v[TTM_ATTENTION_BACKWARD_OUT] + i * t->size;
         double *bound = b[TTM_ATTENTION_BACKWARD_OUT] + i * t->size;
         for (int64_t d = 0; d < t->size; d++) {
             double absolute = 0.0;
             out[d] = 0.0;
             for (int64_t j = 0; j < visible; j++) {
-                const double term =
-                    exp(scores[j]) / total * v[TTM_ATTENTION_BACKWARD_V][j * t->size + d];
+                const double term = scores[j] * v[TTM_ATTENTION_BACKWARD_V][j * t->size + d];
                 out[d] += term;
                 absolute += fabs(term);
             }
@@ -159,11 +176,12 @@ static void compute_backward(const attention_trial *t, int64_t head, double *sco
         for (int64_t j = 0; j < visible; j++) {
             double absolute = 0.0;
             const double p = exp(scores[j] - v[LSE][i]);
+            const double w = dropout_factor(t, head, i, j);
             const double dp =
-                dot(&absolute, dout, v[TTM_ATTENTION_BACKWARD_V] + j * t->size, t->size);
+                w * dot(&absolute, dout, v[TTM_ATTENTION_BACKWARD_V] + j * t->size, t->size);
             const double ds = t->params.scale * p * (dp - delta);
             const double off = WEIGHT_UNIT * fabs(ds) +
-                               t->params.scale * p * 2.0 * error * (absolute + delta_absolute);
+                               t->params.scale * p * 2.0 * error * (w * absolute + delta_absolute);
             add_row(v[TTM_ATTENTION_BACKWARD_DQ] + i * t->size,
                     b[TTM_ATTENTION_BACKWARD_DQ] + i * t->size,
                     v[TTM_ATTENTION_BACKWARD_K] + j * t->size, ds, off, t->size);
@@ -171,8 +189,8 @@ static void compute_backward(const attention_trial *t, int64_t head, double *sco
                     b[TTM_ATTENTION_BACKWARD_DK] + j * t->size,
                     v[TTM_ATTENTION_BACKWARD_Q] + i * t->size, ds, off, t->size);
             add_row(v[TTM_ATTENTION_BACKWARD_DV] + j * t->size,
-                    b[TTM_ATTENTION_BACKWARD_DV] + j * t->size, dout, p,
-                    (WEIGHT_UNIT + 2.0 * error) * p, t->size);
+                    b[TTM_ATTENTION_BACKWARD_DV] + j * t->size, dout, w * p,
+                    (WEIGHT_UNIT + 2.0 * error) * w * p, t->size);
         }
     }
     for (int slot = TTM_ATTENTION_BACKWARD_DQ; slot <= TTM_ATTENTION_BACKWARD_DV; slot++) {
@@ -372,7 +390,16 @@ static int compare_results(const attention_trial *t)
            compare(t, TTM_ATTENTION_BACKWARD_DV, "dv");
 }
 
-int probe_attention(const probe_runner *probed, const int numbers[3])
+/* A number of keys that the kernel in question takes: multiples of 4, or none. */
+static int64_t fitting_keys(int64_t keys, int dropout)
+{
+    const int64_t behind = keys % 4;
+    return dropout == OPENCL_ATTENTION_DROPS_OF_FOURS         ? keys + (4 - behind) % 4
+           : dropout == OPENCL_ATTENTION_DROPS && behind == 0 ? keys + 2
+                                                              : keys;
+}
+
+int probe_attention(const probe_runner *probed, const int numbers[PROBE_ATTENTION_NUMBERS])
 {
     /* Batches, queries, keys, causal: several blocks and tiles with edges; a cache before the
      * queries; another sequence; whole tiles. */
@@ -380,10 +407,13 @@ int probe_attention(const probe_runner *probed, const int numbers[3])
         {1, 201, 201, 1}, {2, 35, 99, 1}, {1, 70, 133, 0}, {1, 128, 128, 1}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         attention_trial t = {
-            .params = {.scale = 1.0 / sqrt((double)numbers[0]), .causal = sizes[i][3]},
+            .params = {.scale = 1.0 / sqrt((double)numbers[0]),
+                       .dropout = numbers[3] != OPENCL_ATTENTION_KEEPS_ALL ? 0.3 : 0.0,
+                       .seed = 0x123456789abcdef0u + i,
+                       .causal = sizes[i][3]},
             .batches = sizes[i][0],
             .queries = sizes[i][1],
-            .keys = sizes[i][2],
+            .keys = fitting_keys(sizes[i][2], numbers[3]),
             .size = numbers[0],
             .aligned = numbers[1],
             .backward = numbers[2],

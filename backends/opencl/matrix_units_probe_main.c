@@ -284,9 +284,9 @@ static int try_what_is_asked(const probe_runner *probed, probe_arguments *asked,
 {
     probe_runner reference = {0};
     char reference_file[4096];
-    if (count == 4 && strcmp(words[0], "attention") == 0) {
-        int numbers[3];
-        for (int i = 0; i < 3; i++) {
+    if (strcmp(words[0], "attention") == 0) {
+        int numbers[PROBE_ATTENTION_NUMBERS];
+        for (int i = 0; i < PROBE_ATTENTION_NUMBERS; i++) {
             numbers[i] = (int)strtol(words[1 + i], NULL, 10);
         }
         return probe_attention(probed, numbers);
@@ -304,11 +304,12 @@ int main(int argc, char **argv)
 {
     probe_arguments asked = {.plugin = argv[1]};
     probe_runner probed = {0};
-    if (argc != 10 && (argc != 7 || strcmp(argv[3], "attention") != 0)) {
+    if (argc != 10 && (argc != 4 + PROBE_ATTENTION_NUMBERS || strcmp(argv[3], "attention") != 0)) {
         fprintf(stderr,
                 "usage: ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS "
                 "PIECES\n"
-                "       ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD\n");
+                "       ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD "
+                "DROPOUT\n");
         return 2;
     }
     if (argc == 10) {

@@ -91,13 +91,6 @@ static void write_options(char *options, const attention_shape *shape, const ttm
              shape->each_cols, shape->steps, !opencl_keeps_all(params->dropout));
 }
 
-static void add_dropout(opencl_call *call, const ttm_attention_params *params)
-{
-    opencl_call_ulong(call, params->seed);
-    opencl_call_uint(call, opencl_dropout_threshold(params->dropout));
-    opencl_call_float(call, 1.0 / (1.0 - params->dropout));
-}
-
 /* One group a block of rows of a head. */
 static ttm_status run_blocks(opencl_call *call, const attention_shape *shape, int64_t rows,
                              int64_t heads)
@@ -130,7 +123,7 @@ static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
     write_options(options, &shape, q, params);
     opencl_call call = opencl_call_start(stream, OPENCL_ATTENTION, "attention", "%s", options);
     opencl_attention_arguments(&call, op);
-    add_dropout(&call, params);
+    opencl_attention_dropout_arguments(&call, params);
     return run_blocks(&call, &shape, q->shape[2], q->shape[0] * q->shape[1]);
 }
 
@@ -201,7 +194,7 @@ static void add_inputs(opencl_call *call, const ttm_op *op, const int64_t result
     opencl_call_longs8(call, result_strides);
     opencl_call_float(call, params->scale);
     opencl_call_int(call, params->causal != 0);
-    add_dropout(call, params);
+    opencl_attention_dropout_arguments(call, params);
 }
 
 static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_op *op)

@@ -23,6 +23,9 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     {                     \
         __VA_ARGS__, NULL \
     }
+#define ATTENTION_UNITS_PARTS(...)                                                \
+    PARTS("matrix_units.cl", "types.cl", "philox.cl", "matrix_units_emulated.cl", \
+          "matrix_units_ptx.cl", "attention_units.cl", "attention_units_dropout.cl", __VA_ARGS__)
     [OPENCL_COPY] = PARTS("types.cl", "strided.cl", "copy.cl"),
     [OPENCL_COPY_FLAT] = PARTS("types.cl", "copy_flat.cl"),
     [OPENCL_ELEMENTWISE] =
@@ -39,15 +42,11 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_ATTENTION_BACKWARD] =
         PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention_backward.cl"),
     [OPENCL_ATTENTION_FEW] = PARTS("types.cl", "attention_few.cl"),
-    [OPENCL_ATTENTION_UNITS] =
-        PARTS("matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
-              "attention_units.cl", "attention_matrix_units.cl"),
+    [OPENCL_ATTENTION_UNITS] = ATTENTION_UNITS_PARTS("attention_matrix_units.cl"),
     [OPENCL_ATTENTION_UNITS_DQ] =
-        PARTS("matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
-              "attention_units.cl", "attention_backward_units.cl", "attention_dq_matrix_units.cl"),
-    [OPENCL_ATTENTION_UNITS_DKDV] = PARTS(
-        "matrix_units.cl", "types.cl", "matrix_units_emulated.cl", "matrix_units_ptx.cl",
-        "attention_units.cl", "attention_backward_units.cl", "attention_dkdv_matrix_units.cl"),
+        ATTENTION_UNITS_PARTS("attention_backward_units.cl", "attention_dq_matrix_units.cl"),
+    [OPENCL_ATTENTION_UNITS_DKDV] =
+        ATTENTION_UNITS_PARTS("attention_backward_units.cl", "attention_dkdv_matrix_units.cl"),
     [OPENCL_CROSS_ENTROPY] = PARTS("types.cl", "group_reduce.cl", "cross_entropy.cl"),
     [OPENCL_SAMPLE] = PARTS("types.cl", "group_reduce.cl", "sample.cl"),
     [OPENCL_EMBEDDING] = PARTS("types.cl", "embedding.cl"),

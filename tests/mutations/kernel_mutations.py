@@ -4,6 +4,11 @@ else the suite is told: arguments, and the environment."""
 # Products of bf16 by emulated matrix units with packed operands, without the proof that they give elsewhere, which these faults fail too.
 PACKED = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:18", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
+# Attention on emulated matrix units, likewise. A causal case, one with dropout of a multiple of 4 keys and one of another number.
+UNITS = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "emulated:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+FORWARD, FORWARD_FOURS, FORWARD_ANY = "attention/41", "attention/22", "attention/54"
+BACKWARD, BACKWARD_FOURS, BACKWARD_ANY = "attention_backward/37", "attention_backward/11", "attention_backward/36"
+
 KERNEL_MUTATIONS = [
     # Strides and tails
     ("kernel: copy: inner stride of the source ignored", "copy.cl", "CONVERT(x[x_at + i * x_stride])", "CONVERT(x[x_at + i])", "copy"),
@@ -47,6 +52,34 @@ KERNEL_MUTATIONS = [
      "const long place = position_start + row %", "const long place = row %", "embedding"),
     ("kernel: attention: keys before the queries not seen", "attention.cl",
      "(causal != 0 ? min(keys, row + before + 1) : keys) - start", "(causal != 0 ? min(keys, row + 1) : keys) - start", "attention"),
+    ("kernel: attention on units: all warps leave out what the first one doesn't see", "attention_matrix_units.cl",
+     "first_row + warp_row + WARP_ROWS + before : keys", "first_row + WARP_ROWS + before : keys", FORWARD, UNITS),
+    ("kernel: attention on units: dq's warps leave out the last keys that they see", "attention_dq_matrix_units.cl",
+     "warp_first + WARP_ROWS + before : keys", "warp_first + before : keys", BACKWARD, UNITS),
+    ("kernel: attention on units: dk's and dv's warps leave out a slice too many", "attention_dkdv_matrix_units.cl",
+     "causal != 0 ? warp_first - before : 0", "causal != 0 ? warp_first - before + SLICE : 0", BACKWARD, UNITS),
+    ("kernel: attention on units: dropout masks the same for every head", "attention_units_dropout.cl",
+     "(ulong)head_number * queries + first", "(ulong)first", FORWARD_FOURS, UNITS),
+    ("kernel: attention on units: two lanes keep by the same two words", "attention_units_dropout.cl",
+     "other) >> lane % 4 * 2;", "other) >> lane % 4 / 2 * 4;", FORWARD_FOURS, UNITS),
+    ("kernel: attention on units: what is kept isn't scaled up", "attention_matrix_units.cl",
+     "totals[i][lower] *= keep_scale;", "", FORWARD_FOURS, UNITS),
+    ("kernel: attention on units: a row's first word taken for a block's", "attention_units_dropout.cl",
+     "(int)(first_weight & 3) + lane % 4 * 2", "lane % 4 * 2", FORWARD_ANY, UNITS),
+    ("kernel: attention on units: lse of what is kept alone", "attention_matrix_units.cl",
+     "total += weight;", "total += DROPOUT && weight < 0.5f ? 0.0f : weight;", FORWARD_FOURS, UNITS),
+    ("kernel: attention on units: dp not scaled up", "attention_backward_units.cl",
+     "MULTIPLY_ADD(keep_scale, dp, -(delta))", "((dp) - (delta))", BACKWARD_FOURS, UNITS),
+    ("kernel: attention on units: dk and dv by the mask of the transposed weight", "attention_dkdv_matrix_units.cl",
+     "* queries + start + slice) * keys + warp_first, keys", "* queries + warp_first) * keys + start + slice, keys", BACKWARD_FOURS, UNITS),
+    ("kernel: attention on units: dk and dv by the word of the key before", "attention_units_dropout.cl",
+     "kept[i][lower][e] = word >> (place & 3);", "kept[i][lower][e] = word >> ((place + 3) & 3);", BACKWARD_FOURS, UNITS),
+    ("kernel: attention on units: dv of all weights", "attention_dkdv_matrix_units.cl",
+     "add_weighted_rows(dv_sums, left,", "add_weighted_rows(dv_sums, p,", BACKWARD_FOURS, UNITS),
+    ("kernel: attention on units: dv not scaled up", "attention_dkdv_matrix_units.cl",
+     "DROPOUT ? keep_scale : 1.0f", "1.0f", BACKWARD_FOURS, UNITS),
+    ("kernel: attention on units: keys of the block behind the last by the first block", "attention_units_dropout.cl",
+     "word = place >= 16 ? word_behind : word;", "", BACKWARD_ANY, UNITS),
     ("kernel: cross_entropy: gradients of ignored rows kept", "cross_entropy.cl",
      "counted ? gradient_scale * p : (fvec)(0.0f)", "gradient_scale * p", "cross_entropy"),
     ("kernel: adamw: decay without the segment's rate", "adamw.cl",

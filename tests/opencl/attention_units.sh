@@ -31,8 +31,8 @@ demoted()
     [ "$(grep -c "aren't used" "$folder/out")" = "$1" ] || fail "not $1 lines about a demotion: $(grep "aren't" "$folder/out")"
 }
 
-# Every case passes, in both choices of shapes; those without dropout on matrix units, of which some must be.
-first=
+# Every case passes, in both choices of shapes, on matrix units. $folder/OP.WAY names the first one of each way of dropout: 0 none, 1 of a
+# multiple of 4 keys, 2 of another number.
 for op in attention attention_backward; do
     case $op in
     attention) kernel=attention_matrix_units.cl ;;
@@ -43,17 +43,18 @@ for op in attention attention_backward; do
         choice=$((used % 2))
         (TTM_OPENCL_ATTENTION=emulated:$choice attend "$name") || exit 1
         demoted 0
-        if grep -q "$kernel" "$folder/out"; then
-            used=$((used + 1))
-            case $op:$used in *:1) first="$first $name" ;; esac
-        fi
+        way=$(sed -n "s/.*$kernel .* in .*-DDROPOUT=\([0-9]\).*/\1/p" "$folder/out" | head -n 1)
+        [ -n "$way" ] || fail "$name wasn't on matrix units"
+        [ -f "$folder/$op.$way" ] || echo "$name" > "$folder/$op.$way"
+        used=$((used + 1))
     done
-    [ $used -ge 3 ] || fail "only $used cases of $op were on matrix units"
+    for way in 0 1 2; do
+        [ -f "$folder/$op.$way" ] || fail "no case of $op has dropout of way $way"
+    done
     echo "ok: $op, $used cases on matrix units"
 done
-set -- $first
-forward=$1
-backward=$2
+forward=$(cat "$folder/attention.0")
+backward=$(cat "$folder/attention_backward.0")
 
 # Proven once, then known.
 rm -rf "$XDG_CACHE_HOME"
@@ -74,6 +75,16 @@ for fault in "1:wrong numbers" "2:died of signal" "3:didn't end within 20 s"; do
         echo "ok: $(grep "aren't used" "$folder/out")"
     done
 done
+
+# What fails with dropout alone costs attention with dropout alone.
+(TTM_OPENCL_OPTIONS=-Dkept_of_block=3
+ export TTM_OPENCL_OPTIONS
+ attend "$(cat "$folder/attention.1")" "aren't used for attention with dropout: their probe failed: .*expected identifier") || exit 1
+demoted 1
+(TTM_OPENCL_OPTIONS=-Dkept_of_block=3
+ export TTM_OPENCL_OPTIONS
+ attend "$forward" 'attention_matrix_units.cl') || exit 1
+demoted 0
 
 # Off, by itself, by default on a device without units; and a value that is none.
 for wish in off auto; do

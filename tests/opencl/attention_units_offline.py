@@ -14,7 +14,12 @@ import tempfile
 import matrix_units_offline as units
 import nvidia_offline
 
-PARTS = ['matrix_units', 'types', 'matrix_units_emulated', 'matrix_units_ptx', 'attention_units']  # as in program.c
+# As in program.c.
+PARTS = ['matrix_units', 'types', 'philox', 'matrix_units_emulated', 'matrix_units_ptx', 'attention_units', 'attention_units_dropout']
+
+
+def parts_of(kernel):
+    return PARTS + ([] if kernel == 'attention_matrix_units' else ['attention_backward_units']) + [kernel]
 
 
 def join_sources(source, kernels_cl, parts):
@@ -27,13 +32,12 @@ def join_sources(source, kernels_cl, parts):
 def check_shape(line, kernels_cl):
     kernel, more = line.split(None, 1)
     options, reckoned = more.rsplit(None, 1)
-    parts = PARTS + ([] if kernel == 'attention_matrix_units' else ['attention_backward_units']) + [kernel]
     name = kernel.replace('_matrix_units', '')
     failures = 0
     for aligned in (1, 0):
         with tempfile.TemporaryDirectory() as folder:
             source, ptx = os.path.join(folder, 'kernel.cl'), os.path.join(folder, 'kernel.ptx')
-            join_sources(source, kernels_cl, parts)
+            join_sources(source, kernels_cl, parts_of(kernel))
             try:
                 nvidia_offline.compile_ptx(source, f'{options} -DALIGNED={aligned} -DEMULATED=0 -DGROUP=256', ptx)
                 for target in ('sm_80', 'sm_90'):

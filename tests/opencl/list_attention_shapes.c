@@ -1,5 +1,6 @@
-/* Prints the shapes of the attention kernels on matrix units, one a line: the kernel's file, and
- * build options. A shape that isn't valid is a failure; so is a rule that lets a wrong one pass. */
+/* Prints the shapes of the attention kernels on matrix units, one a line and way of dropout: the
+ * kernel's file, build options, local memory. A shape that isn't valid is a failure; so is a rule
+ * that lets a wrong one pass. */
 #include "opencl/attention_units.h"
 
 #include <stdio.h>
@@ -7,15 +8,17 @@
 static int check_rules(void)
 {
     /* What each one lacks: local memory; rows of a fragment; a slice of whole tiles under a running
-     * maximum; chunks for all work-items; a second stage; a head size; fewer work-items. */
+     * maximum; chunks for all work-items; a second stage; a head size; fewer work-items;
+     * a second stage for dropout. */
     static const opencl_attention_shape wrong[] = {
-        {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 64, 64, 2, 0},
-        {OPENCL_ATTENTION_FORWARD, 64, 128, 8, 64, 64, 2, 1},
-        {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 32, 2, 1},
-        {OPENCL_ATTENTION_DQ, 64, 128, 16, 16, 16, 2, 1},
-        {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 1, 1},
-        {OPENCL_ATTENTION_DKDV, 96, 64, 16, 32, 32, 2, 1},
-        {OPENCL_ATTENTION_FORWARD, 64, 192, 16, 64, 64, 2, 1},
+        {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 64, 64, 2, 0, 0},
+        {OPENCL_ATTENTION_FORWARD, 64, 128, 8, 64, 64, 2, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 32, 2, 1, 0},
+        {OPENCL_ATTENTION_DQ, 64, 128, 16, 16, 16, 2, 1, 0},
+        {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 1, 1, 0},
+        {OPENCL_ATTENTION_DKDV, 96, 64, 16, 32, 32, 2, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 64, 192, 16, 64, 64, 2, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 64, 64, 16, 64, 64, 1, 1, 1},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -27,17 +30,28 @@ static int check_rules(void)
     return failures;
 }
 
-/* Every kernel has a shape for both head sizes in every choice. */
+/* Whether what is found is for this kernel and takes dropout where it must. */
+static int is_found(opencl_attention_kernel kernel, int head_size, int choice,
+                    opencl_attention_dropout dropout)
+{
+    const opencl_attention_shape *found = opencl_attention_find(kernel, head_size, choice, dropout);
+    return found != NULL && found->kernel == kernel && found->head_size == head_size &&
+           (dropout == OPENCL_ATTENTION_KEEPS_ALL || found->takes_dropout);
+}
+
+/* Every kernel has a shape for both head sizes in every choice, with dropout and without. */
 static int check_choices(void)
 {
     int failures = 0;
     for (int kernel = OPENCL_ATTENTION_FORWARD; kernel <= OPENCL_ATTENTION_DKDV; kernel++) {
-        for (int choice = 0; choice < 2 * OPENCL_ATTENTION_CHOICES; choice++) {
-            const int head_size = choice % 2 == 0 ? 64 : 128;
-            const opencl_attention_shape *found =
-                opencl_attention_find((opencl_attention_kernel)kernel, head_size, choice / 2);
-            if (found == NULL || (int)found->kernel != kernel || found->head_size != head_size) {
-                fprintf(stderr, "FAILED: kernel %d has no shape for %d\n", kernel, head_size);
+        for (int i = 0; i < 2 * 2 * OPENCL_ATTENTION_CHOICES; i++) {
+            const int head_size = i % 2 == 0 ? 64 : 128;
+            const int dropout =
+                i / 2 % 2 == 0 ? OPENCL_ATTENTION_KEEPS_ALL : OPENCL_ATTENTION_DROPS;
+            if (!is_found((opencl_attention_kernel)kernel, head_size, i / 4,
+                          (opencl_attention_dropout)dropout)) {
+                fprintf(stderr, "FAILED: kernel %d has no shape for %d, dropout %d\n", kernel,
+                        head_size, dropout);
                 failures++;
             }
         }
@@ -58,9 +72,12 @@ int main(void)
             fprintf(stderr, "FAILED: shape %d isn't valid\n", i);
             failures++;
         }
-        opencl_attention_shape_options(options, &shapes[i]);
-        printf("%s %s %d\n", files[shapes[i].kernel], options,
-               opencl_attention_shape_bytes(&shapes[i]));
+        const int most = shapes[i].takes_dropout ? OPENCL_ATTENTION_DROPS : 0;
+        for (int dropout = 0; dropout <= most; dropout++) {
+            opencl_attention_shape_options(options, &shapes[i], (opencl_attention_dropout)dropout);
+            printf("%s %s %d\n", files[shapes[i].kernel], options,
+                   opencl_attention_shape_bytes(&shapes[i]));
+        }
     }
     return failures == 0 ? 0 : 1;
 }

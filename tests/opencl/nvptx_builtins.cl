@@ -99,7 +99,7 @@ int OVERLOADED isfinite(float x)
 
 uint OVERLOADED mul_hi(uint x, uint y)
 {
-    return (uint)(((ulong)x * y) >> 32);
+    return __nvvm_mulhi_ui(x, y);
 }
 
 float OVERLOADED fma(float x, float y, float z)
