@@ -60,6 +60,16 @@ f32_bytes=$(grep -A 12 '"name": "matmul mlp.c_fc dW"' ops.json | sed -n 's/.*"by
 # Operands of 32 × (C + 4·C) elements take half, the gradient that is read and written stays f32.
 between "$((f32_bytes / 2 + 1))" "$bf16_bytes" "$((f32_bytes - 1))" || fail "a weight's gradient takes $bf16_bytes bytes in bf16, $f32_bytes in f32"
 
+# Roofs of a plugin that is three thousand times slower than the plainest loops take no minutes: one product of 512 × 512 × 512 would take two.
+slow_roofs()
+{
+    expect 0 env TTM_BACKEND_PATH="$TTM_TEST_PROGRAMS:$TTM_BACKEND_PATH" TTM_TEST_SLOW_OP="$1" TTM_TEST_SLOW_FACTOR=3000 \
+        TTM_TEST_WRAPPED="$(find "${TTM_BACKEND_PATH%%:*}" -maxdepth 1 -name 'libttm-backend-reference.so')" \
+        timeout 50 "$bench" devices --backend slowed --op "$2" --seconds 0.02 --samples 3 --json
+    between 1 "$(value out roofs "$2")" 1e9 || fail "no roof $2 of a slow plugin: $(cat out)"
+}
+[ -n "${TTM_TEST_SANITIZED:-}" ] || slow_roofs 3 product_f32_flops # TTM_OP_MATMUL, as the plugin gets it
+
 # The trace: balanced JSON of complete events on both tracks.
 # shellcheck disable=SC2086
 expect 0 "$bench" train $small --steps 3 --trace trace.json

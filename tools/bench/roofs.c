@@ -106,9 +106,50 @@ static bool has_products(bench_session *session, ttm_dtype dtype)
     return found;
 }
 
+/* *elapsed_ns = time of a call after the first one, which may compile. */
+static ttm_status take_second_call(double *elapsed_ns, roof_work *work, int kind)
+{
+    ttm_status status = TTM_OK;
+    work->kind = kind;
+    for (int call = 0; call < 2 && status == TTM_OK; call++) {
+        const double began = bench_now_ns();
+        status = run_work(work, 0);
+        if (status == TTM_OK) {
+            status = ttm_stream_synchronize(work->session->stream);
+        }
+        *elapsed_ns = bench_now_ns() - began;
+    }
+    return status;
+}
+
+/* A product that takes longer is large enough: the next size takes eight times as long. */
+static const double long_product_ns = 5e7;
+
+/* *size = where measuring products begins: 512, or less where that would take long. */
+static ttm_status find_first_size(int64_t *size, bench_session *session, ttm_dtype dtype)
+{
+    enum { SMALLEST = 64, USUAL = 512 };
+    double elapsed_ns = 0.0;
+    ttm_status status = TTM_OK;
+    for (*size = SMALLEST; *size < USUAL; *size *= 2) {
+        const int64_t shape[] = {*size, *size};
+        roof_work work = {.session = session};
+        status = alloc_tensors(&work, dtype, 3, 2, shape);
+        if (status == TTM_OK) {
+            status = take_second_call(&elapsed_ns, &work, WORK_PRODUCT);
+        }
+        free_tensors(&work);
+        if (status != TTM_OK || 8.0 * elapsed_ns > long_product_ns) {
+            break;
+        }
+    }
+    return status;
+}
+
 /* Doubles the size while a product takes less than a twentieth of a second. */
 static ttm_status measure_products(bench_session *session, ttm_dtype dtype)
 {
+    int64_t size = 0;
     char name[48];
     double *flops = &session->roofs.product_flops[dtype];
     double best_ns = 0.0;
@@ -116,31 +157,33 @@ static ttm_status measure_products(bench_session *session, ttm_dtype dtype)
     if (!is_wanted(session, name)) {
         return TTM_OK;
     }
-    for (int64_t size = 512; size <= 8192 && best_ns < 5e7; size *= 2) {
+    ttm_status status = find_first_size(&size, session, dtype);
+    for (; status == TTM_OK && size <= 8192 && best_ns < long_product_ns; size *= 2) {
         const int64_t shape[] = {size, size};
         roof_work work = {.session = session};
         snprintf(name, sizeof name, "roof: %s product of %lld", ttm_dtype_name(dtype),
                  (long long)size);
         bench_progress(session, name);
-        ttm_status status = alloc_tensors(&work, dtype, 3, 2, shape);
+        status = alloc_tensors(&work, dtype, 3, 2, shape);
         if (status == TTM_OK) {
             status = time_work(&best_ns, &work, WORK_PRODUCT);
         }
         free_tensors(&work);
-        if (status != TTM_OK) {
-            return status;
+        if (status == TTM_OK) {
+            *flops = fmax(*flops, 2e9 * (double)size * (double)size * (double)size / best_ns);
         }
-        *flops = fmax(*flops, 2e9 * (double)size * (double)size * (double)size / best_ns);
     }
     snprintf(name, sizeof name, "product_%s_flops", ttm_dtype_name(dtype));
-    bench_set_number(&session->result, "roofs", name, *flops);
-    return TTM_OK;
+    if (status == TTM_OK) {
+        bench_set_number(&session->result, "roofs", name, *flops);
+    }
+    return status;
 }
 
 /* Arrays far larger than the caches, but no more than a sixteenth of the memory each. Four times a
  * cache isn't far: caches that don't replace what is oldest keep their share, a quarter of all
  * reads. */
-static int64_t array_elements(const bench_session *session)
+static int64_t usual_elements(const bench_session *session)
 {
     const uint64_t memory = ttm_device_get_info(session->device)->memory_bytes;
     double bytes = fmax(64e6, 16.0 * session->cache_bytes);
@@ -151,6 +194,24 @@ static int64_t array_elements(const bench_session *session)
         bytes = fmin(bytes, (double)memory / 16.0);
     }
     return (int64_t)(bytes / 4.0);
+}
+
+/* *elements = what arrays of memory's roofs have: fewer where a copy would take longer than a
+ * second, which no cache makes it. */
+static ttm_status find_elements(int64_t *elements, bench_session *session)
+{
+    const int64_t usual = usual_elements(session);
+    const int64_t few = usual < 1 << 18 ? usual : 1 << 18;
+    double elapsed_ns = 0.0;
+    roof_work work = {.session = session};
+    ttm_status status = alloc_tensors(&work, TTM_F32, 2, 1, &few);
+    if (status == TTM_OK) {
+        status = take_second_call(&elapsed_ns, &work, WORK_COPY);
+    }
+    free_tensors(&work);
+    const double fitting = 1e9 / fmax(elapsed_ns, 1.0) * (double)few;
+    *elements = fitting < (double)usual ? (int64_t)fmax(fitting, (double)few) : usual;
+    return status;
 }
 
 /* A device that is the processor may do more than the plugin's ops do. Its three arrays take turns,
@@ -186,7 +247,7 @@ static ttm_status measure_memory(bench_session *session)
                  {WORK_TRIAD, 3.0, &roofs->triad, "triad_bytes_per_second"},
                  {WORK_READ, 1.0, &roofs->read, "read_bytes_per_second"},
                  {WORK_WRITE, 1.0, &roofs->write, "write_bytes_per_second"}};
-    const int64_t elements = array_elements(session);
+    int64_t elements = 0;
     roof_work work = {.session = session};
     bool any = false;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
@@ -195,7 +256,10 @@ static ttm_status measure_memory(bench_session *session)
     if (!any) {
         return TTM_OK;
     }
-    ttm_status status = alloc_tensors(&work, TTM_F32, 3, 1, &elements);
+    ttm_status status = find_elements(&elements, session);
+    if (status == TTM_OK) {
+        status = alloc_tensors(&work, TTM_F32, 3, 1, &elements);
+    }
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds && status == TTM_OK; k++) {
         double best_ns = 0.0;
         if (!is_wanted(session, kinds[k].name)) {
@@ -207,7 +271,7 @@ static ttm_status measure_memory(bench_session *session)
     }
     free_tensors(&work);
     if (status == TTM_OK) {
-        measure_host_memory(session, elements);
+        measure_host_memory(session, usual_elements(session));
     }
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds && status == TTM_OK; k++) {
         if (*kinds[k].speed > 0.0) {
