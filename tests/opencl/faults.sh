@@ -1,8 +1,9 @@
 #!/bin/sh
 # What can go wrong with OpenCL: each fault is one clear line and a clean exit, or a working fallback.
-# faults.sh FAILING_OPENCL.so
+# faults.sh FAILING_OPENCL.so MANY_POSITIONS
 . "$(dirname "$0")/common.sh"
 preload=$1
+many_positions=$2
 write_text "$folder/text"
 
 # expect_failure TEXT: the command that follows ends with status 1 and one error line with TEXT in it.
@@ -60,6 +61,8 @@ cmp "$folder/whole/model.safetensors" "$folder/parts/model.safetensors" || fail 
  TTM_LOG=debug "$TTM_TOOLS/ttm-bench" ops --backend opencl:PoCL --product 66000x16x64:nn:bf16 --no-roofs --samples 3 --seconds 0.01 --json --quiet \
      > "$folder/out" 2> "$folder/err" || fail "sums of pieces of many rows: $(tail -n 2 "$folder/err")"
  grep -q 'matmul_pieces.cl' "$folder/err" || fail "no pieces") || exit 1
+(LD_PRELOAD=$preload TTM_TEST_CL_GRID=65535; export LD_PRELOAD TTM_TEST_CL_GRID
+ "$many_positions" opencl:PoCL > "$folder/out" 2>&1 || fail "gradients of many positions: $(cat "$folder/out")") || exit 1
 
 # Markers that carry no time: something else marks it, so that ops still take some.
 for markers in zero refused; do
