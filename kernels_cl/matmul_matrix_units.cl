@@ -8,7 +8,7 @@
  * writing out for less.
  *
  * Step t of the loop multiplies slice t and begins to fetch slice t + STAGES - 1 into the place of slice t - 1, which
- * everybody has left at the step's barrier. Elements outside of the operands are 0. */
+ * everybody has left at the step's barrier. Elements outside of the operands are 0, but for lines whose sums nobody writes. */
 
 #define CHUNKS(lines) ((lines) * TILE_DEPTH / 8)
 #define CHUNKS_OF_ITEM(lines) (CHUNKS(lines) / ITEMS)
@@ -43,53 +43,71 @@ INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAM
 #endif
 }
 
-/* Where the item's chunk number i of an operand's slice from depth `start` on comes from (`from`, and how many of its
- * elements exist, `count`) and goes to (`place`). x: the operand at the tile's first line; left: its lines from there on. What
- * doesn't exist is replaced by an address that does, aligned alike. */
-#define FIND_CHUNK(RUNS, LINES, i, x, line_stride, k_stride, left, start)                     \
+/* The item's chunk number i of a slice: which chunk of which line (RUNS 0) or of which depth (RUNS 1) it is, and its place. */
+#define NAME_CHUNK(RUNS, LINES, i)                                                            \
     const int number = item + (i)*ITEMS;                                                      \
     const int chunk = RUNS == 0 ? number % (TILE_DEPTH / 8) : number % ((LINES) / 8);         \
     const int other = RUNS == 0 ? number / (TILE_DEPTH / 8) : number / ((LINES) / 8);         \
     const int place = RUNS == 0 ? PLACE_ALONG_DEPTH(other, chunk)                             \
-                                : PLACE_ALONG_LINES(other, chunk, LINES);                     \
-    const long line = RUNS == 0 ? min((long)other, (left)-1) : min((long)chunk, ((left)-1) / 8) * 8; \
-    const long k = (start) + (RUNS == 0 ? chunk * 8 : other);                                 \
-    const long there = RUNS == 0 ? depth - k : (k < depth ? (left)-chunk * 8 : 0);            \
-    const int count = (int)clamp(there, 0L, 8L);                                              \
-    const long last_k = RUNS == 0 ? (depth - 1) / 8 * 8 : depth - 1;                          \
-    __global const data_t *from = (x) + line * (line_stride) + min(k, last_k) * (k_stride);
+                                : PLACE_ALONG_LINES(other, chunk, LINES);
 
-/* Begins to fetch a slice: copies that need no registers, or reads into `raw`. */
-#define FETCH(RUNS, ACCESS, LINES, raw, x, line_stride, k_stride, left, start, target)      \
-    UNROLL                                                                                  \
-    for (int i = 0; i < CHUNKS_OF_ITEM(LINES); i++) {                                       \
-        FIND_CHUNK(RUNS, LINES, i, x, line_stride, k_stride, left, start)                   \
-        if (ACCESS == 2) {                                                                  \
-            COPY_CHUNK((target) + place, from, count * 2);                                  \
-        } else if (ACCESS == 1) {                                                           \
-            raw[i] = read_chunk(from, count);                                               \
-        } else {                                                                            \
-            raw[i] = read_elements(from, RUNS == 0 ? (k_stride) : (line_stride), count);    \
-        }                                                                                   \
+/* Where the item's chunks of the first slice come from; those of the others lie `further` elements behind. Finding each anew would take
+ * more of the loop's instructions than all else. x: the operand at the tile's first line; left: its lines from there on. Lines that don't
+ * exist are the last one in RUNS 0: nobody writes their sums. */
+#define FIND_FIRST(RUNS, LINES, first, x, line_stride, k_stride, left)                                     \
+    UNROLL                                                                                                 \
+    for (int i = 0; i < CHUNKS_OF_ITEM(LINES); i++) {                                                      \
+        NAME_CHUNK(RUNS, LINES, i)                                                                         \
+        const long line = RUNS == 0 ? min((long)other, (left)-1) : chunk * 8;                              \
+        first[i] = (x) + line * (line_stride) + (RUNS == 0 ? chunk * 8 : other) * (k_stride);              \
     }
 
-/* Puts what FETCH has read into local memory. */
-#define PUT(RUNS, ACCESS, LINES, raw, target)                                                          \
-    if (ACCESS != 2) {                                                                                 \
-        UNROLL                                                                                         \
-        for (int i = 0; i < CHUNKS_OF_ITEM(LINES); i++) {                                              \
-            const int number = item + i * ITEMS;                                                       \
-            const int place =                                                                          \
-                RUNS == 0 ? PLACE_ALONG_DEPTH(number / (TILE_DEPTH / 8), number % (TILE_DEPTH / 8))    \
-                          : PLACE_ALONG_LINES(number / ((LINES) / 8), number % ((LINES) / 8), LINES);  \
-            store_chunk((target) + place, (LINES)*TILE_DEPTH * 2, raw[i] UNIT_ARGUMENTS);              \
-        }                                                                                              \
-    }
+/* How many elements of a chunk exist, in a slice that has `depth_left` of its depth and `lines_left` of its lines. */
+#define COUNT_CHUNK(RUNS, depth_left, lines_left)                                                          \
+    clamp(RUNS == 0 ? (depth_left)-chunk * 8 : (other < (depth_left) ? (lines_left)-chunk * 8 : 0), 0, 8)
 
-#define FETCH_BOTH(start, target)                                                                      \
-    FETCH(A_RUNS, A_ACCESS, TILE_ROWS, raw_a, a, strides.s0, strides.s1, rows_left, start, target)     \
-    FETCH(B_RUNS, B_ACCESS, TILE_COLS, raw_b, b, strides.s3, strides.s2, cols_left, start,             \
-          (target) + PARTS * A_BYTES)
+/* Begins to fetch the item's chunks of a slice: copies that need no registers, or reads into `raw`. Of whole slices all is there. Where a
+ * chunk isn't there at all its address is the tile's. */
+#define FETCH(RUNS, ACCESS, LINES, raw, is_whole, x, line_stride, k_stride, first, further, depth_left, lines_left, target) \
+    UNROLL                                                                                                 \
+    for (int i = 0; i < CHUNKS_OF_ITEM(LINES); i++) {                                                      \
+        NAME_CHUNK(RUNS, LINES, i)                                                                         \
+        const int count = is_whole ? 8 : COUNT_CHUNK(RUNS, depth_left, lines_left);                        \
+        __global const data_t *from = is_whole || count > 0 ? first[i] + (further) : (x);                  \
+        if (ACCESS == 2) {                                                                                 \
+            COPY_CHUNK((target) + place, from, count * 2);                                                 \
+        } else if (ACCESS == 1) {                                                                          \
+            raw[i] = read_chunk(from, count);                                                              \
+        } else {                                                                                           \
+            raw[i] = read_elements(from, RUNS == 0 ? (k_stride) : (line_stride), count);                   \
+        }                                                                                                  \
+    }
+#define FETCH_BOTH(is_whole, depth_left, target)                                                           \
+    FETCH(A_RUNS, A_ACCESS, TILE_ROWS, raw_a, is_whole, a, strides.s0, strides.s1, first_a, further_a, depth_left, \
+          tile_rows, target)                                                                               \
+    FETCH(B_RUNS, B_ACCESS, TILE_COLS, raw_b, is_whole, b, strides.s3, strides.s2, first_b, further_b, depth_left, \
+          tile_cols, (target) + PARTS * A_BYTES)
+
+/* Begins to fetch slice number `slice`, the next one. */
+#define FETCH_NEXT(slice, target)                                                                          \
+    if ((slice) < whole_slices) {                                                                          \
+        FETCH_BOTH(1, TILE_DEPTH, target)                                                                  \
+    } else {                                                                                               \
+        const int depth_left = (int)(depth - (long)(slice)*TILE_DEPTH);                                    \
+        FETCH_BOTH(0, depth_left, target)                                                                  \
+    }                                                                                                      \
+    further_a += TILE_DEPTH * strides.s1;                                                                  \
+    further_b += TILE_DEPTH * strides.s2;
+
+/* Puts what was read into registers into local memory. */
+#define PUT(RUNS, ACCESS, LINES, raw, target)                                                 \
+    if (ACCESS != 2) {                                                                        \
+        UNROLL                                                                                \
+        for (int i = 0; i < CHUNKS_OF_ITEM(LINES); i++) {                                     \
+            NAME_CHUNK(RUNS, LINES, i)                                                        \
+            store_chunk((target) + place, (LINES)*TILE_DEPTH * 2, raw[i] UNIT_ARGUMENTS);     \
+        }                                                                                     \
+    }
 
 #define PUT_BOTH(target)                                   \
     PUT(A_RUNS, A_ACCESS, TILE_ROWS, raw_a, target)        \
@@ -117,7 +135,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     LOCATE_TILE
     const long rows_left = rows - first_row;
     const long cols_left = cols - first_col;
-    GO_TO_BATCH((long)get_group_id(2))
+    GO_TO_OPERANDS(get_group_id(2))
     a += first_row * strides.s0;
     b += first_col * strides.s3;
 #if PIECES
@@ -131,13 +149,24 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     UNIT_COPIES
     raw_chunk raw_a[CHUNKS_OF_ITEM(TILE_ROWS)];
     raw_chunk raw_b[CHUNKS_OF_ITEM(TILE_COLS)];
+    __global const data_t *first_a[CHUNKS_OF_ITEM(TILE_ROWS)];
+    __global const data_t *first_b[CHUNKS_OF_ITEM(TILE_COLS)];
+    const int tile_rows = (int)min(rows_left, (long)TILE_ROWS);
+    const int tile_cols = (int)min(cols_left, (long)TILE_COLS);
+    FIND_FIRST(A_RUNS, TILE_ROWS, first_a, a, strides.s0, strides.s1, rows_left)
+    FIND_FIRST(B_RUNS, TILE_COLS, first_b, b, strides.s3, strides.s2, cols_left)
+    long further_a = 0;
+    long further_b = 0;
     float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
     clear_sums(sums);
     const int steps = (int)((depth + TILE_DEPTH - 1) / TILE_DEPTH);
-    UNROLL
+    /* Where lines are neighbours, a tile that the operand doesn't fill cuts chunks. Single elements aren't worth a second path. */
+    const int has_whole = A_ACCESS > 0 && B_ACCESS > 0 && (A_RUNS == 0 || tile_rows == TILE_ROWS) &&
+                          (B_RUNS == 0 || tile_cols == TILE_COLS);
+    const int whole_slices = has_whole ? (int)(depth / TILE_DEPTH) : 0;
     for (int stage = 0; stage < STAGES - 1; stage++) {
         if (stage < steps) {
-            FETCH_BOTH((long)stage * TILE_DEPTH, base + stage * STAGE_BYTES)
+            FETCH_NEXT(stage, base + stage * STAGE_BYTES)
             PUT_BOTH(base + stage * STAGE_BYTES)
         }
         END_COPIES();
@@ -149,11 +178,16 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
         UNIT_PREPARE();
         barrier(CLK_LOCAL_MEM_FENCE);
         const int next = step + STAGES - 1;
+        if (UNIT_IS_ASYNCHRONOUS) {
+            multiply_slices(sums, base + used * STAGE_BYTES, warp_row, warp_col, lane UNIT_ARGUMENTS);
+        }
         if (next < steps) {
-            FETCH_BOTH((long)next * TILE_DEPTH, base + filled * STAGE_BYTES)
+            FETCH_NEXT(next, base + filled * STAGE_BYTES)
         }
         END_COPIES();
-        multiply_slices(sums, base + used * STAGE_BYTES, warp_row, warp_col, lane UNIT_ARGUMENTS);
+        if (!UNIT_IS_ASYNCHRONOUS) {
+            multiply_slices(sums, base + used * STAGE_BYTES, warp_row, warp_col, lane UNIT_ARGUMENTS);
+        }
         if (next < steps) {
             PUT_BOTH(base + filled * STAGE_BYTES)
         }

@@ -144,7 +144,6 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     const int warp_row = warp * WARP_ROWS;
     const uint base = LOCAL_ADDRESS(memory);
     LOCATE_TILE
-    GO_TO_BATCH((long)get_group_id(2))
     const long first_slice = (long)get_group_id(1) * (piece_depth / TILE_DEPTH);
     const long slices = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
     const int steps = (int)min(slices - first_slice, piece_depth / TILE_DEPTH);

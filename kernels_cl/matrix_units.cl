@@ -47,6 +47,9 @@
 #define FRAGMENT_COLS  8
 #define EXCHANGE_WORDS 6
 #endif
+/* Whether multiplications go on while a warp does something else: then they are begun first. */
+#define UNIT_IS_ASYNCHRONOUS (UNIT == 2)
+
 #define FRAGMENT_SUMS (FRAGMENT_ROWS * FRAGMENT_COLS / LANES)
 
 #define WARPS_DOWN (TILE_ROWS / WARP_ROWS)

@@ -22,7 +22,7 @@
 #define SWIZZLE_CODE(width) ((width) == 64 ? 1ul : (width) == 32 ? 2ul : 3ul)
 #define LEADING_BYTES(runs, width) ((runs) == 0 ? 16 : TILE_DEPTH * (width)*2)
 #define DESCRIPTOR(start, runs, width)                                                      \
-    ((ulong)(((start)&0x3ffff) >> 4) | (ulong)(LEADING_BYTES(runs, width) >> 4) << 16 |      \
+    ((ulong)((start) >> 4) | (ulong)(LEADING_BYTES(runs, width) >> 4) << 16 |      \
      (ulong)(8 * (width)*2 >> 4) << 32 | SWIZZLE_CODE(width) << 62)
 
 /* From one 16 of depth to the next. */

@@ -23,18 +23,27 @@
         long pre_start, long rows, long cols, long depth, long8 strides, long8 more_strides,      \
         long8 outer, long8 inner, float alpha, int flags, int activation
 
-/* Moves all pointers to batch `number`. */
-#define GO_TO_BATCH(number)                                        \
-    {                                                              \
-        const long batch_outer = (number) / strides.s7;            \
-        const long batch_inner = (number) - batch_outer * strides.s7; \
-        out += out_start + batch_outer * outer.s0 + batch_inner * inner.s0;           \
-        a += a_start + batch_outer * outer.s1 + batch_inner * inner.s1;               \
-        b += b_start + batch_outer * outer.s2 + batch_inner * inner.s2;               \
-        residual += residual_start + batch_outer * outer.s3 + batch_inner * inner.s3; \
-        pre += pre_start + batch_outer * outer.s4 + batch_inner * inner.s4;           \
-        bias += bias_start;                                        \
+/* Moves the pointers of what is read, of what is finished, and of both to batch `number`. */
+#define FIND_BATCH(number)                                                      \
+    const uint batch_outer = (uint)(number) / (uint)strides.s7;                 \
+    const uint batch_inner = (uint)(number) - batch_outer * (uint)strides.s7;
+#define GO_TO_OPERANDS(number)                                                  \
+    {                                                                           \
+        FIND_BATCH(number)                                                      \
+        a += a_start + batch_outer * outer.s1 + batch_inner * inner.s1;         \
+        b += b_start + batch_outer * outer.s2 + batch_inner * inner.s2;         \
     }
+#define GO_TO_RESULTS(number)                                                   \
+    {                                                                           \
+        FIND_BATCH(number)                                                      \
+        out += out_start + batch_outer * outer.s0 + batch_inner * inner.s0;     \
+        residual += residual_start + batch_outer * outer.s3 + batch_inner * inner.s3; \
+        pre += pre_start + batch_outer * outer.s4 + batch_inner * inner.s4;     \
+        bias += bias_start;                                                     \
+    }
+#define GO_TO_BATCH(number) \
+    GO_TO_OPERANDS(number)  \
+    GO_TO_RESULTS(number)
 
 /* Writes VECTOR neighbours (`count` of them exist) of row m from column n on. */
 #define FINISH(m, n, count, sum)                                                                  \

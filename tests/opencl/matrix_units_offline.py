@@ -5,7 +5,7 @@
 
 NVIDIA's are compiled to PTX by clang-15 and assembled by CUDA's ptxas, AMD's by clang-15, Intel's by ocloc. A compiler that isn't
 installed is reported and its units are passed over. Exit status 1 when a variant doesn't compile, has none of its unit's instructions,
-spills registers or needs more than 48 KiB; 77 when no compiler is there. clang isn't the compiler of NVIDIA's driver, so registers are
+spills registers, needs more than 48 KiB or, of wgmma, leaves no registers for a second group; 77 when no compiler is there. clang isn't the compiler of NVIDIA's driver, so registers are
 near those of the driver, not equal to them.
 """
 import os
@@ -63,8 +63,19 @@ def assemble(ptx, target, retarget, folder):
     def number(pattern):
         found = re.search(pattern, report)
         return int(found.group(1)) if found else 0
+    # Arrays that lie in memory count as spilled.
     return (number(r'Used (\d+) registers'), number(r'(\d+) bytes smem'),
-            number(r'(\d+) bytes spill stores') + number(r'(\d+) bytes spill loads'))
+            number(r'(\d+) bytes spill stores') + number(r'(\d+) bytes spill loads') + number(r'(\d+) bytes stack frame'))
+
+
+def lets_two_run(unit, options, registers):
+    """Whether a multiprocessor has registers for two groups of wgmma, one of which multiplies while the other writes; tiles of more than 128
+    columns have too many sums for that."""
+    macros = {name: int(value) for name, value in re.findall(r'-D(\w+)=(\d+)', options)}
+    if unit != 'wgmma' or macros['TILE_COLS'] > 128:
+        return True
+    items = 32 * (macros['TILE_ROWS'] // macros['WARP_ROWS'] + macros.get('PACKED', 0))
+    return 2 * items * ((registers + 7) // 8 * 8) <= 65536
 
 
 def compile_nvidia(source, options, folder, targets, retarget):
@@ -165,7 +176,7 @@ def check_variant(line, kernels_cl, retarget):
                 print(f'  {unit:6} does not compile: {options} {way}\n{error}')
                 continue
             for target, (registers, local, spilled) in zip(TARGETS[unit], needs):
-                bad = spilled > 0 or local > 49152 or registers == 0
+                bad = spilled > 0 or local > 49152 or registers == 0 or not lets_two_run(unit, options, registers)
                 failures += bad
                 print(f'  {unit:6} {target:7} {registers:9} {local:7} {spilled:7}  {options} {way}{"  FAILED" if bad else ""}')
     return failures

@@ -57,6 +57,27 @@ float OVERLOADED native_exp2(float x)
     return __nvvm_ex2_approx_ftz_f(x);
 }
 
+float8 OVERLOADED native_exp2(float8 x)
+{
+    return (float8)(native_exp2(x.s0), native_exp2(x.s1), native_exp2(x.s2), native_exp2(x.s3), native_exp2(x.s4),
+                    native_exp2(x.s5), native_exp2(x.s6), native_exp2(x.s7));
+}
+
+float4 OVERLOADED native_exp2(float4 x)
+{
+    return (float4)(native_exp2(x.x), native_exp2(x.y), native_exp2(x.z), native_exp2(x.w));
+}
+
+float OVERLOADED native_recip(float x)
+{
+    return __nvvm_rcp_approx_ftz_f(x);
+}
+
+float4 OVERLOADED native_recip(float4 x)
+{
+    return (float4)(native_recip(x.x), native_recip(x.y), native_recip(x.z), native_recip(x.w));
+}
+
 float OVERLOADED log(float x)
 {
     return __nvvm_lg2_approx_f(x) * 0.69314718f;
@@ -203,12 +224,26 @@ DEFINE_LOAD(float, float4, __private)
 DEFINE_STORE(float, float4, __global)
 DEFINE_STORE(ushort, ushort4, __global)
 DEFINE_STORE(float, float4, __private)
+#define DEFINE_STORE_EIGHT(type, space)                                                         \
+    void OVERLOADED vstore8(PASTE_NAMES(type, 8) x, size_t i, space type *p)                    \
+    {                                                                                           \
+        p[0] = x.s0;                                                                            \
+        p[1] = x.s1;                                                                            \
+        p[2] = x.s2;                                                                            \
+        p[3] = x.s3;                                                                            \
+        p[4] = x.s4;                                                                            \
+        p[5] = x.s5;                                                                            \
+        p[6] = x.s6;                                                                            \
+        p[7] = x.s7;                                                                            \
+    }
 #define DEFINE_LOAD_EIGHT(type, type8)                                                          \
     type8 OVERLOADED vload8(size_t i, const __private type *p)                                  \
     {                                                                                           \
         return (type8)(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);                         \
     }
 DEFINE_LOAD_EIGHT(float, float8)
+DEFINE_STORE_EIGHT(float, __private)
+DEFINE_STORE_EIGHT(float, __global)
 DEFINE_LOAD_EIGHT(ushort, ushort8)
 ushort8 OVERLOADED vload8(size_t i, const __global ushort *p)
 {
