@@ -11,7 +11,34 @@
  *   may overwrite dy.
  * layer_norm_totals: adds the parts to dgamma and dbeta. Launch: groups of (COL_ITEMS, PART_ITEMS),
  *   global (⌈cols / VECTOR⌉, PART_ITEMS); see group_reduce.cl.
- * Macros: DATA, RESULT, VECTOR, GROUP (types.cl). Bound by memory bandwidth. */
+ * Macros: DATA, RESULT, VECTOR, GROUP, WHOLE_ROWS (types.cl). Bound by memory bandwidth. On GPUs rows of
+ * whole vectors have groups of few items, for to add up over a group takes as long as some loads, and EACH vectors
+ * an item, at most: they are all read before any is used, once. EACH 0: rows of any length. */
+
+#ifndef EACH
+#define EACH 0
+#endif
+
+/* Begins a loop over the item's vectors of a row; the one from column j on, in registers where EACH says how many
+ * there are: KEPT declares them, KEEP puts one there, and WHAT_IS_KEPT is that one or what is read again. */
+#if EACH > 0
+#define FOR_ROW_VECTORS                     \
+    _Pragma("unroll")                       \
+    for (int i = 0; i < EACH; i++) {        \
+        const long j = begin + i * step;    \
+        if (j >= cols) {                    \
+            continue;                       \
+        }
+#define KEPT(name)                 fvec name[EACH];
+#define KEEP(name, value)          name[i] = value;
+#define WHAT_IS_KEPT(name, value)  name[i]
+#else
+#define FOR_ROW_VECTORS for (long j = begin; j < cols; j += step) {
+#define KEPT(name)
+#define KEEP(name, value)
+#define WHAT_IS_KEPT(name, value)  (value)
+#endif
+#define END_ROW_VECTORS }
 
 #define LAYER_NORM_RESIDUAL 1
 #define LAYER_NORM_SUM      2
@@ -45,31 +72,35 @@ ROW_KERNEL void layer_norm(__global data_t *out, long out_start, __global const 
           ? load_data(residual + (j)*strides.s3, strides.s3, cols - (j), 0.0f)                \
           : (fvec)(0.0f)))
 
+    KEPT(row_s)
+    FOR_ROW_VECTORS
+        KEEP(row_s, LOAD_S(j))
+    END_ROW_VECTORS
     fvec sum = (fvec)(0.0f);
-    for (long j = begin; j < cols; j += step) {
-        sum += LOAD_S(j);
-    }
+    FOR_ROW_VECTORS
+        sum += WHAT_IS_KEPT(row_s, LOAD_S(j));
+    END_ROW_VECTORS
     const float mean = group_sum(VECTOR_SUM(sum), scratch) / (float)cols;
     fvec squares = (fvec)(0.0f);
-    for (long j = begin; j < cols; j += step) {
-        fvec centred = LOAD_S(j) - mean;
-#if VECTOR > 1
+    FOR_ROW_VECTORS
+        fvec centred = WHAT_IS_KEPT(row_s, LOAD_S(j)) - mean;
+#if VECTOR > 1 && !WHOLE_ROWS
         /* Lanes behind the last column count for nothing. */
         centred = select(centred, (fvec)(0.0f), LANE_NUMBERS >= (fvec)((float)min(cols - j, 64L)));
 #endif
         squares = MULTIPLY_ADD(centred, centred, squares);
-    }
+    END_ROW_VECTORS
     const float variance = group_sum(VECTOR_SUM(squares), scratch) / (float)cols;
     const float rstd = 1.0f / sqrt(variance + epsilon);
-    for (long j = begin; j < cols; j += step) {
-        const fvec s = LOAD_S(j);
+    FOR_ROW_VECTORS
+        const fvec s = WHAT_IS_KEPT(row_s, LOAD_S(j));
         const fvec g = load_data(gamma + j * more.s0, more.s0, cols - j, 0.0f);
         const fvec b = load_data(beta + j * more.s1, more.s1, cols - j, 0.0f);
         store_data(out + j * strides.s7, strides.s7, cols - j, (s - mean) * rstd * g + b);
         if ((flags & LAYER_NORM_SUM) != 0) {
             store_data(sum_out + j * strides.s5, strides.s5, cols - j, s);
         }
-    }
+    END_ROW_VECTORS
     if (get_local_id(0) == 0) {
         if ((flags & LAYER_NORM_MEAN) != 0) {
             mean_out[mean_start + row * more.s2] = mean;
@@ -98,27 +129,36 @@ ROW_KERNEL void layer_norm_dx(__global data_t *dx, long dx_start, __global const
     dy += dy_start + row * strides.s2;
     x += x_start + row * strides.s4;
     gamma += gamma_start;
+#define LOAD_G(j)                                                       \
+    (load_data(dy + (j)*strides.s3, strides.s3, cols - (j), 0.0f) *     \
+     load_data(gamma + (j)*strides.s6, strides.s6, cols - (j), 0.0f))
+#define LOAD_N(j) ((load_data(x + (j)*strides.s5, strides.s5, cols - (j), mean) - mean) * rstd)
+#define LOAD_DX(j) \
+    (dx_beta != 0.0f ? dx_beta * load_data(dx + (j)*strides.s1, strides.s1, cols - (j), 0.0f) : (fvec)(0.0f))
+
+    KEPT(row_g)
+    KEPT(row_n)
+    KEPT(row_dx)
+    FOR_ROW_VECTORS
+        KEEP(row_g, LOAD_G(j))
+        KEEP(row_n, LOAD_N(j))
+        KEEP(row_dx, LOAD_DX(j))
+    END_ROW_VECTORS
     fvec sum_g = (fvec)(0.0f);
     fvec sum_gn = (fvec)(0.0f);
-    for (long j = begin; j < cols; j += step) {
-        const fvec g = load_data(dy + j * strides.s3, strides.s3, cols - j, 0.0f) *
-                       load_data(gamma + j * strides.s6, strides.s6, cols - j, 0.0f);
-        const fvec n = (load_data(x + j * strides.s5, strides.s5, cols - j, mean) - mean) * rstd;
+    FOR_ROW_VECTORS
+        const fvec g = WHAT_IS_KEPT(row_g, LOAD_G(j));
         sum_g += g;
-        sum_gn = MULTIPLY_ADD(g, n, sum_gn);
-    }
+        sum_gn = MULTIPLY_ADD(g, WHAT_IS_KEPT(row_n, LOAD_N(j)), sum_gn);
+    END_ROW_VECTORS
     const float mean_g = group_sum(VECTOR_SUM(sum_g), scratch) / (float)cols;
     const float mean_gn = group_sum(VECTOR_SUM(sum_gn), scratch) / (float)cols;
-    for (long j = begin; j < cols; j += step) {
-        const fvec g = load_data(dy + j * strides.s3, strides.s3, cols - j, 0.0f) *
-                       load_data(gamma + j * strides.s6, strides.s6, cols - j, 0.0f);
-        const fvec n = (load_data(x + j * strides.s5, strides.s5, cols - j, mean) - mean) * rstd;
-        fvec value = rstd * (g - mean_g - n * mean_gn);
-        if (dx_beta != 0.0f) {
-            value += dx_beta * load_data(dx + j * strides.s1, strides.s1, cols - j, 0.0f);
-        }
+    FOR_ROW_VECTORS
+        const fvec g = WHAT_IS_KEPT(row_g, LOAD_G(j));
+        const fvec n = WHAT_IS_KEPT(row_n, LOAD_N(j));
+        const fvec value = rstd * (g - mean_g - n * mean_gn) + WHAT_IS_KEPT(row_dx, LOAD_DX(j));
         store_data(dx + j * strides.s1, strides.s1, cols - j, value);
-    }
+    END_ROW_VECTORS
 }
 
 /* strides as for layer_norm_dx. */

@@ -6,6 +6,8 @@
  *                 so no extension is needed.
  *   VECTOR        1, 2, 4, 8 or 16: floats that one work-item takes at once. 1 where neighbouring
  *                 work-items are neighbouring lanes (GPUs), the width of a register on CPUs.
+ *   WHOLE_ROWS    1, on GPUs, where what load_ and store_ access are VECTOR (4 or 8) neighbours from a multiple of
+ *                 VECTOR on: one access each. Then stride and count have no meaning.
  *   GROUP         work-items of a group in kernels that give a row to a group: a power of two; 1 on
  *                 CPUs, where the row is one loop over vectors.
  * All arithmetic is in f32. Indices are long: tensors may exceed 2^31 elements. */
@@ -15,6 +17,14 @@
 #endif
 #ifndef RESULT
 #define RESULT DATA
+#endif
+#ifndef WHOLE_ROWS
+#define WHOLE_ROWS 0
+#endif
+#if VECTOR == 8
+#define HALF_VECTOR 4
+#else
+#define HALF_VECTOR 2
 #endif
 
 #define PASTE_2(a, b) a##b
@@ -128,6 +138,43 @@ typedef PASTE(type_, RESULT) result_t;
         *p = PASTE(ENCODE_, TYPE)(value);                                                           \
     }
 #else
+#if WHOLE_ROWS
+/* 16-bit elements in pairs, so that compilers make one access of a vector. */
+typedef PASTE(uint, HALF_VECTOR) pairs;
+inline fvec whole_from_bf16(pairs both)
+{
+    uvec bits;
+    bits.even = both << 16;
+    bits.odd = both & 0xffff0000u;
+    return PASTE(as_float, VECTOR)(bits);
+}
+inline pairs whole_to_bf16(fvec value)
+{
+    const uvec bits = PASTE(as_uint, VECTOR)(value);
+    const uvec rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+    const uvec kept = select(rounded, bits | 0x400000u, (bits & 0x7fffffffu) > 0x7f800000u);
+    return (kept.even >> 16) | (kept.odd & 0xffff0000u);
+}
+typedef fvec whole_1;
+typedef pairs whole_2;
+typedef pairs whole_3;
+#define FROM_WHOLE_1(v) (v)
+#define FROM_WHOLE_2(v) whole_from_bf16(v)
+#define FROM_WHOLE_3(v) f16_to_float(PASTE(as_ushort, VECTOR)(v))
+#define TO_WHOLE_1(v)   (v)
+#define TO_WHOLE_2(v)   whole_to_bf16(v)
+#define TO_WHOLE_3(v)   PASTE(as_uint, HALF_VECTOR)(float_to_f16(v))
+#define DEFINE_ACCESS(NAME, TYPE)                                                                   \
+    inline fvec load_##NAME(__global const PASTE(type_, TYPE) *p, long stride, long count,          \
+                            float fill)                                                             \
+    {                                                                                               \
+        return PASTE(FROM_WHOLE_, TYPE)(*(__global const PASTE(whole_, TYPE) *)p);                  \
+    }                                                                                               \
+    inline void store_##NAME(__global PASTE(type_, TYPE) *p, long stride, long count, fvec value)   \
+    {                                                                                               \
+        *(__global PASTE(whole_, TYPE) *)p = PASTE(TO_WHOLE_, TYPE)(value);                         \
+    }
+#else
 #define DEFINE_ACCESS(NAME, TYPE)                                                                   \
     inline fvec load_##NAME(__global const PASTE(type_, TYPE) *p, long stride, long count,          \
                             float fill)                                                             \
@@ -153,6 +200,7 @@ typedef PASTE(type_, RESULT) result_t;
             p[lane * stride] = PASTE(ENCODE_, TYPE)(parts[lane]);                                   \
         }                                                                                           \
     }
+#endif
 #endif
 
 DEFINE_ACCESS(f32, 1)

@@ -80,21 +80,19 @@ static ttm_status make_kernel(cl_kernel *kernel, ttm_backend_stream *stream, ope
     return TTM_OK;
 }
 
-opencl_call opencl_call_start(ttm_backend_stream *stream, opencl_family family, const char *name,
-                              const char *options, ...)
+static opencl_call start(ttm_backend_stream *stream, const opencl_shape *shape,
+                         opencl_family family, const char *name, const char *options,
+                         va_list arguments)
 {
     char key[KEY_BYTES];
-    const opencl_tuning *tuning = &stream->device->tuning;
     opencl_call call = {.stream = stream, .name = name, .status = TTM_OK};
     /* The part of the key from `built_with` on is what the program is built with. */
     const int built_with = snprintf(key, sizeof key, "%d %s ", (int)family, name);
     int used = built_with + snprintf(key + built_with, sizeof key - (size_t)built_with,
-                                     "-w -cl-std=CL1.2 -cl-mad-enable -DVECTOR=%u -DGROUP=%u ",
-                                     tuning->vector, tuning->group);
-    va_list arguments;
-    va_start(arguments, options);
+                                     "-w -cl-std=CL1.2 -cl-mad-enable -DVECTOR=%u -DGROUP=%u %s",
+                                     shape->vector, shape->group,
+                                     shape->whole_rows ? "-DWHOLE_ROWS=1 " : "");
     used += vsnprintf(key + used, sizeof key - (size_t)used, options, arguments);
-    va_end(arguments);
     if ((size_t)used >= sizeof key) {
         call.status =
             opencl_fail(TTM_ERROR_INTERNAL, "the options of kernel %s are too long", name);
@@ -106,6 +104,32 @@ opencl_call opencl_call_start(ttm_backend_stream *stream, opencl_family family, 
     } else {
         call.status = make_kernel(&call.kernel, stream, family, name, key + built_with, key);
     }
+    return call;
+}
+
+opencl_shape opencl_usual_shape(const ttm_backend_device *device)
+{
+    return (opencl_shape){.vector = device->tuning.vector, .group = device->tuning.group};
+}
+
+opencl_call opencl_call_start_in(ttm_backend_stream *stream, const opencl_shape *shape,
+                                 opencl_family family, const char *name, const char *options, ...)
+{
+    va_list arguments;
+    va_start(arguments, options);
+    const opencl_call call = start(stream, shape, family, name, options, arguments);
+    va_end(arguments);
+    return call;
+}
+
+opencl_call opencl_call_start(ttm_backend_stream *stream, opencl_family family, const char *name,
+                              const char *options, ...)
+{
+    const opencl_shape shape = opencl_usual_shape(stream->device);
+    va_list arguments;
+    va_start(arguments, options);
+    const opencl_call call = start(stream, &shape, family, name, options, arguments);
+    va_end(arguments);
     return call;
 }
 

@@ -20,6 +20,21 @@ typedef struct opencl_call {
 opencl_call opencl_call_start(ttm_backend_stream *stream, opencl_family family, const char *name,
                               const char *options, ...) TTM_PRINTF(4, 5);
 
+/** What a kernel has instead of the device's usual shape. */
+typedef struct opencl_shape {
+    uint32_t vector; /**< VECTOR in types.cl. */
+    uint32_t group;  /**< GROUP. */
+    int whole_rows;  /**< WHOLE_ROWS. */
+} opencl_shape;
+
+/** Returns the device's usual shape. */
+opencl_shape opencl_usual_shape(const ttm_backend_device *device);
+
+/** opencl_call_start for a kernel in `shape`. */
+opencl_call opencl_call_start_in(ttm_backend_stream *stream, const opencl_shape *shape,
+                                 opencl_family family, const char *name, const char *options, ...)
+    TTM_PRINTF(5, 6);
+
 /** Adds two arguments: a tensor's buffer, and where its first element lies, in elements (long). An
  * absent tensor passes the buffer of `instead`. */
 void opencl_call_tensor(opencl_call *call, const ttm_tensor *tensor, const ttm_tensor *instead);

@@ -1,6 +1,12 @@
 /* SOFTMAX, CROSS_ENTROPY, LAYER_NORM and LAYER_NORM_BACKWARD: a group of work-items a row. */
 #include "opencl/op.h"
 
+/* A vector of whole rows has so many bytes at most. */
+#define WHOLE_BYTES 16
+
+/* On GPUs an item of a layer norm keeps so many vectors of 4 of its row at most. */
+enum { NORM_VECTOR = 4, MOST_KEPT = 4, LEAST_NORM_GROUP = 64 };
+
 #define CHUNK_ROWS  64
 #define MOST_CHUNKS 256
 
@@ -10,10 +16,25 @@ static int rows_supported(const ttm_backend_device *device, const ttm_op *op)
     return opencl_all_floats(op);
 }
 
-/* One group a row. */
-static ttm_status run_rows(opencl_call *call, int64_t rows)
+/* Returns whether the rows of all present tensors are neighbours that begin at multiples of
+ * `vector` elements. */
+static int has_whole_rows(const ttm_tensor *const *tensors, int count, int64_t vector)
 {
-    const size_t group = call->stream->device->tuning.group;
+    for (int i = 0; i < count; i++) {
+        const ttm_tensor *tensor = tensors[i];
+        if (ttm_tensor_present(tensor) &&
+            (tensor->stride[tensor->rank - 1] != 1 ||
+             (tensor->rank > 1 && tensor->stride[0] % vector != 0) ||
+             tensor->offset % ((size_t)vector * ttm_dtype_bytes(tensor->dtype)) != 0)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* One group a row. */
+static ttm_status run_rows(opencl_call *call, int64_t rows, size_t group)
+{
     const size_t global = (size_t)rows * group;
     return opencl_call_run(call, 1, &global, &group);
 }
@@ -48,7 +69,7 @@ static ttm_status softmax_run(ttm_backend_stream *stream, const ttm_op *op)
     opencl_call_longs8(&call, strides);
     opencl_call_float(&call, params->scale);
     opencl_call_int(&call, params->causal != 0);
-    return run_rows(&call, opencl_count(out) / cols);
+    return run_rows(&call, opencl_count(out) / cols, stream->device->tuning.group);
 }
 
 static ttm_status cross_entropy_run(ttm_backend_stream *stream, const ttm_op *op)
@@ -60,8 +81,15 @@ static ttm_status cross_entropy_run(ttm_backend_stream *stream, const ttm_op *op
     const ttm_tensor *dlogits = &op->tensors[TTM_CROSS_ENTROPY_DLOGITS];
     const int64_t strides[8] = {logits->stride[0],  logits->stride[1],  dlogits->stride[0],
                                 dlogits->stride[1], targets->stride[0], loss->stride[0]};
-    opencl_call call = opencl_call_start(stream, OPENCL_CROSS_ENTROPY, "cross_entropy", "-DDATA=%d",
-                                         (int)logits->dtype);
+    const ttm_tensor *rows[] = {logits, dlogits};
+    const uint32_t vector = WHOLE_BYTES / (uint32_t)ttm_dtype_bytes(logits->dtype);
+    opencl_shape shape = opencl_usual_shape(stream->device);
+    if (shape.group > 1 && has_whole_rows(rows, 2, vector)) {
+        shape.vector = vector;
+        shape.whole_rows = 1;
+    }
+    opencl_call call = opencl_call_start_in(stream, &shape, OPENCL_CROSS_ENTROPY, "cross_entropy",
+                                            "-DDATA=%d", (int)logits->dtype);
     opencl_call_tensor(&call, loss, loss);
     opencl_call_tensor(&call, logits, logits);
     opencl_call_tensor(&call, targets, targets);
@@ -70,7 +98,29 @@ static ttm_status cross_entropy_run(ttm_backend_stream *stream, const ttm_op *op
     opencl_call_longs8(&call, strides);
     opencl_call_float(&call, params->gradient_scale);
     opencl_call_int(&call, ttm_tensor_present(dlogits));
-    return run_rows(&call, logits->shape[0]);
+    return run_rows(&call, logits->shape[0], shape.group);
+}
+
+/* The shape of kernels for a row of `cols`, and how many vectors an item keeps (EACH in
+ * layer_norm.cl). Rows of whole vectors have groups of few items, which keep what they read. */
+static opencl_shape norm_shape(int *each, const ttm_backend_device *device,
+                               const ttm_tensor *const *tensors, int count, int64_t cols)
+{
+    opencl_shape shape = opencl_usual_shape(device);
+    *each = 0;
+    if (shape.group == 1 || cols % NORM_VECTOR != 0 ||
+        cols > (int64_t)shape.group * NORM_VECTOR * MOST_KEPT ||
+        !has_whole_rows(tensors, count, NORM_VECTOR)) {
+        return shape;
+    }
+    while (shape.group > LEAST_NORM_GROUP &&
+           cols <= (int64_t)shape.group / 2 * NORM_VECTOR * MOST_KEPT) {
+        shape.group /= 2;
+    }
+    shape.vector = NORM_VECTOR;
+    shape.whole_rows = 1;
+    *each = (int)opencl_parts(cols, (int64_t)shape.group * NORM_VECTOR);
+    return shape;
 }
 
 static ttm_status layer_norm_run(ttm_backend_stream *stream, const ttm_op *op)
@@ -92,8 +142,12 @@ static ttm_status layer_norm_run(ttm_backend_stream *stream, const ttm_op *op)
     const int flags = (ttm_tensor_present(residual) ? RESIDUAL : 0) |
                       (ttm_tensor_present(sum) ? SUM : 0) | (ttm_tensor_present(mean) ? MEAN : 0) |
                       (ttm_tensor_present(rstd) ? RSTD : 0);
-    opencl_call call = opencl_call_start(stream, OPENCL_LAYER_NORM, "layer_norm",
-                                         "-DDATA=%d -DRESULT=%d", (int)x->dtype, (int)x->dtype);
+    const ttm_tensor *rows[] = {out, x, gamma, beta, residual, sum};
+    int each = 0;
+    const opencl_shape shape = norm_shape(&each, stream->device, rows, 6, x->shape[1]);
+    opencl_call call =
+        opencl_call_start_in(stream, &shape, OPENCL_LAYER_NORM, "layer_norm",
+                             "-DDATA=%d -DRESULT=%d -DEACH=%d", (int)x->dtype, (int)x->dtype, each);
     opencl_call_tensor(&call, out, out);
     opencl_call_tensor(&call, x, out);
     opencl_call_tensor(&call, gamma, out);
@@ -107,7 +161,7 @@ static ttm_status layer_norm_run(ttm_backend_stream *stream, const ttm_op *op)
     opencl_call_longs8(&call, more);
     opencl_call_float(&call, params->epsilon);
     opencl_call_int(&call, flags);
-    return run_rows(&call, x->shape[1] > 0 ? x->shape[0] : 0);
+    return run_rows(&call, x->shape[1] > 0 ? x->shape[0] : 0, shape.group);
 }
 
 /* ---- LAYER_NORM_BACKWARD ---- */
@@ -197,7 +251,12 @@ static ttm_status layer_norm_backward_run(ttm_backend_stream *stream, const ttm_
     if (status != TTM_OK) {
         return status;
     }
-    opencl_call call = start_backward(stream, op, "layer_norm_dx");
+    const ttm_tensor *rows[] = {dx, dy, x, gamma};
+    int each = 0;
+    const opencl_shape shape = norm_shape(&each, stream->device, rows, 4, x->shape[1]);
+    opencl_call call = opencl_call_start_in(
+        stream, &shape, OPENCL_LAYER_NORM, "layer_norm_dx", "-DDATA=%d -DRESULT=%d -DEACH=%d",
+        (int)x->dtype, (int)tensors[TTM_LAYER_NORM_BACKWARD_DGAMMA].dtype, each);
     opencl_call_tensor(&call, dx, dx);
     opencl_call_tensor(&call, dy, dx);
     opencl_call_tensor(&call, x, dx);
@@ -209,7 +268,7 @@ static ttm_status layer_norm_backward_run(ttm_backend_stream *stream, const ttm_
     opencl_call_long(&call, tensors[TTM_LAYER_NORM_BACKWARD_MEAN].stride[0]);
     opencl_call_long(&call, tensors[TTM_LAYER_NORM_BACKWARD_RSTD].stride[0]);
     opencl_call_float(&call, params->dx_beta);
-    return run_rows(&call, x->shape[0]);
+    return run_rows(&call, x->shape[0], shape.group);
 }
 
 const opencl_op opencl_op_softmax = {rows_supported, NULL, softmax_run};

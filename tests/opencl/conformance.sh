@@ -2,7 +2,8 @@
 # Conformance of the opencl backend on one implementation: conformance.sh NAME CASES [GROUP…]
 # Without groups everything is run. TTM_OPENCL_CASES=N runs N cases of each op instead, such as 60,
 # which is what ttm-conformance does by itself; TTM_OPENCL_CONFORMANCE_TYPE=bf16 takes cases of one type. With
-# TTM_OPENCL_EXPECT=FILE.cl the test fails unless that kernel was built, and when a log line says that it isn't used.
+# TTM_OPENCL_EXPECT=FILE.cl, or a build option, the test fails unless that was built for the last group, and when a log line says that it
+# isn't used.
 . "$(dirname "$0")/common.sh"
 name=$1
 cases=${TTM_OPENCL_CASES:-$2}

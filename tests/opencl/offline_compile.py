@@ -35,7 +35,8 @@ PARTS = {  # as in backends/opencl/program.c
     'embedding': ['types', 'embedding'],
     'adamw': ['types', 'philox', 'adamw'],
 }
-COMMON = '-cl-std=CL1.2 -cl-mad-enable -DVECTOR=1 -DGROUP=256'
+COMMON = '-cl-std=CL1.2 -cl-mad-enable'
+USUAL_SHAPE = '-DVECTOR=1 -DGROUP=256'
 
 
 def tile(head_size, rows, cols, items=16, dropout=0):
@@ -56,7 +57,9 @@ def variants():
         yield 'reduce', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True
         yield 'softmax', f'-DDATA={data}', True
         yield 'layer_norm', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True
+        yield 'layer_norm', f'-DVECTOR=4 -DGROUP=64 -DWHOLE_ROWS=1 -DDATA={data} -DRESULT=1 -DEACH=3', True
         yield 'cross_entropy', f'-DDATA={data}', True
+        yield 'cross_entropy', f'-DVECTOR={4 if data == 1 else 8} -DGROUP=256 -DWHOLE_ROWS=1 -DDATA={data}', True
         yield 'sample', f'-DDATA={data}', True
         yield 'embedding', f'-DDATA={data} -DRESULT=1 -DSORT_ITEMS=256', True
         yield 'adamw', f'-DDATA={data} -DRESULT={data} -DMOMENT=1 -DITEMS=256', True
@@ -167,7 +170,8 @@ def check(target, kernels_cl, text_filter):
             source = os.path.join(folder, family + '.cl')
             write_source(source, kernels_cl, family, target)
             try:
-                kernels = compiler(source, f'{COMMON} {options}', folder, target)
+                shape = '' if '-DVECTOR=' in options else USUAL_SHAPE
+                kernels = compiler(source, f'{COMMON} {shape} {options}', folder, target)
             except RuntimeError as error:
                 failures += 1
                 print(f'  {family:24} does not compile: {options}\n{error}')
