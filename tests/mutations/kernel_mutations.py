@@ -9,6 +9,10 @@ UNITS = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "emulat
 FORWARD, FORWARD_FOURS, FORWARD_ANY = "attention/41", "attention/22", "attention/54"
 BACKWARD, BACKWARD_FOURS, BACKWARD_ANY = "attention_backward/37", "attention_backward/11", "attention_backward/36"
 
+# Products by emulated mma with operands as they are; and kernels in the shape of GPUs.
+PRODUCTS = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+GPU = ([], {"TTM_OPENCL_STYLE": "gpu"})
+
 KERNEL_MUTATIONS = [
     # Strides and tails
     ("kernel: copy: inner stride of the source ignored", "copy.cl", "CONVERT(x[x_at + i * x_stride])", "CONVERT(x[x_at + i])", "copy"),
@@ -29,6 +33,12 @@ KERNEL_MUTATIONS = [
     ("kernel: reduce_rows: last row of each part forgotten", "reduce.cl", "min(first + chunk, rows);\n    if", "min(first + chunk, rows) - 1;\n    if",
      "reduce_rows"),
     ("kernel: matmul: depth cut to whole parts", "matmul_cpu.cl", "min((long)DEPTH, depth - start)", "(long)DEPTH", "matmul"),
+    ("kernel: matrix units: elements behind the depth read", "matmul_matrix_units.cl", "clamp(RUNS == 0 ? (depth_left)-chunk * 8 :", "clamp(RUNS == 0 ? 8 :",
+     "matmul", PRODUCTS),
+    ("kernel: matrix units: rows that don't exist written in wide accesses", "matmul_tiles.cl",
+     "if ((turn + i) * ROWS_AT_ONCE < rows_left) {\n                fvec", "if (rows_left > 0) {\n                fvec", "matmul", PRODUCTS),
+    ("kernel: cross_entropy: logits behind the last whole vector forgotten", "cross_entropy.cl", "if (rest < vocab) {\n        const float value",
+     "if (rest < end) {\n        const float value", "cross_entropy", GPU),
     ("kernel: pack: what lies behind the depth not zeroed", "pack.cl", "ushort8 chunk = ZERO_CHUNK;\n    if (count > 0) {",
      "ushort8 chunk = ZERO_CHUNK + (ushort8)(0x3f80);\n    if (count > 0) {", "matmul/12", PACKED),
     ("kernel: pack: chunks not swizzled", "pack.cl", "PLACE_ALONG_DEPTH(line, (int)(k % TILE_DEPTH) / 8)",
