@@ -1,109 +1,21 @@
-/* Kernel objects of a stream, their arguments and launches. */
+/* Arguments of kernels, and launches. */
 #include "opencl/call.h"
+
+#include "opencl/stream_kernels.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Launches until the driver is told to begin: often enough that the device never waits. */
 #define FLUSH_EVERY 16u
-
-enum { KEY_BYTES = 512 };
-
-struct opencl_stream_kernel {
-    opencl_stream_kernel *next;
-    uint64_t hash;
-    char *key; /* family, name and options */
-    cl_kernel kernel;
-};
-
-void opencl_stream_kernels_free(opencl_stream_kernel *kernels)
-{
-    while (kernels != NULL) {
-        opencl_stream_kernel *old = kernels;
-        kernels = old->next;
-        clReleaseKernel(old->kernel);
-        free(old->key);
-        free(old);
-    }
-}
-
-static uint64_t hash_text(const char *text)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    }
-    return hash;
-}
-
-static opencl_stream_kernel *find_known(const ttm_backend_stream *stream, const char *key)
-{
-    const uint64_t hash = hash_text(key);
-    for (opencl_stream_kernel *known = stream->kernels; known != NULL; known = known->next) {
-        if (known->hash == hash && strcmp(known->key, key) == 0) {
-            return known;
-        }
-    }
-    return NULL;
-}
-
-static ttm_status make_kernel(cl_kernel *kernel, ttm_backend_stream *stream, opencl_family family,
-                              const char *name, const char *options, const char *key)
-{
-    cl_program program = NULL;
-    const ttm_status status =
-        opencl_programs_get(&program, stream->device->programs, family, options);
-    if (status != TTM_OK) {
-        return status;
-    }
-    cl_int error = CL_SUCCESS;
-    cl_kernel made = clCreateKernel(program, name, &error);
-    if (error != CL_SUCCESS) {
-        return opencl_fail(TTM_ERROR_DEVICE, "can't make kernel %s of %s on %s: %s (%d)", name,
-                           opencl_family_file(family), stream->device->description->name,
-                           opencl_error_name(error), (int)error);
-    }
-    opencl_stream_kernel *entry = malloc(sizeof *entry);
-    char *kept_key = strdup(key);
-    if (entry == NULL || kept_key == NULL) {
-        free(entry);
-        free(kept_key);
-        clReleaseKernel(made);
-        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a kernel's description");
-    }
-    *entry = (opencl_stream_kernel){
-        .next = stream->kernels, .hash = hash_text(key), .key = kept_key, .kernel = made};
-    stream->kernels = entry;
-    *kernel = made;
-    return TTM_OK;
-}
 
 static opencl_call start(ttm_backend_stream *stream, const opencl_shape *shape,
                          opencl_family family, const char *name, const char *options,
                          va_list arguments)
 {
-    char key[KEY_BYTES];
-    opencl_call call = {.stream = stream, .name = name, .status = TTM_OK};
-    /* The part of the key from `built_with` on is what the program is built with. */
-    const int built_with = snprintf(key, sizeof key, "%d %s ", (int)family, name);
-    int used = built_with + snprintf(key + built_with, sizeof key - (size_t)built_with,
-                                     "-w -cl-std=CL1.2 -cl-mad-enable -DVECTOR=%u -DGROUP=%u %s",
-                                     shape->vector, shape->group,
-                                     shape->whole_rows ? "-DWHOLE_ROWS=1 " : "");
-    used += vsnprintf(key + used, sizeof key - (size_t)used, options, arguments);
-    if ((size_t)used >= sizeof key) {
-        call.status =
-            opencl_fail(TTM_ERROR_INTERNAL, "the options of kernel %s are too long", name);
-        return call;
-    }
-    const opencl_stream_kernel *known = find_known(stream, key);
-    if (known != NULL) {
-        call.kernel = known->kernel;
-    } else {
-        call.status = make_kernel(&call.kernel, stream, family, name, key + built_with, key);
-    }
+    opencl_call call = {.stream = stream, .name = name};
+    call.status =
+        opencl_stream_kernel_get(&call.kernel, stream, shape, family, name, options, arguments);
     return call;
 }
 
@@ -212,12 +124,10 @@ void opencl_call_float8(opencl_call *call, cl_float8 value)
 ttm_status opencl_call_run(opencl_call *call, int dimensions, const size_t *global,
                            const size_t *local)
 {
-    char doing[96];
     size_t rounded[3] = {0};
     if (call->status != TTM_OK) {
         return call->status;
     }
-    snprintf(doing, sizeof doing, "queue kernel %s", call->name);
     for (int i = 0; i < dimensions; i++) {
         rounded[i] = (global[i] + local[i] - 1) / local[i] * local[i];
         if (rounded[i] == 0) {
@@ -234,5 +144,10 @@ ttm_status opencl_call_run(opencl_call *call, int dimensions, const size_t *glob
         stream->unflushed = 0;
         error = clFlush(stream->queue);
     }
-    return error == CL_SUCCESS ? TTM_OK : opencl_stream_fail(stream, error, doing);
+    if (error != CL_SUCCESS) {
+        char doing[96];
+        snprintf(doing, sizeof doing, "queue kernel %s", call->name);
+        return opencl_stream_fail(stream, error, doing);
+    }
+    return TTM_OK;
 }

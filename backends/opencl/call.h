@@ -3,7 +3,7 @@
 #ifndef TTM_OPENCL_CALL_H
 #define TTM_OPENCL_CALL_H
 
-#include "opencl/stream.h"
+#include "opencl/stream_kernels.h"
 
 /** A launch in the making. */
 typedef struct opencl_call {
@@ -15,17 +15,10 @@ typedef struct opencl_call {
     ttm_status status; /**< Failure to find the kernel, with its message set. */
 } opencl_call;
 
-/** Starts a launch of kernel `name` of `family`, built with `options` (printf format: macros; the
- * device's own are added). */
+/** Starts a launch of kernel `name` of `family`, built with `options` (printf format of %d,
+ * %zu and at most one %s: macros; the device's own are added). */
 opencl_call opencl_call_start(ttm_backend_stream *stream, opencl_family family, const char *name,
                               const char *options, ...) TTM_PRINTF(4, 5);
-
-/** What a kernel has instead of the device's usual shape. */
-typedef struct opencl_shape {
-    uint32_t vector; /**< VECTOR in types.cl. */
-    uint32_t group;  /**< GROUP. */
-    int whole_rows;  /**< WHOLE_ROWS. */
-} opencl_shape;
 
 /** Returns the device's usual shape. */
 opencl_shape opencl_usual_shape(const ttm_backend_device *device);
@@ -55,8 +48,5 @@ void opencl_call_float8(opencl_call *call, cl_float8 value);
  * Nothing happens where an extent is 0. */
 ttm_status opencl_call_run(opencl_call *call, int dimensions, const size_t *global,
                            const size_t *local);
-
-/** Frees a stream's kernels. */
-void opencl_stream_kernels_free(opencl_stream_kernel *kernels);
 
 #endif

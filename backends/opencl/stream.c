@@ -2,7 +2,7 @@
  * to. */
 #include "opencl/stream.h"
 
-#include "opencl/call.h"
+#include "opencl/stream_kernels.h"
 
 #include <stdlib.h>
 #include <string.h>

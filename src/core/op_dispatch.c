@@ -119,14 +119,17 @@ static bool is_worth_it(const ttm_stream *plan)
     return native > 0 && plan->statistics[TTM_OP_MATMUL].fallback_calls == 0;
 }
 
-/* Decides how an op is done, and what scratch it needs. */
-static route choose_route(size_t *workspace_bytes, const ttm_stream *stream, const ttm_op *op)
+/* Decides how an op is done, and what scratch it needs: in all, and, where it is native, as the
+ * backend asks for it. */
+static route choose_route(size_t *workspace_bytes, size_t *native_bytes, const ttm_stream *stream,
+                          const ttm_op *op)
 {
     *workspace_bytes = 0;
+    *native_bytes = 0;
     if (is_native(stream, op)) {
-        const size_t bytes = native_workspace(stream, op);
-        return ttm_checked_align(workspace_bytes, bytes, SCRATCH_ALIGNMENT) ? ROUTE_NATIVE
-                                                                            : ROUTE_HOST;
+        *native_bytes = native_workspace(stream, op);
+        return ttm_checked_align(workspace_bytes, *native_bytes, SCRATCH_ALIGNMENT) ? ROUTE_NATIVE
+                                                                                    : ROUTE_HOST;
     }
     const ttm_decomposition decompose = ttm_decomposition_of(op->opcode);
     if (decompose == NULL || stream->depth >= MAX_DEPTH) {
@@ -140,10 +143,9 @@ static route choose_route(size_t *workspace_bytes, const ttm_stream *stream, con
     return ROUTE_DECOMPOSED;
 }
 
-static ttm_status run_native(ttm_stream *stream, ttm_op *op)
+static ttm_status run_native(ttm_stream *stream, ttm_op *op, size_t bytes)
 {
     const size_t mark = ttm_scratch_mark(stream);
-    const size_t bytes = native_workspace(stream, op);
     if (bytes > 0) {
         const int64_t words = (int64_t)((bytes + 3) / 4);
         TTM_TRY(ttm_scratch_take(&op->workspace, stream, TTM_F32, 1, &words));
@@ -210,7 +212,8 @@ ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op)
     full.label = op->label != NULL ? op->label : stream->label;
     memset(&full.workspace, 0, sizeof full.workspace);
     size_t workspace_bytes = 0;
-    const route chosen = choose_route(&workspace_bytes, stream, &full);
+    size_t native_bytes = 0;
+    const route chosen = choose_route(&workspace_bytes, &native_bytes, stream, &full);
     if (stream->depth == 0) {
         TTM_TRY(check_workspace(stream, &full, workspace_bytes));
     }
@@ -233,7 +236,8 @@ ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op)
     const bool native = chosen == ROUTE_NATIVE;
     const size_t call =
         ttm_profile_begin_op(stream, &full, native ? TTM_PROFILE_NATIVE : TTM_PROFILE_HOST);
-    const ttm_status status = native ? run_native(stream, &full) : run_on_host(stream, &full);
+    const ttm_status status =
+        native ? run_native(stream, &full, native_bytes) : run_on_host(stream, &full);
     ttm_profile_end(stream, call);
     return status;
 }
