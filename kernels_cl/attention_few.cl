@@ -18,27 +18,6 @@
 #define INLINE inline __attribute__((always_inline))
 #define PART(name, floats) __local float name[floats] __attribute__((aligned(64)))
 
-#if WIDTH == VECTOR
-typedef fvec wvec;
-#define LOAD_WIDE(p, count) load_data(p, 1, count, 0.0f)
-#define WIDE_SUM(v)         VECTOR_SUM(v)
-#else
-typedef PASTE(float, WIDTH) wvec;
-DEFINE_CONVERSIONS(wvec, PASTE(uint, WIDTH), PASTE(ushort, WIDTH), PASTE(as_float, WIDTH),
-                   PASTE(as_uint, WIDTH), PASTE(convert_float, WIDTH), PASTE(convert_uint, WIDTH),
-                   PASTE(convert_ushort, WIDTH))
-#if DATA == 1
-typedef wvec wide_data;
-#else
-typedef PASTE(ushort, WIDTH) wide_data;
-#endif
-#define LOAD_WIDE(p, count) PASTE(DECODE_, DATA)(*(__global const wide_data *)(p))
-#define WIDE_SUM_4(v)       (((v).s0 + (v).s1) + ((v).s2 + (v).s3))
-#define WIDE_SUM_8(v)       (WIDE_SUM_4((v).lo) + WIDE_SUM_4((v).hi))
-#define WIDE_SUM(v)         PASTE(WIDE_SUM_, WIDTH)(v)
-#endif
-#define WIDE(place) (*(__local wvec *)(place))
-
 /* Lanes that share a row of values, a power of two, and the vectors that each has of it. */
 #define ROW_VECTORS ((HEAD_SIZE + WIDTH - 1) / WIDTH)
 #if GROUP == 1 || ROW_VECTORS == 1

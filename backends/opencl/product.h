@@ -35,6 +35,28 @@ int opencl_product_fits_clblast(const opencl_product *product);
 /** Adds the arguments of product.cl's PRODUCT_PARAMETERS. */
 void opencl_product_arguments(opencl_call *call, const opencl_product *product);
 
+/** Returns the stride of a matrix's last dimension (from_last 0) or the one before; 0 where the
+ * tensor is absent. */
+static inline int64_t opencl_matrix_stride(const ttm_tensor *tensor, int from_last)
+{
+    return ttm_tensor_present(tensor) ? tensor->stride[tensor->rank - 1 - from_last] : 0;
+}
+
+static inline int64_t opencl_product_rows(const opencl_product *product)
+{
+    return product->out.shape[product->out.rank - 2];
+}
+
+static inline int64_t opencl_product_cols(const opencl_product *product)
+{
+    return product->out.shape[product->out.rank - 1];
+}
+
+static inline int64_t opencl_product_depth(const opencl_product *product)
+{
+    return product->a.shape[product->a.rank - 1];
+}
+
 /** Returns the number of matrices. */
 int64_t opencl_product_batches(const opencl_product *product);
 

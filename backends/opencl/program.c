@@ -33,6 +33,8 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_MATMUL] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul.cl"),
     [OPENCL_MATMUL_CPU] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_cpu.cl"),
     [OPENCL_MATMUL_THIN] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_thin.cl"),
+    [OPENCL_MATMUL_THIN_WIDE] =
+        PARTS("types.cl", "wide.cl", "gelu.cl", "product.cl", "matmul_thin_wide.cl"),
     [OPENCL_MATMUL_PIECES] = PARTS("types.cl", "gelu.cl", "product.cl", "matmul_pieces.cl"),
     [OPENCL_EPILOGUE] = PARTS("types.cl", "gelu.cl", "product.cl", "epilogue.cl"),
     [OPENCL_REDUCE] = PARTS("types.cl", "group_reduce.cl", "reduce.cl"),
@@ -41,7 +43,7 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_ATTENTION] = PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention.cl"),
     [OPENCL_ATTENTION_BACKWARD] =
         PARTS("types.cl", "philox.cl", "attention_tile.cl", "attention_backward.cl"),
-    [OPENCL_ATTENTION_FEW] = PARTS("types.cl", "attention_few.cl"),
+    [OPENCL_ATTENTION_FEW] = PARTS("types.cl", "wide.cl", "attention_few.cl"),
     [OPENCL_ATTENTION_UNITS] = ATTENTION_UNITS_PARTS("attention_matrix_units.cl"),
     [OPENCL_ATTENTION_UNITS_DQ] =
         ATTENTION_UNITS_PARTS("attention_backward_units.cl", "attention_dq_matrix_units.cl"),

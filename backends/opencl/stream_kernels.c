@@ -10,6 +10,7 @@ enum { MOST_VALUES = 12, OPTIONS_BYTES = 512 };
 
 /* What a kernel is asked for with. */
 typedef struct request {
+    opencl_shape shape;
     opencl_family family;
     const char *name;
     const char *format; /* of its options */
@@ -77,6 +78,8 @@ static uint64_t hash_numbers(const request *asked)
 static int is_same(const request *known, const request *asked)
 {
     return known->family == asked->family && known->count == asked->count &&
+           known->shape.vector == asked->shape.vector && known->shape.group == asked->shape.group &&
+           known->shape.whole_rows == asked->shape.whole_rows &&
            memcmp(known->values, asked->values, (size_t)asked->count * sizeof asked->values[0]) ==
                0 &&
            strcmp(known->name, asked->name) == 0 && strcmp(known->format, asked->format) == 0 &&
@@ -88,12 +91,11 @@ static ttm_status make_kernel(cl_kernel *kernel, ttm_backend_stream *stream, con
                               va_list arguments)
 {
     char options[OPTIONS_BYTES];
-    const opencl_tuning *tuning = &stream->device->tuning;
     cl_program program = NULL;
     cl_int error = CL_SUCCESS;
-    const int own =
-        snprintf(options, sizeof options, "-w -cl-std=CL1.2 -cl-mad-enable -DVECTOR=%u -DGROUP=%u ",
-                 tuning->vector, tuning->group);
+    const int own = snprintf(
+        options, sizeof options, "-w -cl-std=CL1.2 -cl-mad-enable -DVECTOR=%u -DGROUP=%u %s",
+        asked->shape.vector, asked->shape.group, asked->shape.whole_rows ? "-DWHOLE_ROWS=1 " : "");
     const int more =
         vsnprintf(options + own, sizeof options - (size_t)own, asked->format, arguments);
     if ((size_t)own + (size_t)more >= sizeof options) {
@@ -140,10 +142,10 @@ static ttm_status keep(ttm_backend_stream *stream, const request *asked, uint64_
 }
 
 ttm_status opencl_stream_kernel_get(cl_kernel *kernel, ttm_backend_stream *stream,
-                                    opencl_family family, const char *name, const char *options,
-                                    va_list arguments)
+                                    const opencl_shape *shape, opencl_family family,
+                                    const char *name, const char *options, va_list arguments)
 {
-    request asked = {.family = family, .name = name, .format = options};
+    request asked = {.shape = *shape, .family = family, .name = name, .format = options};
     va_list again;
     va_copy(again, arguments);
     const int is_readable = read_arguments(&asked, again);

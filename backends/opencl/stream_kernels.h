@@ -7,7 +7,7 @@
 
 #include <stdarg.h>
 
-/** What a kernel has instead of the device's usual shape. */
+/** How a kernel takes its rows: the device's usual shape, or another. */
 typedef struct opencl_shape {
     uint32_t vector; /**< VECTOR in types.cl. */
     uint32_t group;  /**< GROUP. */
@@ -15,7 +15,8 @@ typedef struct opencl_shape {
 } opencl_shape;
 
 /** *kernel = the stream's object of kernel `name` of `family`, built with `options` (printf format
- * of %d, %zu and at most one %s: macros; the device's own are added); made where the stream has
+ * of %d, %zu and at most one %s: macros; those of `shape` are
+ * added); made where the stream has
  * none yet. It belongs to the stream. */
 ttm_status opencl_stream_kernel_get(cl_kernel *kernel, ttm_backend_stream *stream,
                                     const opencl_shape *shape, opencl_family family,

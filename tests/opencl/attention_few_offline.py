@@ -46,7 +46,7 @@ def write_source(folder, kernels_cl, target):
     with open(source, 'w', encoding='utf-8') as joined:
         if target == 'sm_80':
             joined.write(units.read(nvidia_offline.BUILTINS))
-        for part in ('types', 'attention_few'):  # as in program.c
+        for part in ('types', 'wide', 'attention_few'):  # as in program.c
             joined.write(units.read(os.path.join(kernels_cl, part + '.cl')))
     return source
 

@@ -23,6 +23,7 @@ PARTS = {  # as in backends/opencl/program.c
     'elementwise': ['types', 'gelu', 'philox', 'strided', 'elementwise'],
     'matmul': ['types', 'gelu', 'product', 'matmul'],
     'matmul_thin': ['types', 'gelu', 'product', 'matmul_thin'],
+    'matmul_thin_wide': ['types', 'wide', 'gelu', 'product', 'matmul_thin_wide'],
     'epilogue': ['types', 'gelu', 'product', 'epilogue'],
     'matmul_pieces': ['types', 'gelu', 'product', 'matmul_pieces'],
     'reduce': ['types', 'group_reduce', 'reduce'],
@@ -44,6 +45,15 @@ def tile(head_size, rows, cols, items=16, dropout=0):
             f'-DEACH_COLS={cols} -DSTEPS=1 -DDROPOUT={dropout}')
 
 
+def wide(data, rows):
+    """Products with few rows: by rows, with and without a layer norm, and by columns."""
+    items, ahead = (512, 8) if rows == 1 else (256, 4)
+    common = f'-DDATA={data} -DRESULT={data} -DWIDTH={4 if data == 1 else 8} -DMOST_ROWS={rows} -DAHEAD={ahead}'
+    yield 'matmul_thin_wide', f'{common} -DBY_ROWS=1 -DNORM=0 -DCOLS=4 -DPARTS={items // 4}', True
+    yield 'matmul_thin_wide', f'{common} -DBY_ROWS=1 -DNORM=1 -DDEPTH=768 -DCOLS=4 -DPARTS={items // 4}', True
+    yield 'matmul_thin_wide', f'{common} -DBY_ROWS=0 -DNORM=0 -DCOLS=32 -DPARTS={items // 32}', True
+
+
 def variants():
     """(family, options, default): what the host builds on a GPU with 256 work-items a group."""
     yield 'copy', '-DRAW_BYTES=4 -DEACH=1 -DWIDE_ROWS=0', True
@@ -53,6 +63,8 @@ def variants():
         yield 'elementwise', f'-DDATA={data} -DEACH=1 -DHAS_B=1 -DWIDE_ROWS=0', True
         yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
         yield 'matmul_thin', f'-DDATA={data} -DRESULT={data} -DMOST_ROWS=8 -DCOLS=32 -DPARTS=8', True
+        for rows in (1, 2, 4, 8):
+            yield from wide(data, rows)
         yield 'matmul_pieces', f'-DDATA={data} -DRESULT={data}', True
         yield 'reduce', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True
         yield 'softmax', f'-DDATA={data}', True
