@@ -12,6 +12,7 @@
  *   PARTS ≥ WIDTH; AHEAD; by rows NORM 1: a is layer_norm(a; gamma, beta, epsilon), DEPTH long, computed
  *   by each group for itself while the first chunks are on their way.
  * Local memory in floats: by rows ITEMS·WIDTH, and MOST_ROWS·DEPTH with NORM; by columns MOST_ROWS·ITEMS.
+ * Barriers stand outside conditions that depend on arguments: PoCL 3.1 writes nonsense otherwise.
  * Bound by memory bandwidth. */
 
 #define UNROLL _Pragma("unroll")

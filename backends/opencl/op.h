@@ -20,6 +20,7 @@ extern const opencl_op opencl_op_copy;
 extern const opencl_op opencl_op_fill;
 extern const opencl_op opencl_op_add;
 extern const opencl_op opencl_op_matmul;
+extern const opencl_op opencl_op_norm_matmul;
 extern const opencl_op opencl_op_reduce_rows;
 extern const opencl_op opencl_op_sum_of_squares;
 extern const opencl_op opencl_op_gelu;

@@ -1,5 +1,6 @@
-/* MATMUL: any strides, up to two batch dimensions, the whole epilogue. */
-#include "opencl/product.h"
+/* MATMUL: any strides, up to two batch dimensions, the whole epilogue; and NORM_MATMUL, where the
+ * kernel for its few rows reads b in whole chunks. */
+#include "opencl/product_thin.h"
 
 static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
 {
@@ -35,3 +36,31 @@ static ttm_status matmul_run(ttm_backend_stream *stream, const ttm_op *op)
 }
 
 const opencl_op opencl_op_matmul = {matmul_supported, matmul_workspace, matmul_run};
+
+static opencl_product product_after_norm(const ttm_op *op)
+{
+    const ttm_norm_matmul_params *params = op->params;
+    return (opencl_product){.out = op->tensors[TTM_NORM_MATMUL_OUT],
+                            .a = op->tensors[TTM_NORM_MATMUL_X],
+                            .b = op->tensors[TTM_NORM_MATMUL_B],
+                            .bias = op->tensors[TTM_NORM_MATMUL_BIAS],
+                            .alpha = 1.0,
+                            .activation = params->activation};
+}
+
+static int norm_matmul_supported(const ttm_backend_device *device, const ttm_op *op)
+{
+    const opencl_product product = product_after_norm(op);
+    return opencl_all_floats(op) && opencl_product_takes_norm(device, &product);
+}
+
+static ttm_status norm_matmul_run(ttm_backend_stream *stream, const ttm_op *op)
+{
+    const ttm_norm_matmul_params *params = op->params;
+    const opencl_product product = product_after_norm(op);
+    const opencl_norm norm = {op->tensors[TTM_NORM_MATMUL_GAMMA], op->tensors[TTM_NORM_MATMUL_BETA],
+                              params->epsilon};
+    return opencl_product_run_normed(stream, &product, &norm);
+}
+
+const opencl_op opencl_op_norm_matmul = {norm_matmul_supported, NULL, norm_matmul_run};

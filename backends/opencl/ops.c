@@ -25,6 +25,7 @@ static const opencl_op *const ops[TTM_OP_COUNT] = {
     [TTM_OP_TT_BUILD] = &opencl_op_tt_build,
     [TTM_OP_TT_GRADIENT] = &opencl_op_tt_gradient,
     [TTM_OP_SAMPLE] = &opencl_op_sample,
+    [TTM_OP_NORM_MATMUL] = &opencl_op_norm_matmul,
 };
 
 static int has_strided_tensors(const ttm_op *op)

@@ -32,6 +32,21 @@ static bool is_decoding(const conformance_case *made)
     return made->index >= PLAIN_CASES && (made->index % 16 == 4 || made->index % 16 == 13);
 }
 
+/* Every second one is as models have them, dense and with whole rows of 16, for kernels that take
+ * several elements at once where they can. */
+static void draw_decoding(conformance_case *made, int64_t most_rows, int64_t *m, int64_t *k,
+                          int64_t *n)
+{
+    *m = draw_between(&made->random, 1, most_rows);
+    *k = draw_between(&made->random, 100, 1000);
+    *n = draw_between(&made->random, 40, 700);
+    if (made->index / 16 % 2 == 1) {
+        made->style = STYLE_PLAIN;
+        *k = (*k + 15) / 16 * 16;
+        *n = (*n + 15) / 16 * 16;
+    }
+}
+
 /* Draws batch…, M, K, N so that the product stays small enough for the oracle. */
 static int32_t draw_product(conformance_case *made, int64_t *batch, int64_t *m, int64_t *k,
                             int64_t *n)
@@ -41,9 +56,7 @@ static int32_t draw_product(conformance_case *made, int64_t *batch, int64_t *m, 
         return 0;
     }
     if (is_decoding(made)) {
-        *m = draw_between(&made->random, 1, 8);
-        *k = draw_between(&made->random, 100, 1000);
-        *n = draw_between(&made->random, 40, 700);
+        draw_decoding(made, 8, m, k, n);
         return 0;
     }
     const int32_t batch_rank = case_batch(made, batch);
@@ -276,9 +289,7 @@ ttm_status generate_layer_norm_backward(conformance_case *made, const struct tar
 static void draw_norm_product(conformance_case *made, int64_t *m, int64_t *k, int64_t *n)
 {
     if (is_decoding(made)) {
-        *m = draw_between(&made->random, 1, 9);
-        *k = draw_between(&made->random, 100, 1000);
-        *n = draw_between(&made->random, 40, 700);
+        draw_decoding(made, 9, m, k, n);
         return;
     }
     *m = case_once_in(made, 6) ? case_extent(made, 100) : draw_between(&made->random, 1, 8);

@@ -13,6 +13,9 @@ BACKWARD, BACKWARD_FOURS, BACKWARD_ANY = "attention_backward/37", "attention_bac
 PRODUCTS = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 GPU = ([], {"TTM_OPENCL_STYLE": "gpu"})
 
+# Few rows in whole chunks, as on a GPU.
+WIDE = (["--cases", "60"], {"TTM_OPENCL_STYLE": "gpu", "TTM_OPENCL_MATRIX_UNITS": "off"})
+
 KERNEL_MUTATIONS = [
     # Strides and tails
     ("kernel: copy: inner stride of the source ignored", "copy.cl", "CONVERT(x[x_at + i * x_stride])", "CONVERT(x[x_at + i])", "copy"),
@@ -107,6 +110,12 @@ KERNEL_MUTATIONS = [
     ("kernel: sum_of_squares: beta ignored", "reduce.cl", "beta != 0.0f ? beta * out[out_start] + total : total", "total", "sum_of_squares"),
     ("kernel: embedding_backward: gradient written, not added to", "embedding.cl",
      "load_result(target, strides.s1, count, 0.0f) + sum);", "sum);", "embedding_backward"),
+    ("kernel: matmul_thin_wide: last slot of the sums forgotten", "matmul_thin_wide.cl", "slot < SLOTS; slot++", "slot < SLOTS - 1; slot++",
+     "matmul/20", WIDE),
+    ("kernel: norm_matmul: mean of the first row for all", "matmul_thin_wide.cl", "const float sum = scratch[item - first];", "const float sum = scratch[0];",
+     "norm_matmul", WIDE),
+    ("kernel: norm_matmul: beta's stride is gamma's", "matmul_thin_wide.cl", "LOAD_DATA(beta, k * beta_stride)", "LOAD_DATA(beta, k * gamma_stride)",
+     "norm_matmul", WIDE),
     # Tokens
     ("kernel: sample: parts of the first row for all", "sample.cl", "parts_start + 2 * PARTS * ROW_NUMBER", "parts_start", "sample"),
     ("kernel: sample: top_p lets in what top_k left out", "sample.cl", "state->edge == row->edge ? fmin(last, row->last) : last", "last", "sample"),
