@@ -12,8 +12,10 @@ enum { MOST_QUERIES = 8, MOST_CHUNK_KEYS = 256, MOST_SCORES = 1024, OPTIONS_BYTE
 /* A device is full with so many groups a compute unit. */
 #define GROUPS_PER_UNIT 4
 
-/* A split of fewer keys costs more to add up than it brings. */
+/* A split of fewer keys costs more to add up than it brings. Adding up is a launch of its own, some
+ * 6 us of a GPU's host: as long as one group takes for so many keys that aren't worth a cut. */
 #define LEAST_SPLIT_KEYS 64
+#define MOST_UNCUT_KEYS  512
 
 /* Rows that begin at multiples of so many bytes are read in pieces of so many. */
 #define WIDE_BYTES 16
@@ -86,9 +88,9 @@ static void split_keys(few_shape *shape, const ttm_backend_device *device, int64
 {
     const int64_t wanted =
         opencl_parts(GROUPS_PER_UNIT * (int64_t)device->description->limits.compute_units, heads);
-    const int64_t most = keys / LEAST_SPLIT_KEYS;
+    const int64_t most = keys <= MOST_UNCUT_KEYS ? 1 : keys / LEAST_SPLIT_KEYS;
     const int64_t forced = device->tuning.few_splits;
-    const int64_t splits = forced > 0 ? forced : opencl_least(wanted, most > 0 ? most : 1);
+    const int64_t splits = forced > 0 ? forced : opencl_least(wanted, most);
     shape->split_keys = opencl_parts(keys, splits);
     shape->splits = opencl_parts(keys, shape->split_keys);
 }

@@ -111,10 +111,10 @@ KERNEL_MUTATIONS = [
     ("kernel: embedding_backward: gradient written, not added to", "embedding.cl",
      "load_result(target, strides.s1, count, 0.0f) + sum);", "sum);", "embedding_backward"),
     ("kernel: matmul_thin_wide: last slot of the sums forgotten", "matmul_thin_wide.cl", "slot < SLOTS; slot++", "slot < SLOTS - 1; slot++",
-     "matmul/20", WIDE),
+     "matmul", WIDE),
     ("kernel: norm_matmul: mean of the first row for all", "matmul_thin_wide.cl", "const float sum = scratch[item - first];", "const float sum = scratch[0];",
      "norm_matmul", WIDE),
-    ("kernel: norm_matmul: beta's stride is gamma's", "matmul_thin_wide.cl", "LOAD_DATA(beta, k * beta_stride)", "LOAD_DATA(beta, k * gamma_stride)",
+    ("kernel: norm_matmul: the variance isn't that of centred values", "matmul_thin_wide.cl", "LOAD_DATA(x, k * stride) - mean;", "LOAD_DATA(x, k * stride);",
      "norm_matmul", WIDE),
     # Tokens
     ("kernel: sample: parts of the first row for all", "sample.cl", "parts_start + 2 * PARTS * ROW_NUMBER", "parts_start", "sample"),
