@@ -1,12 +1,14 @@
-/* What a launch costs on the host, without what it costs the device: a library to preload that leaves
- * kernels out, and says at the end how many there were.
+/* What a launch costs on the host, without what it costs the device: a library to preload that
+ * leaves kernels out, and says at the end how many there were.
  *
  *     cc -O2 -shared -fPIC bench/opencl-skip-kernels.c -o skip.so -ldl -Wl,--no-as-needed -lOpenCL
- *     MALLOC_PERTURB_=255 TTM_OPENCL_STYLE=gpu LD_PRELOAD=./skip.so ttm-generate --model DIR --prompt x \
+ *     MALLOC_PERTURB_=255 TTM_OPENCL_STYLE=gpu LD_PRELOAD=./skip.so ttm-generate --model DIR
+ * --prompt x \
  *         --ignore-end -n 20000 -v --dtype bf16 --tt cached --backend opencl:PoCL
  *
- * Memory must begin as zeros for logits to be numbers at all: MALLOC_PERTURB_=255 sees to that with glibc and
- * PoCL. Tokens a second are then what the host allows, its waiting for each token included. */
+ * Memory must begin as zeros for logits to be numbers at all: MALLOC_PERTURB_=255 sees to that with
+ * glibc and PoCL. Tokens a second are then what the host allows, its waiting for each token
+ * included. */
 #define _GNU_SOURCE
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
