@@ -1,8 +1,6 @@
 /* Arguments of kernels, and launches. */
 #include "opencl/call.h"
 
-#include "opencl/stream_kernels.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 
