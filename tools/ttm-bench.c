@@ -36,52 +36,74 @@ static const char description[] =
 
 enum { OPTION_COUNT = 32 };
 
+/* Commands and options that go together: those of a model's sizes, and those that measure. */
+#define OF_A_MODEL "ops|layer|train|generate|tune"
+#define MEASURES   TOOL_NOT_WITH("compare|report")
+
 static size_t fill_options(tool_option *table, bench_arguments *a)
 {
     const tool_option options[] = {
         TOOL_GROUP("What is measured"),
-        TOOL_STRING("preset", 0, "NAME", &a->preset, "model whose sizes are taken"),
-        TOOL_STRING("tt", 0, "SPEC", &a->tt, "TT-matrices, as for ttm-train"),
+        TOOL_STRING("preset", 0, "NAME", &a->preset, "model whose sizes are taken",
+                    TOOL_COMMANDS(OF_A_MODEL), TOOL_NOT_WITH("ops --product")),
+        TOOL_STRING("tt", 0, "SPEC", &a->tt, "TT-matrices, as for ttm-train",
+                    TOOL_COMMANDS(OF_A_MODEL), TOOL_NOT_WITH("ops --product")),
         TOOL_INT("layers", 0, "N", &a->layers, 0, 1000, "layers of the model",
-                 TOOL_SHOW_DEFAULT("the preset's")),
-        TOOL_INT("batch", 'b', "N", &a->batch, 1, 4096, "sequences"),
+                 TOOL_SHOW_DEFAULT("the preset's"), TOOL_COMMANDS("ops|train|generate|tune"),
+                 TOOL_NOT_WITH("ops --product")),
+        TOOL_INT("batch", 'b', "N", &a->batch, 1, 4096, "sequences",
+                 TOOL_COMMANDS("ops|train|generate|tune"), TOOL_NOT_WITH("ops --product")),
         TOOL_INT("seq", 0, "N", &a->seq, 1, 1 << 20, "tokens in a sequence, at most the context",
-                 TOOL_SHOW_DEFAULT("512 or the context")),
+                 TOOL_SHOW_DEFAULT("512 or the context"), TOOL_COMMANDS("ops|train|tune"),
+                 TOOL_NOT_WITH("ops --product")),
         TOOL_STRING("op", 0, "TEXT", &a->op,
-                    "ops: only those with this in their name; devices: only such roofs"),
+                    "only those with this in their name; of devices, only such roofs",
+                    TOOL_COMMANDS("ops|devices"), TOOL_NOT_WITH("--product")),
         TOOL_STRING("product", 0, "MxNxK[:CASE][:TYPE],…", &a->product,
-                    "ops, tune: these products instead; CASE nn, nt, tn or tt, TYPE f32 or bf16"),
-        TOOL_STRING("rows", 0, "N,N,…", &a->rows, "layer, tune: numbers of rows"),
-        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype,
-                    "ops, train, generate, tune: type of the model"),
-        TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "train: steps, each also taken profiled"),
+                    "these products instead; CASE nn, nt, tn or tt, TYPE f32 or bf16",
+                    TOOL_COMMANDS("ops|tune")),
+        TOOL_STRING("rows", 0, "N,N,…", &a->rows, "numbers of rows", TOOL_COMMANDS("layer|tune")),
+        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype, "type of the model",
+                    TOOL_COMMANDS("ops|train|generate|tune"), TOOL_NOT_WITH("ops --product")),
+        TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "steps, each also taken profiled",
+                 TOOL_COMMANDS("train")),
         TOOL_CHOICE("recompute", 0, "auto|on|off", &a->recompute,
-                    "train: as for ttm-train, outputs of layer norms and GELU computed again"),
+                    "as for ttm-train, outputs of layer norms and GELU computed again",
+                    TOOL_COMMANDS("train")),
         TOOL_INT("logit-rows", 0, "N", &a->logit_rows, 0, 1 << 30,
-                 "train: rows of logits at a time (0: as the device asks for)"),
-        TOOL_INT("tokens", 0, "N", &a->tokens, 3, 100000, "generate: tokens, likewise"),
+                 "rows of logits at a time (0: as the device asks for)", TOOL_COMMANDS("train")),
+        TOOL_INT("tokens", 0, "N", &a->tokens, 3, 100000, "tokens, each also taken profiled",
+                 TOOL_COMMANDS("generate")),
         TOOL_INT("prompt", 0, "N", &a->prompt, 1, 1 << 20,
-                 "generate: tokens of the prompt, less than the context"),
+                 "tokens of the prompt, less than the context", TOOL_COMMANDS("generate")),
         TOOL_GROUP("How"),
-        TOOL_FLAG("cold", 0, &a->cold, "ops: rotate over buffers, so that caches are cold"),
+        TOOL_FLAG("cold", 0, &a->cold, "rotate over buffers, so that caches are cold",
+                  TOOL_COMMANDS("ops")),
         TOOL_FLAG("no-roofs", 0, &a->no_roofs,
-                  "don't measure roofs: shorter, but without shares of them"),
-        TOOL_INT("samples", 0, "N", &a->samples, 3, 2000, "least number of samples"),
-        TOOL_DOUBLE("seconds", 0, "X", &a->seconds, 0.01, 3600.0, "longest time for one entry"),
+                  "don't measure roofs: shorter, but without shares of them",
+                  TOOL_COMMANDS("ops|layer|train|generate")),
+        TOOL_INT("samples", 0, "N", &a->samples, 3, 2000, "least number of samples", MEASURES),
+        TOOL_DOUBLE("seconds", 0, "X", &a->seconds, 0.01, 3600.0, "longest time for one entry",
+                    MEASURES),
         TOOL_DOUBLE("tune-seconds", 0, "X", &a->tune_seconds, 0.0, 86400.0,
-                    "tune: time to search the plugin's own settings; 0: leave them"),
+                    "time to search the plugin's own settings; 0: leave them",
+                    TOOL_COMMANDS("tune")),
         TOOL_DOUBLE("precision", 0, "X", &a->precision, 1e-4, 1.0,
-                    "stop when the median's interval is ± this fraction"),
-        TOOL_DOUBLE("confidence", 0, "X", &a->confidence, 0.5, 0.9999, "of intervals"),
-        TOOL_DOUBLE("margin", 0, "X", &a->margin, 0.0, 1.0,
-                    "compare: smaller differences don't matter"),
+                    "stop when the median's interval is ± this fraction", MEASURES),
+        TOOL_DOUBLE("confidence", 0, "X", &a->confidence, 0.5, 0.9999, "of intervals",
+                    TOOL_NOT_WITH("report")),
+        TOOL_DOUBLE("margin", 0, "X", &a->margin, 0.0, 1.0, "smaller differences don't matter",
+                    TOOL_COMMANDS("compare")),
         TOOL_GROUP("Results"),
-        TOOL_FLAG("csv", 0, &a->csv, "print CSV instead of a table"),
-        TOOL_STRING("output", 'o', "FILE", &a->output, "write JSON (report: the page) to FILE too"),
-        TOOL_FLAG("append", 0, &a->append, "add a round of samples to --output FILE"),
-        TOOL_STRING("trace", 0, "FILE", &a->trace,
-                    "train, generate: a profiled step as Chrome trace events"),
-        TOOL_FLAG("quiet", 'q', &a->quiet, "no progress, no table"),
+        TOOL_FLAG("csv", 0, &a->csv, "print CSV instead of a table",
+                  TOOL_NOT_WITH("--json|compare|report")),
+        TOOL_STRING("output", 'o', "FILE", &a->output,
+                    "write JSON to FILE too; of report, the page", TOOL_NOT_WITH("compare")),
+        TOOL_FLAG("append", 0, &a->append, "add a round of samples to --output FILE",
+                  TOOL_NEEDS("--output"), MEASURES),
+        TOOL_STRING("trace", 0, "FILE", &a->trace, "a profiled step as Chrome trace events",
+                    TOOL_COMMANDS("train|generate")),
+        TOOL_FLAG("quiet", 'q', &a->quiet, "no progress, no table", MEASURES),
     };
     _Static_assert(sizeof options / sizeof *options <= OPTION_COUNT, "room for all options");
     memcpy(table, options, sizeof options);
@@ -136,9 +158,6 @@ static int check_arguments(bench_arguments *arguments)
         return tool_usage_error(
             "--product '%s' isn't a list such as 512x512x512,1x3072x768:nt:bf16",
             arguments->product);
-    }
-    if (arguments->no_roofs && strcmp(arguments->command, "tune") == 0) {
-        return tool_usage_error("tune keeps the roofs: leave out --no-roofs");
     }
     return check_lengths(arguments);
 }
@@ -250,32 +269,6 @@ static int measure(const bench_arguments *arguments, ttm_status (*run)(bench_ses
     return code;
 }
 
-/* Where a result goes: what would be ignored is refused. */
-static int check_results(const bench_arguments *arguments)
-{
-    const bool compares = strcmp(arguments->command, "compare") == 0;
-    const bool reports = strcmp(arguments->command, "report") == 0;
-    if (arguments->csv && arguments->program->json) {
-        return tool_usage_error("--csv and --json both print the result: take one of them, and "
-                                "--output FILE for JSON in a file besides");
-    }
-    if (compares && (arguments->csv || arguments->append || arguments->output != NULL)) {
-        return tool_usage_error("compare prints a table, or an object with --json: leave out "
-                                "--csv, --output and --append");
-    }
-    if (reports && (arguments->csv || arguments->append || arguments->program->json)) {
-        return tool_usage_error("report writes a page: leave out --csv, --json and --append");
-    }
-    if (arguments->append && arguments->output == NULL) {
-        return tool_usage_error("--append adds to the file named by --output FILE");
-    }
-    if (arguments->trace != NULL && strcmp(arguments->command, "train") != 0 &&
-        strcmp(arguments->command, "generate") != 0) {
-        return tool_usage_error("--trace goes with train and generate");
-    }
-    return TOOL_GO_ON;
-}
-
 /* What can't be written is told before minutes of measuring, not after them. */
 static int check_and_measure(bench_arguments *arguments, ttm_status (*run)(bench_session *session))
 {
@@ -294,10 +287,6 @@ static int run_command(bench_arguments *arguments)
 {
     const tool_list *operands = &arguments->program->operands;
     arguments->command = operands->items[0];
-    const int code = check_results(arguments);
-    if (code != TOOL_GO_ON) {
-        return code;
-    }
     if (strcmp(arguments->command, "compare") == 0) {
         if (operands->count != 3) {
             return tool_usage_error("compare takes two files: A.json B.json");
@@ -310,18 +299,15 @@ static int run_command(bench_arguments *arguments)
         }
         return bench_run_report(arguments);
     }
-    for (size_t k = 0; k < sizeof commands / sizeof *commands; k++) {
-        if (strcmp(arguments->command, commands[k].name) != 0) {
-            continue;
-        }
-        if (operands->count > 1) {
-            return tool_usage_error("%s takes no '%s'", arguments->command, operands->items[1]);
-        }
-        return check_and_measure(arguments, commands[k].run);
+    if (operands->count > 1) {
+        return tool_usage_error("%s takes no '%s'", arguments->command, operands->items[1]);
     }
-    return tool_usage_error("unknown command '%s': take devices, ops, layer, train, generate, "
-                            "tune, compare or report",
-                            arguments->command);
+    size_t k = 0;
+    while (strcmp(arguments->command, commands[k].name) !=
+           0) { /* the table has all that are left */
+        k++;
+    }
+    return check_and_measure(arguments, commands[k].run);
 }
 
 int main(int argc, char **argv)
@@ -349,6 +335,9 @@ int main(int argc, char **argv)
                  "report FILE.json… [--output FILE.html]",
         .description = description,
         .offers = TOOL_OFFERS_DEVICE | TOOL_OFFERS_JSON,
+        .commands = "devices|ops|layer|train|generate|tune|compare|report",
+        .device_not_with = "compare|report",
+        .json_not_with = "report",
         .options = table,
         .option_count = count,
         .examples = examples,

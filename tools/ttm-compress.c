@@ -285,13 +285,6 @@ static int check_usage(const compress_arguments *arguments)
     if (ways != 1) {
         return tool_usage_error("give one of --rank, --budget, --tt, --clip and --dense");
     }
-    if (tool_given(program, "matrices") &&
-        (arguments->tt.count > 0 || arguments->clip || arguments->dense)) {
-        return tool_usage_error("--matrices goes with --rank and --budget");
-    }
-    if (tool_given(program, "error") && (arguments->tt.count > 0 || arguments->dense)) {
-        return tool_usage_error("--error goes with --rank, --budget and --clip");
-    }
     return TOOL_GO_ON;
 }
 
@@ -343,10 +336,12 @@ int main(int argc, char **argv)
         TOOL_FLAG("clip", 0, &a->clip, "TT-matrices without what their ranks waste: exact"),
         TOOL_FLAG("dense", 0, &a->dense, "dense matrices: exact"),
         TOOL_GROUP("How"),
-        TOOL_CHOICE("matrices", 0, "mlp|attn|all", &a->matrices, "matrices to compress"),
+        TOOL_CHOICE("matrices", 0, "mlp|attn|all", &a->matrices, "matrices to compress",
+                    TOOL_NEEDS("--rank|--budget")),
         TOOL_DOUBLE("error", 0, "E", &a->error, 0.0, 1.0,
                     "lower ranks further, where a matrix then loses no more than this",
-                    TOOL_SHOW_DEFAULT("0: the ranks as given")),
+                    TOOL_SHOW_DEFAULT("0: the ranks as given"),
+                    TOOL_NEEDS("--rank|--budget|--clip")),
         TOOL_FLAG("quiet", 'q', &a->quiet, "only the last line"),
     };
     a->program = (tool_program){

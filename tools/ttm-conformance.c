@@ -229,9 +229,6 @@ static int run(const conformance_arguments *arguments, const char *program_path)
     char *oracle_path = NULL;
     const char *backend = arguments->program.backend;
     const char *device = arguments->program.device;
-    if (arguments->plugin != NULL && backend != NULL) {
-        return tool_usage_error("give either --backend NAME or --plugin FILE.so");
-    }
     ttm_status status = target_find(&oracle_path, "reference");
     if (status == TTM_OK && arguments->plugin == NULL) {
         status = find_backend(&plugin_path, &device, backend != NULL ? backend : default_backend());
@@ -251,7 +248,8 @@ int main(int argc, char **argv)
         .dtype = "all", .seed = 1, .cases = 60, .time_limit = TIME_LIMIT_SECONDS};
     tool_option options[] = {
         TOOL_GROUP("What is tested"),
-        TOOL_STRING("plugin", 'p', "FILE.so", &arguments.plugin, "plugin file to test"),
+        TOOL_STRING("plugin", 'p', "FILE.so", &arguments.plugin, "plugin file to test",
+                    TOOL_NOT_WITH("--backend")),
         TOOL_STRING("filter", 'f', "NAME", &arguments.filter,
                     "only the cases of this group or name, such as memory or matmul/3; a shell "
                     "pattern such as 'tt_*' is understood"),
@@ -261,16 +259,18 @@ int main(int argc, char **argv)
         TOOL_INT("seed", 's', "N", &arguments.seed, 0, INT64_MAX, "seed of the random cases"),
         TOOL_INT("cases", 'n', "N", &arguments.cases, 1, 1000000, "cases of each op"),
         TOOL_INT("time-limit", 0, "SECONDS", &arguments.time_limit, 1, 86400,
-                 "a case that takes longer has failed"),
+                 "a case that takes longer has failed", TOOL_NOT_WITH("--list")),
         TOOL_FLAG("in-process", 0, &arguments.in_process,
-                  "run the plugin in this process, for a debugger; a crash then ends the run"),
+                  "run the plugin in this process, for a debugger; a crash then ends the run",
+                  TOOL_NOT_WITH("--list")),
         TOOL_GROUP("Output"),
         TOOL_FLAG("list", 'l', &arguments.list, "print the cases instead of running them"),
-        TOOL_FLAG("verbose", 'v', &arguments.verbose, "print a line for every case"),
+        TOOL_FLAG("verbose", 'v', &arguments.verbose, "print a line for every case",
+                  TOOL_NOT_WITH("--list")),
         TOOL_STRING("json-file", 0, "FILE", &arguments.json_path,
-                    "write all cases to this file as JSON"),
+                    "write all cases to this file as JSON", TOOL_NOT_WITH("--list")),
         TOOL_STRING("junit-file", 0, "FILE", &arguments.junit_path,
-                    "write all cases to this file as JUnit XML"),
+                    "write all cases to this file as JUnit XML", TOOL_NOT_WITH("--list")),
     };
     arguments.program = (tool_program){
         .name = "ttm-conformance",

@@ -189,10 +189,7 @@ static int write_logits(const eval_arguments *arguments, const tool_model *opene
 
 static int check_arguments(const eval_arguments *arguments)
 {
-    if ((arguments->tokens != NULL) != (arguments->logits != NULL)) {
-        return tool_usage_error("--tokens and --logits belong together");
-    }
-    if ((arguments->data.count > 0) == (arguments->tokens != NULL)) {
+    if (arguments->data.count == 0 && arguments->tokens == NULL) {
         return tool_usage_error("give either --data, or --tokens and --logits");
     }
     return TOOL_GO_ON;
@@ -231,31 +228,37 @@ int main(int argc, char **argv)
                     "folder with config.json and model.safetensors, or of a training run",
                     TOOL_REQUIRED),
         TOOL_LIST("data", 0, "FILE", &arguments.data,
-                  "text, or tokens in a .bin file; several are read one after the other"),
+                  "text, or tokens in a .bin file; several are read one after the other",
+                  TOOL_NOT_WITH("--tokens")),
         TOOL_STRING("tokenizer", 0, "bytes|FILE|DIR", &arguments.tokenizer,
-                    "how text becomes tokens", TOOL_SHOW_DEFAULT("the model's own")),
+                    "how text becomes tokens", TOOL_SHOW_DEFAULT("the model's own"),
+                    TOOL_NOT_WITH("--tokens")),
         TOOL_GROUP("Perplexity"),
         TOOL_INT("block", 0, "N", &arguments.block, 2, INT32_MAX, "tokens in a window",
-                 TOOL_SHOW_DEFAULT("the model's context")),
+                 TOOL_SHOW_DEFAULT("the model's context"), TOOL_NOT_WITH("--tokens")),
         TOOL_INT("stride", 0, "N", &arguments.stride, 1, INT32_MAX,
                  "distance between windows: tokens are scored with at least block - stride tokens "
                  "of context",
-                 TOOL_SHOW_DEFAULT("the block")),
+                 TOOL_SHOW_DEFAULT("the block"), TOOL_NOT_WITH("--tokens")),
         TOOL_INT("batch", 0, "N", &arguments.batch, 1, 65536, "windows at a time",
-                 TOOL_SHOW_DEFAULT("chosen")),
+                 TOOL_SHOW_DEFAULT("chosen"), TOOL_NOT_WITH("--tokens")),
         TOOL_INT("max-tokens", 0, "N", &arguments.max_tokens, 2, INT64_MAX,
-                 "use only the first N tokens of the data", TOOL_SHOW_DEFAULT("all")),
+                 "use only the first N tokens of the data", TOOL_SHOW_DEFAULT("all"),
+                 TOOL_NOT_WITH("--tokens")),
         TOOL_GROUP("Logits"),
-        TOOL_STRING("tokens", 0, "\"ID ID …\"", &arguments.tokens, "a sequence of token ids"),
+        TOOL_STRING("tokens", 0, "\"ID ID …\"", &arguments.tokens, "a sequence of token ids",
+                    TOOL_NEEDS("--logits")),
         TOOL_STRING("logits", 0, "FILE", &arguments.logits,
-                    "write its logits to this safetensors file, f32 [tokens, vocab]"),
+                    "write its logits to this safetensors file, f32 [tokens, vocab]",
+                    TOOL_NEEDS("--tokens")),
         TOOL_GROUP("Execution"),
         TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &arguments.dtype,
                     "what activations and products are computed in; auto: whichever is faster"),
         TOOL_CHOICE("tt", 0, "auto|cached|contract", &arguments.execution,
                     "products with TT-matrices: with the matrix built once, or by contraction"),
         TOOL_FLAG("profile", 0, &arguments.profile,
-                  "time every op and print a table of them; each op is then waited for"),
+                  "time every op and print a table of them; each op is then waited for",
+                  TOOL_NOT_WITH("--tokens")),
     };
     const tool_example examples[] = {
         {"ttm-eval --model run --data test.txt", "perplexity of a trained model on a text"},

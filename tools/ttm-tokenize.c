@@ -224,6 +224,10 @@ static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
     if (given->file_count == 0) {
         return tool_usage_error("encode needs a FILE of text, or - for the standard input");
     }
+    if (input && tool_given(given->program, "threads")) {
+        return tool_usage_error("--threads goes with encode FILE, not with encode -: one thread "
+                                "encodes the standard input");
+    }
     if (given->format != NULL && !numbers && given->out == NULL) {
         return tool_usage_error("--format %s needs --out FILE.bin", given->format);
     }
@@ -368,13 +372,6 @@ static int run_with_tokenizer(const arguments *given)
 {
     bool encode = strcmp(given->command, "encode") == 0;
     bool decode = strcmp(given->command, "decode") == 0;
-    if (!encode && !decode && strcmp(given->command, "info") != 0) {
-        return tool_usage_error("there is no command '%s': it is train, encode, decode or info",
-                                given->command);
-    }
-    if ((encode || decode) && given->program->json) {
-        return tool_usage_error("--json goes with train and info: leave it out");
-    }
     if (!encode && !decode && given->file_count > 0) {
         return tool_usage_error("info takes no FILE; name a vocabulary with --tokenizer");
     }
@@ -394,24 +391,28 @@ int main(int argc, char **argv)
 {
     arguments given = {.tokenizer = "bytes", .vocab_size = 32000, .min_frequency = 2};
     tool_option options[] = {
-        TOOL_GROUP("Commands encode, decode and info"),
+        TOOL_GROUP("Vocabulary"),
         TOOL_STRING("tokenizer", 't', "bytes|PATH", &given.tokenizer,
                     "the vocabulary: bytes, a file (tokenizer.json, vocab.json, merges.txt, "
-                    ".tiktoken), or a folder that holds one, such as a model's"),
-        TOOL_CHOICE("format", 'f', "llmc|nanogpt|ids", &given.format,
-                    "what encode writes: an llm.c file, bare 16-bit tokens, or decimal numbers",
-                    TOOL_SHOW_DEFAULT("ids, or llmc with --out")),
-        TOOL_FLAG("special", 0, &given.special,
-                  "encode <|endoftext|> as the end-of-text token instead of as text"),
-        TOOL_GROUP("Command train"),
+                    ".tiktoken), or a folder that holds one, such as a model's",
+                    TOOL_NOT_WITH("train")),
         TOOL_INT("vocab-size", 'v', "N", &given.vocab_size, 257, 1 << 24,
-                 "tokens in all: bytes, merges and end-of-text"),
+                 "tokens in all: bytes, merges and end-of-text", TOOL_COMMANDS("train")),
         TOOL_INT("min-frequency", 0, "N", &given.min_frequency, 1, INT64_MAX,
-                 "how often two tokens must occur together to become one"),
-        TOOL_GROUP("All commands"),
+                 "how often two tokens must occur together to become one", TOOL_COMMANDS("train")),
+        TOOL_GROUP("Tokens"),
+        TOOL_CHOICE("format", 'f', "llmc|nanogpt|ids", &given.format,
+                    "what is written: an llm.c file, bare 16-bit tokens, or decimal numbers",
+                    TOOL_SHOW_DEFAULT("ids, or llmc with --out"), TOOL_COMMANDS("encode")),
+        TOOL_FLAG("special", 0, &given.special,
+                  "encode <|endoftext|> as the end-of-text token instead of as text",
+                  TOOL_COMMANDS("encode")),
+        TOOL_GROUP("How"),
         TOOL_STRING("out", 'o', "PATH", &given.out,
-                    "where to write: train, a folder; encode and decode, a file"),
-        TOOL_INT("threads", 0, "N", &given.threads, 0, 256, "how many threads work; 0: all cores"),
+                    "where to write: train, a folder; encode and decode, a file",
+                    TOOL_NOT_WITH("info")),
+        TOOL_INT("threads", 0, "N", &given.threads, 0, 256, "how many threads work; 0: all cores",
+                 TOOL_COMMANDS("train|encode")),
     };
     const tool_example examples[] = {
         {"ttm-tokenize train --vocab-size 8000 --out vocabulary book.txt",
@@ -430,6 +431,8 @@ int main(int argc, char **argv)
                  "decode [option…] FILE|-\n"
                  "info [option…]",
         .offers = TOOL_OFFERS_JSON,
+        .commands = "train|encode|decode|info",
+        .json_not_with = "encode|decode",
         TOOL_TABLE(options, examples),
         .operands_minimum = 1,
         .operands_maximum = SIZE_MAX,

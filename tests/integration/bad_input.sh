@@ -64,6 +64,14 @@ case_of 1 'use a smaller batch' $new --data text.txt --batch 1000000 --accumulat
 case_of 2 '9x9' $new --data text.txt --tt mlp=9x9,9x9:4
 case_of 2 'mlp' $new --data text.txt --tt mlp=0
 case_of 2 'nothing' $new --data text.txt --tt nothing=16
+for option in "--tt mlp=4" "--layers 2" "--heads 2" "--width 32" "--context 8" "--vocab-size 300" --zero-residual "--preset gpt2-tiny"; do
+    case_of 2 "${option%% *} .*--model" --model weights --out new --data text.txt $option
+    [ "$option" = "--preset gpt2-tiny" ] || case_of 2 "${option%% *}" --out good --resume $option
+done
+case_of 2 '--model .*--resume' --out good --resume --model weights
+case_of 2 '--zero-residual .*--resume' $small --out good --resume --zero-residual
+case_of 2 '--resume .*--dry-run' --out good --resume --dry-run
+case_of 2 '--validation-fraction .*--validation-data' $new --data text.txt --validation-data text.txt --validation-fraction 0.5
 case_of 1 'nowhere' --model nowhere --out new --data text.txt
 
 # Weights.

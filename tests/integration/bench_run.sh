@@ -4,7 +4,9 @@
 bench="$TTM_TOOLS/ttm-bench"
 TTM_TUNE_DIR=$scratch/tune
 export TTM_TUNE_DIR
-small="--preset gpt2-tiny-ttm16 --batch 1 --seq 32 --layers 2 --seconds 0.02 --samples 3 --quiet"
+model="--preset gpt2-tiny-ttm16"
+briefly="--seconds 0.02 --samples 3 --quiet"
+small="$model --batch 1 --seq 32 --layers 2 $briefly"
 
 # value FILE SECTION NAME: a number of a section.
 value()
@@ -18,13 +20,13 @@ between()
     awk -v low="$1" -v value="$2" -v high="$3" 'BEGIN { exit !(value >= low && value <= high) }'
 }
 
-for command in devices ops train generate; do
+for arguments in "devices $briefly" "ops $small" "train $small --steps 5" "layer $model $briefly --rows 1,16" \
+    "generate $model --batch 1 --layers 2 $briefly --tokens 5 --prompt 8"; do
+    command=${arguments%% *}
     # shellcheck disable=SC2086  # options are words
-    expect 0 "$bench" "$command" $small --steps 5 --tokens 5 --prompt 8 --output "$command.json"
+    expect 0 "$bench" $arguments --output "$command.json"
     [ -s "$command.json" ] || fail "$command wrote nothing"
 done
-# shellcheck disable=SC2086
-expect 0 "$bench" layer $small --rows 1,16 --output layer.json
 grep -q '"name": "dense forward, 16 rows"' layer.json || fail "no dense layer of 16 rows"
 grep -q 'core gradients, 16 rows: ' layer.json || fail "no order of contraction of the core gradients"
 for op in matmul attention_backward tt_linear adamw cross_entropy embedding_backward; do
@@ -112,10 +114,10 @@ fi
 expect 0 "$bench" ops $small --op gelu --csv
 head -n 1 out | grep -q '^group,name,op,shapes,median_ns,' || fail "CSV without its head"
 # shellcheck disable=SC2086
-expect 0 "$bench" ops $small --product 8x8x8,3x5x7 --json
+expect 0 "$bench" ops $briefly --product 8x8x8,3x5x7 --json
 grep -q '"name": "matmul 3x5x7"' out || fail "--product isn't measured"
 # shellcheck disable=SC2086
-expect 0 "$bench" ops $small --product 8x6x4:nn,8x6x4:tn,8x6x4:nt:bf16,8x6x4:tt:f64,8x6x4:bf16 --json
+expect 0 "$bench" ops $briefly --product 8x6x4:nn,8x6x4:tn,8x6x4:nt:bf16,8x6x4:tt:f64,8x6x4:bf16 --json
 for name in 8x6x4 8x6x4:tn 8x6x4:nt:bf16 8x6x4:tt:f64 8x6x4:bf16; do
     grep -q "\"name\": \"matmul $name\"" out || fail "--product $name isn't measured"
 done
@@ -170,8 +172,27 @@ long=$(printf '%0400d' 0 | tr 0 9)
 for list in 3x4x5: 3x4x5:nx 3x4x5:bf16:tn 3x4x5:tn:tn 3x4x5:i32 3x4x5:tn:bf16x 3x4x5:TN 0x4x5 -3x4x5 +3x4x5 3x4x9999999 \
     3x4x18446744073709551617 "3x4x5,,3x4x5" "" "3 x4x5" "3x4x5 " "3x4x$long" "3x4x5:$long" 3x4x5:%s%n; do
     # shellcheck disable=SC2086
-    expect 2 "$bench" ops $small --product "$list"
+    expect 2 "$bench" ops $briefly --product "$list"
     one_line_error
+done
+# An option of another command is wrong usage: it would be ignored.
+for arguments in "devices --preset gpt2-tiny" "devices --batch 2" "devices --dtype bf16" "devices --no-roofs" "devices --product 8x8x8" \
+    "layer --seq 8" "layer --batch 2" "layer --layers 2" "layer --dtype bf16" "layer --op e" "layer --trace t.json" "ops --steps 5" "ops --rows 1" \
+    "ops --margin 0.1" "ops --tune-seconds 1" "train --tokens 5" "train --op e" "train --cold" "generate --seq 8" "generate --steps 5" \
+    "generate --recompute on" "generate --logit-rows 8" "tune --no-roofs" "tune --cold" "tune --prompt 3" "compare --seconds 1 ops.json ops.json" \
+    "compare --backend cpu ops.json ops.json" "compare --quiet ops.json ops.json" "report --device 0 ops.json" "report --confidence 0.9 ops.json"; do
+    command=${arguments%% *}
+    option=$(printf '%s\n' "$arguments" | sed 's/[^ ]* \(--[a-z-]*\).*/\1/')
+    # shellcheck disable=SC2086
+    expect 2 "$bench" $arguments
+    one_line_error
+    grep -q -e "error: $option .* with .*$command" err || fail "the message about '$arguments' doesn't name both: $(cat err)"
+done
+for option in "--preset gpt2-tiny" "--tt mlp=4" "--layers 2" "--batch 2" "--seq 8" "--op e" "--dtype bf16"; do
+    # shellcheck disable=SC2086
+    expect 2 "$bench" ops --product 8x8x8 $option
+    one_line_error
+    grep -q -e "error: ${option%% *} doesn't go with .*--product" err || fail "the message about $option doesn't name both: $(cat err)"
 done
 echo '{"schema": "other"}' >other.json
 head -c 300 ops.json >cut.json

@@ -34,6 +34,12 @@ expect 0 env TTM_BACKEND=reference "$conformance" --filter gelu --cases 5
 [ "$(last_line)" = '5 passed, 0 failed' ] || fail "TTM_BACKEND: $(cat out)"
 
 # ---- Wrong usage ----
+for option in "--json-file x" "--junit-file x" --verbose --in-process "--time-limit 5"; do
+    # shellcheck disable=SC2086  # options are words
+    expect 2 "$conformance" --backend reference --list $option
+    one_line_error
+    grep -q -e "${option%% *} doesn't go with --list" err || fail "$option isn't named: $(cat err)"
+done
 expect 2 "$conformance" --backend reference --plugin x.so
 one_line_error
 for filter in nosuch gelu/5 '*nosuch*' ''; do

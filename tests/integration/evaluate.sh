@@ -85,6 +85,11 @@ refuse 2 '--model' --data text.txt
 refuse 2 '--data' --model run
 refuse 2 '--tokens' --model run --data text.txt --tokens "1 2" --logits new.safetensors
 refuse 2 '--logits' --model run --tokens "1 2"
+for option in "--block 8" "--stride 4" "--batch 2" "--max-tokens 9" "--tokenizer bytes" --profile; do
+    # shellcheck disable=SC2086  # options are words
+    refuse 2 "${option%% *} .* --tokens" --model run --tokens "1 2" --logits new.safetensors $option
+done
+refuse 2 '--logits .* --tokens' --model run --data text.txt --logits new.safetensors
 refuse 2 'block 33' --model run --data text.txt --block 33
 refuse 2 'stride 17' --model run --data text.txt --block 16 --stride 17
 refuse 2 'x7' --model run --tokens "1 x7" --logits new.safetensors

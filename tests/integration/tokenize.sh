@@ -92,6 +92,17 @@ refuse 1 'mine' train --out mine text.txt
 refuse 1 'empty' train --out never empty.txt
 refuse 2 'FILE' encode
 refuse 2 '--json' encode --json text.txt
+refuse 2 '--json .* decode' decode --json text.bin
+refuse 2 '--tokenizer .* train' train --out never --tokenizer bytes text.txt
+refuse 2 '--format .* train' train --out never --format ids text.txt
+refuse 2 '--special .* decode' decode --special text.bin
+refuse 2 '--format .* decode' decode --format ids text.bin
+refuse 2 '--vocab-size .* encode' encode --vocab-size 300 text.txt
+refuse 2 '--min-frequency .* encode' encode --min-frequency 3 text.txt
+refuse 2 '--threads .* decode' decode --threads 1 text.bin
+refuse 2 '--threads .* info' info --threads 1
+refuse 2 '--threads .* encode -' encode --threads 1 -
+refuse 2 '--out .* info' info --out mine
 refuse 2 '\.bin' encode --out mine text.txt
 refuse 2 '\.bin' encode --format nanogpt text.txt
 refuse 1 'empty' encode --out never.bin empty.txt

@@ -100,15 +100,34 @@ static void write_default(char *text, size_t text_bytes, const tool_option *opti
     }
 }
 
+/* Appends a remark "LEAD WHAT" to others; none where WHAT is "". */
+static void add_remark(char *text, size_t text_bytes, const char *lead, const char *what)
+{
+    const size_t used = strlen(text);
+    if (what[0] != '\0') {
+        snprintf(text + used, text_bytes - used, "%s%s%s", used > 0 ? "; " : "", lead, what);
+    }
+}
+
 const char *tool_describe_values(char *text, size_t text_bytes, const tool_option *option)
 {
+    char list[MAX_TEXT] = "";
     char range[MAX_TEXT] = "";
     char standard[MAX_TEXT] = "";
+    text[0] = '\0';
+    if (option->needs != NULL) {
+        add_remark(text, text_bytes, "with ",
+                   tool_print_list(list, sizeof list, option->needs, " or "));
+    }
+    if (option->not_with != NULL) {
+        add_remark(text, text_bytes, "not with ",
+                   tool_print_list(list, sizeof list, option->not_with, " or "));
+    }
     write_range(range, sizeof range, option);
     write_default(standard, sizeof standard, option);
-    snprintf(text, text_bytes, "%s%s%s%s%s", range,
-             range[0] != '\0' && (standard[0] != '\0' || option->required) ? "; " : "",
-             option->required ? "required" : "", standard[0] != '\0' ? "default: " : "", standard);
+    add_remark(text, text_bytes, "", range);
+    add_remark(text, text_bytes, "", option->required ? "required" : "");
+    add_remark(text, text_bytes, "default: ", standard);
     return text;
 }
 
@@ -151,6 +170,17 @@ static int print_wrapped(const char *text, int column, int indent)
     return column;
 }
 
+/* Writes what help begins with where an option goes with some commands only, "ops, train:". */
+static const char *print_commands(char *text, size_t text_bytes, const tool_option *option)
+{
+    text[0] = '\0';
+    if (option->commands != NULL) {
+        tool_print_list(text, text_bytes - 1, option->commands, ", ");
+        strcat(text, ":");
+    }
+    return text;
+}
+
 static void print_option(const tool_option *option)
 {
     char head[MAX_TEXT];
@@ -169,7 +199,10 @@ static void print_option(const tool_option *option)
     } else {
         printf("%s%*s", head, HELP_COLUMN - width, "");
     }
-    int column = print_wrapped(option->help, HELP_COLUMN, HELP_COLUMN);
+    char commands[MAX_TEXT];
+    const int begin =
+        print_wrapped(print_commands(commands, sizeof commands, option), HELP_COLUMN, HELP_COLUMN);
+    const int column = print_wrapped(option->help, begin, HELP_COLUMN);
     tool_describe_values(values, sizeof values, option);
     if (values[0] != '\0') {
         char remark[2 * MAX_TEXT + 4];
@@ -253,6 +286,7 @@ static void print_roff_section(const char *heading)
 static void print_roff_option(const tool_option *option)
 {
     char values[2 * MAX_TEXT];
+    char commands[MAX_TEXT];
     const char *placeholder = tool_placeholder(option);
     printf(".TP\n");
     if (option->letter != 0) {
@@ -267,6 +301,8 @@ static void print_roff_option(const tool_option *option)
         printf("\\fR%s", option->kind == TOOL_KIND_LIST ? "…" : "");
     }
     putchar('\n');
+    print_roff(print_commands(commands, sizeof commands, option));
+    printf("%s", commands[0] != '\0' ? " " : "");
     print_roff(option->help);
     tool_describe_values(values, sizeof values, option);
     if (values[0] != '\0') {

@@ -47,13 +47,14 @@ static void make_table(tool_table *table, tool_program *program)
         TOOL_STRING("backend", 0, "NAME[:DEVICE]", &program->backend,
                     "backend plugin to use, such as cpu or opencl:1; auto takes the best GPU or "
                     "accelerator, else the CPU",
-                    TOOL_SHOW_DEFAULT("TTM_BACKEND, else auto")),
+                    TOOL_SHOW_DEFAULT("TTM_BACKEND, else auto"),
+                    TOOL_NOT_WITH(program->device_not_with)),
         TOOL_STRING("device", 0, "INDEX|NAME", &program->device,
                     "device of the backend: its number or a part of its name, see ttm-devices",
-                    TOOL_SHOW_DEFAULT("the best")),
+                    TOOL_SHOW_DEFAULT("the best"), TOOL_NOT_WITH(program->device_not_with)),
     };
-    const tool_option json_option =
-        TOOL_FLAG("json", 0, &program->json, "print the result as JSON");
+    const tool_option json_option = TOOL_FLAG("json", 0, &program->json, "print the result as JSON",
+                                              TOOL_NOT_WITH(program->json_not_with));
     const tool_option general_options[] = {
         TOOL_FLAG("help", letter_is_free(program, 'h') ? 'h' : 0, &table->help,
                   "print this help and exit"),
@@ -121,6 +122,8 @@ static int out_of_range(const tool_option *option, const char *text)
     tool_option limits = *option;
     limits.shown_default = "";
     limits.required = false;
+    limits.needs = NULL;
+    limits.not_with = NULL;
     return tool_usage_error("--%s must be %s; it is '%s'", option->name,
                             tool_describe_values(range, sizeof range, &limits), text);
 }
@@ -354,6 +357,9 @@ int tool_parse(tool_program *program, int argc, char **argv)
     int code = read_arguments(&line);
     if (code == TOOL_GO_ON) {
         code = check_presence(program);
+    }
+    if (code == TOOL_GO_ON) {
+        code = tool_check_combinations(&line.table);
     }
     if (code != TOOL_GO_ON) {
         tool_free(program);

@@ -86,6 +86,12 @@ typedef struct tool_option {
     const char *choices;       /**< Of a choice: "fp32|bf16". */
     const char *shown_default; /**< What --help calls the default, where the value doesn't say it;
                                     "" to show none. */
+    /* What it goes with, as lists split by '|'. Anything else is wrong usage, and --help says so.
+     */
+    const char *commands; /**< Commands of the tool, "train|encode"; NULL: all. */
+    const char *needs; /**< Options, one of which must be given too: "--rank|--budget"; or NULL. */
+    const char *not_with; /**< What leaves it without a meaning: options, commands, or an option
+                             with a command: "--model|compare|ops --product"; or NULL. */
     union {
         bool *flag;
         const char **text;
@@ -149,6 +155,9 @@ typedef struct tool_option {
 #define TOOL_REQUIRED           .required = true
 #define TOOL_HIDDEN             .hidden = true
 #define TOOL_SHOW_DEFAULT(text) .shown_default = (text)
+#define TOOL_COMMANDS(list)     .commands = (list)
+#define TOOL_NEEDS(list)        .needs = (list)
+#define TOOL_NOT_WITH(list)     .not_with = (list)
 
 /** A command line to show, and what it does. */
 typedef struct tool_example {
@@ -170,6 +179,10 @@ typedef struct tool_program {
     const char *usage;       /**< What follows the name in the usage line; more lines after \n. */
     const char *description; /**< Paragraphs for --help and the man page, split by \n\n; or NULL. */
     unsigned offers;         /**< TOOL_OFFERS_… bits. */
+    const char *commands;    /**< What the first operand may be, "train|encode"; NULL: it's no
+                                  command. */
+    const char *device_not_with; /**< not_with of --backend and --device. */
+    const char *json_not_with;   /**< not_with of --json. */
     tool_option *options;
     size_t option_count;
     const tool_example *examples;

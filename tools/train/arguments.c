@@ -31,6 +31,9 @@ static const char description[] =
 
 enum { MAX_SIZE = 1 << 24, MAX_LAYERS = 1 << 16, OWN_OPTIONS = 32 };
 
+/* Weights and runs have sizes and shapes of their own. With --resume they are compared. */
+#define OF_A_PRESET TOOL_NEEDS("--preset"), TOOL_NOT_WITH("--model")
+
 /* Fills the tool's own part of the table and returns its length. */
 static size_t own_options(tool_option *table, train_arguments *a)
 {
@@ -38,40 +41,47 @@ static size_t own_options(tool_option *table, train_arguments *a)
         TOOL_GROUP("Model"),
         TOOL_STRING("preset", 0, "NAME", &a->preset,
                     "a named model, such as gpt2-small or gpt2-small-ttm64; an unknown name lists "
-                    "them all"),
-        TOOL_STRING("model", 0, "DIR", &a->model, "start from the weights in this model folder"),
+                    "them all",
+                    TOOL_NOT_WITH("--model")),
+        TOOL_STRING("model", 0, "DIR", &a->model, "start from the weights in this model folder",
+                    TOOL_NOT_WITH("--resume")),
         TOOL_LIST("tt", 0, "SPEC", &a->tt,
                   "make matrices TT or dense: [LAYERS/]MATRIX=SHAPE, such as mlp=32, "
-                  "0-3/c_fc=8x8,8x8,12x8,1x6:64 or none; may be repeated"),
+                  "0-3/c_fc=8x8,8x8,12x8,1x6:64 or none; may be repeated",
+                  OF_A_PRESET),
         TOOL_INT("vocab-size", 0, "N", &a->sizes.vocab_size, 1, MAX_SIZE, "tokens of the model",
-                 TOOL_SHOW_DEFAULT("the tokenizer's, else the preset's")),
+                 TOOL_SHOW_DEFAULT("the tokenizer's, else the preset's"), OF_A_PRESET),
         TOOL_INT("context", 0, "N", &a->sizes.context, 1, MAX_SIZE, "longest sequence",
-                 TOOL_SHOW_DEFAULT("the preset's")),
+                 TOOL_SHOW_DEFAULT("the preset's"), OF_A_PRESET),
         TOOL_INT("layers", 0, "N", &a->sizes.layers, 1, MAX_LAYERS, "layers",
-                 TOOL_SHOW_DEFAULT("the preset's")),
+                 TOOL_SHOW_DEFAULT("the preset's"), OF_A_PRESET),
         TOOL_INT("heads", 0, "N", &a->sizes.heads, 1, MAX_SIZE, "attention heads",
-                 TOOL_SHOW_DEFAULT("the preset's")),
+                 TOOL_SHOW_DEFAULT("the preset's"), OF_A_PRESET),
         TOOL_INT("width", 0, "N", &a->sizes.width, 1, MAX_SIZE, "size of the residual stream",
-                 TOOL_SHOW_DEFAULT("the preset's")),
+                 TOOL_SHOW_DEFAULT("the preset's"), OF_A_PRESET),
         TOOL_DOUBLE("dropout", 0, "X", &a->sizes.dropout, 0.0, 0.9999,
                     "dropout probability of embeddings, attention and residual branches",
                     TOOL_SHOW_DEFAULT("the preset's")),
         TOOL_FLAG("zero-residual", 0, &a->zero_residual,
-                  "begin with zero in the last matrix of each residual branch"),
+                  "begin with zero in the last matrix of each residual branch",
+                  TOOL_NOT_WITH("--model|--resume")),
         TOOL_GROUP("Data and files"),
         TOOL_LIST("data", 0, "FILE", &a->data,
                   "text (any name) or tokens (.bin) to train on; several may follow"),
         TOOL_LIST("validation-data", 0, "FILE", &a->validation_data,
                   "text or tokens to validate on"),
         TOOL_DOUBLE("validation-fraction", 0, "X", &a->validation_fraction, 0.0, 0.9,
-                    "without --validation-data: the last part of the data is for validation"),
+                    "the last part of the data, which is kept for validation",
+                    TOOL_NOT_WITH("--validation-data")),
         TOOL_STRING("tokenizer", 0, "bytes|FILE", &a->tokenizer,
                     "bytes, or a tokenizer.json, vocab.json, .tiktoken file or their folder",
                     TOOL_SHOW_DEFAULT("bytes where the preset is byte-level, else the model's")),
         TOOL_STRING("out", 'o', "DIR", &a->out, "folder of the run"),
-        TOOL_FLAG("resume", 0, &a->resume, "go on with the run in --out"),
-        TOOL_FLAG("dry-run", 0, &a->dry_run,
-                  "print parameters, memory and TT shapes; train nothing"),
+        TOOL_FLAG("resume", 0, &a->resume, "go on with the run in --out",
+                  TOOL_NOT_WITH("--dry-run")),
+        TOOL_FLAG(
+            "dry-run", 0, &a->dry_run,
+            "print parameters, memory and TT shapes of the line that would train; train nothing"),
         TOOL_FLAG("quiet", 'q', &a->quiet,
                   "no progress and no samples, only errors and the result"),
         TOOL_FLAG("profile", 0, &a->profile,
@@ -127,36 +137,6 @@ static void trainer_options(tool_option *table, train_arguments *arguments)
     }
 }
 
-/* Checks which options go together. */
-static int check_combination(const train_arguments *arguments)
-{
-    const tool_program *program = &arguments->program;
-    const bool sized = arguments->tt.count > 0 || tool_given(program, "vocab-size") ||
-                       tool_given(program, "context") || tool_given(program, "layers") ||
-                       tool_given(program, "heads") || tool_given(program, "width");
-    if (arguments->resume && arguments->dry_run) {
-        return tool_usage_error("--resume and --dry-run don't go together");
-    }
-    if (arguments->preset != NULL && arguments->model != NULL) {
-        return tool_usage_error("--preset and --model don't go together: the weights in '%s' have "
-                                "their own sizes",
-                                arguments->model);
-    }
-    if (arguments->model != NULL && sized) {
-        return tool_usage_error("--model takes its sizes and TT shapes from '%s': leave out "
-                                "--tt, --vocab-size, --context, --layers, --heads and --width",
-                                arguments->model);
-    }
-    if (arguments->model != NULL && arguments->zero_residual) {
-        return tool_usage_error("--model and --zero-residual don't go together");
-    }
-    if (arguments->resume && arguments->preset == NULL && sized) {
-        return tool_usage_error("--resume takes sizes and TT shapes from the run: leave out --tt, "
-                                "--vocab-size, --context, --layers, --heads and --width");
-    }
-    return TOOL_GO_ON;
-}
-
 static int check_required(const train_arguments *arguments)
 {
     if (!arguments->resume && arguments->preset == NULL && arguments->model == NULL) {
@@ -202,10 +182,7 @@ int train_arguments_parse(train_arguments *arguments, int argc, char **argv)
         .examples = examples,
         .example_count = sizeof examples / sizeof examples[0],
     };
-    int code = tool_parse(&arguments->program, argc, argv);
-    if (code == TOOL_GO_ON) {
-        code = check_combination(arguments);
-    }
+    const int code = tool_parse(&arguments->program, argc, argv);
     return code == TOOL_GO_ON ? check_required(arguments) : code;
 }
 

@@ -90,8 +90,10 @@ static void run_tool(outcome *result, int argc, char **argv, size_t operands_max
     tool_free(&program);
 }
 
+typedef void (*tool)(outcome *result, int argc, char **argv, size_t operands_maximum);
+
 /* Splits `arguments` at spaces and runs the tool with stdout and stderr caught. */
-static outcome parse(const char *arguments, size_t operands_maximum)
+static outcome parse_by(tool run, const char *arguments, size_t operands_maximum)
 {
     static char line[512];
     char *argv[MAX_ARGUMENTS + 2] = {(char *)"ttm-demo"};
@@ -112,7 +114,7 @@ static outcome parse(const char *arguments, size_t operands_maximum)
     const int old_error = dup(STDERR_FILENO);
     dup2(fileno(printed), STDOUT_FILENO);
     dup2(fileno(error), STDERR_FILENO);
-    run_tool(&result, argc, argv, operands_maximum);
+    run(&result, argc, argv, operands_maximum);
     fflush(stdout);
     fflush(stderr);
     dup2(old_output, STDOUT_FILENO);
@@ -122,6 +124,11 @@ static outcome parse(const char *arguments, size_t operands_maximum)
     read_back(result.printed, printed);
     read_back(result.error, error);
     return result;
+}
+
+static outcome parse(const char *arguments, size_t operands_maximum)
+{
+    return parse_by(run_tool, arguments, operands_maximum);
 }
 
 static void options_fill_their_variables(void **state)
@@ -220,6 +227,97 @@ static void wrong_usage_is_one_line_and_exit_status_2(void **state)
         assert_ptr_equal(strchr(result.error, '\n'), result.error + strlen(result.error) - 1);
         assert_string_equal(result.printed, "");
     }
+}
+
+/* A tool with commands; returns what tool_parse makes of `arguments`, with what it printed. */
+static void run_commands(outcome *result, int argc, char **argv, size_t operands_maximum)
+{
+    int64_t steps = 3;
+    const char *text = NULL;
+    (void)operands_maximum;
+    tool_option options[] = {
+        TOOL_INT("steps", 'n', "N", &steps, 1, 9, "steps", TOOL_COMMANDS("train|tune"),
+                 TOOL_NOT_WITH("--model|tune --list")),
+        TOOL_STRING("model", 0, "DIR", &text, "weights", TOOL_NOT_WITH("info")),
+        TOOL_STRING("list", 0, "NAME", &text, "things", TOOL_COMMANDS("train|tune|info")),
+        TOOL_FLAG("append", 'a', &result->verbose, "add", TOOL_NEEDS("--out|--list")),
+        TOOL_STRING("out", 'o', "FILE", &text, "where it goes"),
+    };
+    const tool_example examples[] = {{"ttm-demo train", "does it"}};
+    tool_program program = {
+        .name = "ttm-demo",
+        .summary = "show what goes with what",
+        .offers = TOOL_OFFERS_DEVICE | TOOL_OFFERS_JSON,
+        .commands = "train|tune|info|train-fast",
+        .device_not_with = "info",
+        .json_not_with = "train|tune",
+        .operands_minimum = 1,
+        .operands_maximum = SIZE_MAX,
+        .operand = "COMMAND",
+        TOOL_TABLE(options, examples),
+    };
+    result->code = tool_parse(&program, argc, argv);
+    tool_free(&program);
+}
+
+/* An option without a meaning is wrong usage, and the line names it and what it doesn't go with. */
+static void options_go_with_their_commands_and_with_each_other(void **state)
+{
+    (void)state;
+    const char *const good[] = {
+        "train",
+        "train --steps 3 --list x --backend cpu -a -o x",
+        "tune --steps 3",
+        "info --list x --append --json",
+        "train-fast --model m",
+        "train info", /* the second operand is no command */
+    };
+    const struct {
+        const char *arguments;
+        const char *says;
+    } bad[] = {
+        {"", "COMMAND is missing"},
+        {"tra", "there is no command 'tra': it is train, tune, info or train-fast"},
+        {"train|tune", "there is no command 'train|tune'"},
+        {"info -n 3", "--steps goes with train and tune, not with info"},
+        {"--steps 3 train-fast", "--steps goes with train and tune, not with train-fast"},
+        {"info --steps 3 train", "--steps goes with train and tune, not with info"},
+        {"train-fast --list x", "--list goes with train, tune and info, not with train-fast"},
+        {"train --model m --steps 3", "--steps doesn't go with --model;"},
+        {"tune --list x --steps 3", "--steps doesn't go with tune --list;"},
+        {"info --model m", "--model doesn't go with info;"},
+        {"train --append", "--append needs --out or --list;"},
+        {"info --device 0", "--device doesn't go with info;"},
+        {"tune --json", "--json doesn't go with tune;"},
+    };
+    const char *const shown[] = {
+        "-n, --steps N               train, tune: steps (not with --model or tune\n",
+        "--model DIR             weights (not with info)\n",
+        "-a, --append                add (with --out or --list)\n",
+        "--json                  print the result as JSON (not with train or tune)\n",
+    };
+    for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
+        const outcome result = parse_by(run_commands, good[k], 0);
+        if (result.code != TOOL_GO_ON) {
+            fail_msg("\"%s\" is refused: %s", good[k], result.error);
+        }
+    }
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        const outcome result = parse_by(run_commands, bad[k].arguments, 0);
+        assert_int_equal(result.code, TOOL_EXIT_USAGE);
+        if (strstr(result.error, bad[k].says) == NULL) {
+            fail_msg("\"%s\" isn't in \"%s\"", bad[k].says, result.error);
+        }
+        assert_ptr_equal(strchr(result.error, '\n'), result.error + strlen(result.error) - 1);
+    }
+    const outcome help = parse_by(run_commands, "--help", 0);
+    for (size_t k = 0; k < sizeof shown / sizeof *shown; k++) {
+        if (strstr(help.printed, shown[k]) == NULL) {
+            fail_msg("\"%s\" isn't in:\n%s", shown[k], help.printed);
+        }
+    }
+    const outcome manual = parse_by(run_commands, "--print-manual", 0);
+    assert_non_null(strstr(manual.printed, "\ntrain, tune: steps (not with \\-\\-model or"));
 }
 
 static void help_shows_every_option_with_range_and_default(void **state)
@@ -323,6 +421,7 @@ int main(void)
         cmocka_unit_test(what_is_not_given_keeps_its_default),
         cmocka_unit_test(lists_repeat_and_take_what_follows),
         cmocka_unit_test(wrong_usage_is_one_line_and_exit_status_2),
+        cmocka_unit_test(options_go_with_their_commands_and_with_each_other),
         cmocka_unit_test(help_shows_every_option_with_range_and_default),
         cmocka_unit_test(help_shows_defaults_not_what_was_given),
         cmocka_unit_test(the_manual_page_keeps_text_from_being_taken_for_markup),
