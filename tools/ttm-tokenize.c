@@ -57,11 +57,12 @@ static void end_progress(void)
 
 static int describe(const arguments *given, const ttm_tokenizer *tokenizer);
 
-/** Makes a folder, or finds that it is there, before minutes of learning. */
-static int make_folder(const char *path)
+/** Makes a folder unless it is there. *made tells whether it wasn't. */
+static int make_folder(bool *made, const char *path)
 {
     struct stat information;
-    if (mkdir(path, 0777) == 0) {
+    *made = mkdir(path, 0777) == 0;
+    if (*made) {
         return TOOL_GO_ON;
     }
     if (errno == EEXIST && stat(path, &information) == 0 && !S_ISDIR(information.st_mode)) {
@@ -72,12 +73,52 @@ static int make_folder(const char *path)
                : tool_fail_text("cannot create the folder '%s': %s", path, strerror(errno));
 }
 
+/** Finds out whether a vocabulary can be written into a folder, before minutes of learning, and
+ * leaves everything as it is. */
+static int check_folder(const char *path)
+{
+    bool made = false;
+    char *file = NULL;
+    int code = make_folder(&made, path);
+    if (code == TOOL_GO_ON) {
+        file = malloc(strlen(path) + sizeof "/tokenizer.json");
+        code = file != NULL ? TOOL_GO_ON : tool_fail_text("no memory for the name '%s'", path);
+    }
+    if (code == TOOL_GO_ON) {
+        sprintf(file, "%s/tokenizer.json", path);
+        code = tool_output_check(file);
+    }
+    free(file);
+    if (made) {
+        rmdir(path);
+    }
+    return code;
+}
+
+/** Writes the vocabulary; a folder made for it goes when that fails. */
+static int save(const ttm_tokenizer *tokenizer, const char *path)
+{
+    bool made = false;
+    int code = make_folder(&made, path);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
+    const ttm_status status = ttm_tokenizer_save(tokenizer, path);
+    if (status != TTM_OK) {
+        code = tool_fail(status);
+        if (made) {
+            rmdir(path);
+        }
+    }
+    return code;
+}
+
 static int run_train(const arguments *given)
 {
     if (given->out == NULL || given->file_count == 0) {
         return tool_usage_error("train needs --out DIR and at least one FILE of text");
     }
-    int code = make_folder(given->out);
+    int code = check_folder(given->out);
     if (code != TOOL_GO_ON) {
         return code;
     }
@@ -87,12 +128,13 @@ static int run_train(const arguments *given)
     options.threads = (unsigned)given->threads;
     options.progress = progress_for_terminal();
     ttm_tokenizer *tokenizer = NULL;
-    ttm_status status = ttm_tokenizer_train(&tokenizer, given->files, given->file_count, &options);
+    const ttm_status status =
+        ttm_tokenizer_train(&tokenizer, given->files, given->file_count, &options);
     end_progress();
-    if (status == TTM_OK) {
-        status = ttm_tokenizer_save(tokenizer, given->out);
+    code = status == TTM_OK ? save(tokenizer, given->out) : tool_fail(status);
+    if (code == TOOL_GO_ON) {
+        code = describe(given, tokenizer);
     }
-    code = status == TTM_OK ? describe(given, tokenizer) : tool_fail(status);
     ttm_tokenizer_close(tokenizer);
     return code;
 }

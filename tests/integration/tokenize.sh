@@ -113,6 +113,23 @@ refuse 1 'missing.ids' decode --out mine missing.ids
 refuse 1 '300000' decode --tokenizer vocabulary --out mine beyond.ids
 refuse 1 'nowhere' info --tokenizer nowhere
 refuse 1 'no-folder' decode --tokenizer vocabulary --out no-folder/x text.bin
+refuse 1 'missing.txt' train --out vocabulary missing.txt
+[ -s vocabulary/tokenizer.json ] || fail "a vocabulary went with a failure"
+ln -s nowhere/folder lost-folder
+refuse 1 'lost-folder' train --out lost-folder missing.txt
+[ ! -e never ] || fail "a folder is left by a training that failed"
+# Its only file can't be written: that is told before the text is even looked for.
+mkdir locked
+chmod 555 locked
+[ -w locked ] || refuse 1 'locked/tokenizer.json' train --out locked missing.txt
+mkdir -p taken/tokenizer.json
+refuse 1 'taken/tokenizer.json' train --out taken missing.txt
+# What fails only when it is written: a limit on the size of files.
+(
+    ulimit -f 1
+    expect 1 "$tokenize" train --vocab-size 300 --out never text.txt
+)
+[ ! -e never ] || fail "a folder is left by a vocabulary that couldn't be written"
 [ ! -e never.bin ] && ! ls | grep '\.tmp' || fail "temporary files are left"
 
 # Output that can't be written is an error.
