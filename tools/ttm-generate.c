@@ -1,7 +1,7 @@
 /* ttm-generate: continues a prompt. */
 #include "common/tool_json.h"
 #include "common/tool_model.h"
-#include "generate/utf8_stream.h"
+#include "common/utf8_stream.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -227,6 +227,7 @@ typedef struct ttm_trainer_events {
     void (*step)(void *user, const ttm_trainer_step *step);
     void (*validation)(void *user, const ttm_trainer_validation *validation);
     void (*checkpoint)(void *user, int64_t step, const char *path);
+    /** `text` follows options.sample_prompt, and may be any bytes. */
     void (*sample)(void *user, int64_t step, const char *text, size_t text_bytes);
 } ttm_trainer_events;
 

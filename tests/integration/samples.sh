@@ -15,6 +15,16 @@ expect 0 $run --out sampled --sample-interval 2 --sample-tokens 20 --sample-prom
 grep -q '^step 6/6  loss' err || fail "no progress line: $(cat err)"
 same_run plain sampled
 
+# A model that knows nothing draws any bytes: whole characters are shown as they are, the rest can't steer a terminal.
+expect 0 $run --out bytes --sample-interval 1 --sample-tokens 400 --sample-temperature 5 --sample-prompt "$(printf 'Gr\303\274\303\237e')"
+iconv -f UTF-8 -t UTF-8 err >text-shown 2>iconv-says || fail "a sample isn't UTF-8: $(cat iconv-says)"
+! LC_ALL=C tr -d '\n\t\040-\176\200-\377' <err | grep -q . || fail "control characters reach the terminal"
+# U+0080 to U+009F are control characters of two bytes.
+! LC_ALL=C grep -q "$(printf '\302[\200-\237]')" err || fail "control characters of two bytes reach the terminal"
+[ "$(grep -c "^$(printf 'Gr\303\274\303\237e')" err)" -eq 6 ] || fail "a prompt in UTF-8 doesn't stay as it is"
+grep -q "$(printf '\357\277\275')" err || fail "no bytes were replaced: the test draws too few"
+same_run plain bytes
+
 # Without anybody to show them to, none are made: they would cost time for nothing.
 expect 0 $run --out profiled --sample-interval 2 --sample-tokens 20 --profile
 grep -q '^sample ' err || fail "no samples in the profile: $(cat err)"

@@ -1,5 +1,5 @@
 /* UTF-8 as RFC 3629 defines it, one byte at a time. */
-#include "generate/utf8_stream.h"
+#include "common/utf8_stream.h"
 
 static const char replacement[] = "\xEF\xBF\xBD";
 

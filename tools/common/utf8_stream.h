@@ -1,6 +1,6 @@
 /* Text that arrives in arbitrary pieces of bytes, passed on in whole UTF-8 characters. */
-#ifndef TTM_TOOLS_GENERATE_UTF8_STREAM_H
-#define TTM_TOOLS_GENERATE_UTF8_STREAM_H
+#ifndef TTM_TOOLS_COMMON_UTF8_STREAM_H
+#define TTM_TOOLS_COMMON_UTF8_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

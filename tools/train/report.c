@@ -1,6 +1,8 @@
 /* Progress lines, and what validations, checkpoints and samples add to them. */
 #include "train/report.h"
 
+#include "common/utf8_stream.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -38,14 +40,18 @@ static void print_duration(char text[32], double seconds)
     }
 }
 
-/* Text from a model may hold anything: control characters would reach the terminal. */
+static void write_characters(void *user, const char *text, size_t bytes)
+{
+    fwrite(text, 1, bytes, user);
+}
+
+/* Text from a model may hold anything. Whole characters are shown; what could steer a terminal
+ * isn't, not even in a log, which somebody will print on one. */
 static void print_text(const char *text, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++) {
-        const unsigned char byte = (unsigned char)text[i];
-        const bool printable = byte == '\n' || byte == '\t' || (byte >= 0x20 && byte != 0x7f);
-        fputc(printable ? byte : '?', stderr);
-    }
+    utf8_stream characters = {.sink = write_characters, .user = stderr, .hide_controls = true};
+    utf8_stream_add(&characters, text, bytes);
+    utf8_stream_end(&characters);
 }
 
 void train_report_end(train_report *report)
@@ -105,6 +111,7 @@ static void on_sample(void *user, int64_t step, const char *text, size_t text_by
     train_report *report = user;
     train_report_end(report);
     fprintf(stderr, "--- sample after step %" PRId64 " ---\n", step);
+    print_text(report->sample_prompt, strlen(report->sample_prompt));
     print_text(text, text_bytes);
     fprintf(stderr, "\n---\n");
 }
@@ -118,6 +125,7 @@ void train_report_init(train_report *report, ttm_trainer_events *events,
     }
     report->terminal = isatty(STDERR_FILENO) == 1;
     report->steps = options->steps;
+    report->sample_prompt = options->sample_prompt;
     report->tokens_per_step =
         (double)options->accumulation * (double)options->batch * (double)options->seq;
     events->user = report;

@@ -11,12 +11,14 @@ typedef struct train_report {
     bool terminal;
     bool line_open; /**< The rewritten line is on the screen. */
     int64_t steps;
-    double last_shown; /**< Clock. */
-    double rate;       /**< Smoothed tokens/s. */
+    const char *sample_prompt; /**< Of the options: what samples begin with. */
+    double last_shown;         /**< Clock. */
+    double rate;               /**< Smoothed tokens/s. */
     double tokens_per_step;
 } train_report;
 
-/** Prepares the display of a run of `options`, and points `events` at it unless it is `quiet`. */
+/** Prepares the display of a run of `options`, which must stay, and points `events` at it unless it
+ * is `quiet`. */
 void train_report_init(train_report *report, ttm_trainer_events *events,
                        const ttm_trainer_options *options, bool quiet);
 

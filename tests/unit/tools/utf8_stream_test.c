@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "generate/utf8_stream.h"
+#include "common/utf8_stream.h"
 
 typedef struct text {
     char bytes[256];
