@@ -196,8 +196,9 @@ typedef struct ttm_softmax_params {
  * biased one) over each row, rstd = 1/√(variance + epsilon). x, residual, sum, out [rows, cols];
  * gamma, beta [cols]; mean, rstd [rows]. `sum` receives s and may be exactly x or residual. The
  * variance is computed from centred values (two passes or Welford), never as a difference of
- * squares. Accuracy: mean and sum 4·u·|s|_max, rstd 16·u·rstd·(1 + |s|_max·rstd); out 16·u·(|s −
- * mean|·rstd·|gamma| + |beta|) + 16·u·rstd·|s|_max·|gamma|. */
+ * squares. Accuracy: sum (u + u32)·|s|; mean 16·u·mean|s|, the roundings of a tree of sums; rstd
+ * 16·u·rstd·(1 + |s|_max·rstd); out 16·u·(|s − mean|·rstd·|gamma| + |beta|) +
+ * 16·u·rstd·|s|_max·|gamma|. */
 enum {
     TTM_LAYER_NORM_OUT = 0,
     TTM_LAYER_NORM_X = 1,

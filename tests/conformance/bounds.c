@@ -176,53 +176,57 @@ static double layer_norm_input(const bound_question *q, int64_t i)
     return values(q, TTM_LAYER_NORM_X)[i] + (residual != NULL ? residual[i] : 0.0);
 }
 
-/* The mean of a row of s, its 1/√(variance + epsilon) and its largest absolute value. */
-static void layer_norm_row(double *mean, double *rstd, double *s_largest, const bound_question *q,
-                           int64_t row, int64_t cols)
+/* What the bounds of a row of s are made of. */
+typedef struct norm_row {
+    double mean;
+    double mean_magnitude; /* of |s| */
+    double largest;        /* of |s| */
+    double rstd;           /* 1/√(variance + epsilon) */
+} norm_row;
+
+static norm_row layer_norm_row(const bound_question *q, int64_t row, int64_t cols)
 {
-    double sum = 0.0;
+    norm_row found = {0};
     double squares = 0.0;
-    *s_largest = 0.0;
     for (int64_t j = row * cols; j < (row + 1) * cols; j++) {
         const double s = layer_norm_input(q, j);
-        sum += s;
-        *s_largest = fmax(*s_largest, fabs(s));
+        found.mean += s / (double)cols;
+        found.mean_magnitude += fabs(s) / (double)cols;
+        found.largest = fmax(found.largest, fabs(s));
     }
-    *mean = sum / (double)cols;
     for (int64_t j = row * cols; j < (row + 1) * cols; j++) {
-        const double centred = layer_norm_input(q, j) - *mean;
+        const double centred = layer_norm_input(q, j) - found.mean;
         squares += centred * centred;
     }
-    *rstd = 1.0 / sqrt(squares / (double)cols + q->made->params.layer_norm.epsilon);
+    found.rstd = 1.0 / sqrt(squares / (double)cols + q->made->params.layer_norm.epsilon);
+    return found;
 }
 
-/* `sum` is one addition. The mean is off by a few roundings of the largest s, which moves every
- * centred value alike; 1/√… by that relative to the deviation. */
+/* `sum` is one addition and one rounding. The mean is off by the roundings of a tree of sums, which
+ * moves every centred value alike; 1/√… by that relative to the deviation. */
 static void layer_norm(double *bounds, const bound_question *q)
 {
     const int64_t cols = q->made->slots[TTM_LAYER_NORM_X].shape[1];
     const int64_t rows = q->made->slots[TTM_LAYER_NORM_X].shape[0];
     const double u = output_unit(q);
     for (int64_t row = 0; row < rows; row++) {
-        double mean = 0.0;
-        double rstd = 0.0;
-        double s_largest = 0.0;
-        layer_norm_row(&mean, &rstd, &s_largest, q, row, cols);
+        const norm_row s = layer_norm_row(q, row, cols);
         if (q->slot == TTM_LAYER_NORM_MEAN) {
-            bounds[row] = 16.0 * u * s_largest;
+            bounds[row] = 16.0 * u * s.mean_magnitude;
         } else if (q->slot == TTM_LAYER_NORM_RSTD) {
-            bounds[row] = 16.0 * u * rstd * (1.0 + s_largest * rstd);
+            bounds[row] = 16.0 * u * s.rstd * (1.0 + s.largest * s.rstd);
         }
         for (int64_t j = 0; j < cols && q->slot == TTM_LAYER_NORM_SUM; j++) {
-            bounds[row * cols + j] = 2.0 * u * fabs(exact_values(q)[row * cols + j]);
+            bounds[row * cols + j] =
+                (u + sum_unit(q->made)) * fabs(exact_values(q)[row * cols + j]);
         }
         for (int64_t j = 0; j < cols && q->slot == TTM_LAYER_NORM_OUT; j++) {
             const double gamma = magnitude(q, TTM_LAYER_NORM_GAMMA, j);
-            const double centred = fabs(layer_norm_input(q, row * cols + j) - mean);
+            const double centred = fabs(layer_norm_input(q, row * cols + j) - s.mean);
             bounds[row * cols + j] =
                 16.0 * u *
-                (centred * rstd * gamma + magnitude(q, TTM_LAYER_NORM_BETA, j) +
-                 rstd * s_largest * gamma);
+                (centred * s.rstd * gamma + magnitude(q, TTM_LAYER_NORM_BETA, j) +
+                 s.rstd * s.largest * gamma);
         }
     }
 }

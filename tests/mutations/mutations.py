@@ -81,6 +81,8 @@ MUTATIONS = [
     ("adamw: an infinite norm doesn't stop the update", "cpu/op_adamw.c",
      "*stop = norm_squared != NULL && !isfinite(*norm_squared);", "*stop = 0;", "adamw"),
     # Constants
+    ("layer_norm: a mean two millionths too large", "cpu/kernels/layer_norm.c",
+     "job->mean[row] = (float)mean;", "job->mean[row] = (float)(mean * 1.000002);", "layer_norm"),
     ("layer_norm: wrong epsilon", "cpu/op_layer_norm.c", ".epsilon = params->epsilon,", ".epsilon = 1e-3,", "layer_norm"),
     ("gelu: wrong constant of the cube", "cpu/kernels/simd.h",
      "0.07135481627260025F", "0.07135481627260025F * 1.01F", "gelu"),
