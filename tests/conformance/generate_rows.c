@@ -32,8 +32,13 @@ static bool is_decoding(const conformance_case *made)
     return made->index >= PLAIN_CASES && (made->index % 16 == 4 || made->index % 16 == 13);
 }
 
-/* Every second one is as models have them, dense and with whole rows of 16, for kernels that take
- * several elements at once where they can. */
+static int64_t whole_chunks(int64_t extent)
+{
+    return (extent + CHUNK_ELEMENTS - 1) / CHUNK_ELEMENTS * CHUNK_ELEMENTS;
+}
+
+/* Every second one is as models have them, dense and with rows of whole chunks, for kernels that
+ * take several elements at once where they can. */
 static void draw_decoding(conformance_case *made, int64_t most_rows, int64_t *m, int64_t *k,
                           int64_t *n)
 {
@@ -42,8 +47,8 @@ static void draw_decoding(conformance_case *made, int64_t most_rows, int64_t *m,
     *n = draw_between(&made->random, 40, 700);
     if (made->index / 16 % 2 == 1) {
         made->style = STYLE_PLAIN;
-        *k = (*k + 15) / 16 * 16;
-        *n = (*n + 15) / 16 * 16;
+        *k = whole_chunks(*k);
+        *n = whole_chunks(*n);
     }
 }
 
@@ -82,9 +87,55 @@ static const int64_t *matrix(int64_t *shape, int32_t batch_rank, int64_t rows, i
     return shape;
 }
 
+/* Whether out and what is read or written beside it lie at distances of their own, each aligned
+ * with rows of whole chunks: kernels that go over all of them in wide accesses by one index would
+ * be wrong. f32 and bf16 in turn. */
+static bool is_spaced(const conformance_case *made)
+{
+    return made->index >= PLAIN_CASES && (made->index % 16 == 15 || made->index % 16 == 9);
+}
+
+/* In turn a residual; GELU, and what it is computed from is kept; the gradient of GELU. Few rows
+ * once in four. */
+static ttm_status generate_spaced(conformance_case *made)
+{
+    static const ttm_activation activations[] = {TTM_ACTIVATION_NONE, TTM_ACTIVATION_GELU,
+                                                 TTM_ACTIVATION_GELU_BACKWARD};
+    const uint64_t turn = made->index / 16;
+    const ttm_dtype type = case_result_type(made);
+    const bool few = turn % 4 == 3;
+    const int64_t m = draw_between(&made->random, few ? 1 : 17, few ? 8 : 128);
+    const int64_t k = whole_chunks(draw_between(&made->random, 17, 400));
+    const int64_t n = whole_chunks(draw_between(&made->random, 17, 400));
+    made->params.matmul.alpha = 1.0;
+    made->params.matmul.activation = activations[turn % 3];
+    made->style = STYLE_PLAIN;
+    TTM_TRY(slot_random(made, TTM_MATMUL_A, made->dtype, LAYOUT_TRANSPOSE, 0.0, 1.0, 2,
+                        (const int64_t[]){m, k}));
+    TTM_TRY(slot_random(made, TTM_MATMUL_B, made->dtype, LAYOUT_TRANSPOSE, 0.0,
+                        1.0 / sqrt((double)k), 2, (const int64_t[]){k, n}));
+    if (case_once_in(made, 2)) {
+        TTM_TRY(slot_random(made, TTM_MATMUL_BIAS, type, LAYOUT_ANY, 0.0, 1.0, 1, &n));
+    }
+    const int64_t shape[] = {m, n};
+    const bool out_is_spaced = case_once_in(made, 2);
+    made->style = out_is_spaced ? STYLE_SPACED : STYLE_PLAIN;
+    slot_shape(made, TTM_MATMUL_OUT, type, LAYOUT_ANY, 2, shape);
+    made->style = out_is_spaced ? STYLE_PLAIN : STYLE_SPACED;
+    if (turn % 3 == 1) {
+        slot_shape(made, TTM_MATMUL_PRE, type, LAYOUT_ANY, 2, shape);
+        return TTM_OK;
+    }
+    return slot_random(made, turn % 3 == 0 ? TTM_MATMUL_RESIDUAL : TTM_MATMUL_PRE, type, LAYOUT_ANY,
+                       0.0, 1.0, 2, shape);
+}
+
 ttm_status generate_matmul(conformance_case *made, const struct target *oracle)
 {
     (void)oracle;
+    if (is_spaced(made)) {
+        return generate_spaced(made);
+    }
     static const double alphas[] = {1.0, 1.0, -0.5, 0.125};
     int64_t shape[TTM_MAX_RANK];
     int64_t m = 0;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Strides for dimensions taken in `order`, innermost first, with random gaps where `gaps`. */
-static void lay_out(struct operand *operand, const int32_t *order, bool gaps, bool gap_inside,
-                    ttm_random *random)
+/* Strides for dimensions taken in `order`, innermost first, with the gaps of a style. */
+static void lay_out(struct operand *operand, const int32_t *order, layout_style gaps,
+                    bool gap_inside, ttm_random *random)
 {
     int64_t step = 1;
     for (int32_t k = 0; k < operand->rank; k++) {
@@ -19,7 +19,9 @@ static void lay_out(struct operand *operand, const int32_t *order, bool gaps, bo
         }
         operand->stride[dim] = step;
         step *= operand->shape[dim] > 0 ? operand->shape[dim] : 1;
-        if (gaps && draw_once_in(random, 2)) {
+        if (gaps == STYLE_SPACED && k == 0) {
+            step += draw_between(random, 1, 3) * CHUNK_ELEMENTS;
+        } else if ((gaps == STYLE_PADDED || gaps == STYLE_WILD) && draw_once_in(random, 2)) {
             step += draw_between(random, 1, 9) * operand->stride[dim];
         }
     }
@@ -66,8 +68,8 @@ void operand_arrange(struct operand *operand, unsigned layout, layout_style styl
         order[0] = rank - 2;
         order[1] = rank - 1;
     }
-    lay_out(operand, order, style != STYLE_PLAIN && !dense,
-            wild && (layout & LAYOUT_LAST_UNIT) == 0, random);
+    lay_out(operand, order, dense ? STYLE_PLAIN : style, wild && (layout & LAYOUT_LAST_UNIT) == 0,
+            random);
     if (core && style != STYLE_PLAIN) {
         operand->stride[0] += draw_between(random, 0, 40);
     }

@@ -26,11 +26,15 @@ enum {
     LAYOUT_TRANSPOSE = 1 << 5 /* the last two dimensions may be exchanged, in plain cases too */
 };
 
+/** Elements of a chunk: as many as the widest access of a kernel takes. */
+enum { CHUNK_ELEMENTS = 16 };
+
 /** How adventurous the layouts of a case are. */
 typedef enum layout_style {
     STYLE_PLAIN = 0,  /* contiguous, aligned */
     STYLE_PADDED = 1, /* rows with gaps between them, last stride 1 */
-    STYLE_WILD = 2    /* permuted, padded everywhere, odd offsets, broadcast */
+    STYLE_WILD = 2,   /* permuted, padded everywhere, odd offsets, broadcast */
+    STYLE_SPACED = 3  /* aligned rows: between any two a gap of whole chunks; never drawn */
 } layout_style;
 
 /** A tensor. `dtype` TTM_DTYPE_NONE: absent. */

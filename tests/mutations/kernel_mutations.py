@@ -13,6 +13,8 @@ BACKWARD, BACKWARD_FOURS, BACKWARD_ANY = "attention_backward/37", "attention_bac
 PRODUCTS = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 GPU = ([], {"TTM_OPENCL_STYLE": "gpu"})
 
+SPACED = (["--dtype", "bf16", "--cases", "60"], PRODUCTS[1])
+
 # Few rows in whole chunks, as on a GPU.
 WIDE = (["--cases", "60"], {"TTM_OPENCL_STYLE": "gpu", "TTM_OPENCL_MATRIX_UNITS": "off"})
 
@@ -40,6 +42,10 @@ KERNEL_MUTATIONS = [
      "matmul", PRODUCTS),
     ("kernel: matrix units: rows that don't exist written in wide accesses", "matmul_tiles.cl",
      "if ((turn + i) * ROWS_AT_ONCE < rows_left) {\n                fvec", "if (rows_left > 0) {\n                fvec", "matmul", PRODUCTS),
+    ("kernel: matrix units: a residual with rows of its own read like out", "matmul_tiles.cl", "more_strides.s1 == 1 && more_strides.s0 == strides.s4 &&",
+     "more_strides.s1 == 1 &&", "matmul/9", PRODUCTS),
+    ("kernel: matrix units: an input of GELU with rows of its own read like out", "matmul_tiles.cl", "more_strides.s3 == 1 && more_strides.s2 == strides.s4 &&",
+     "more_strides.s3 == 1 &&", "matmul/41", SPACED),
     ("kernel: cross_entropy: logits behind the last whole vector forgotten", "cross_entropy.cl", "if (rest < vocab) {\n        const float value",
      "if (rest < end) {\n        const float value", "cross_entropy", GPU),
     ("kernel: pack: what lies behind the depth not zeroed", "pack.cl", "ushort8 chunk = ZERO_CHUNK;\n    if (count > 0) {",
