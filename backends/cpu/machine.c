@@ -313,8 +313,9 @@ static int affinity_processors(void)
     return count;
 }
 
-/** Returns the positive number at the start of an environment variable, 0 where there is none. */
-static int wanted_threads(const char *variable)
+/** Returns the positive number at the start of an environment variable, 0 where there is none. Says
+ * once of each variable that it holds something else: this is asked whenever a device is. */
+static int wanted_threads(const char *variable, atomic_flag *said)
 {
     const char *text = getenv(variable);
     char *end = NULL;
@@ -325,8 +326,10 @@ static int wanted_threads(const char *variable)
     const long count = strtol(text, &end, 10);
     if (errno != 0 || end == text || (*end != '\0' && *end != ',') || count < 1 ||
         count > MOST_PROCESSORS) {
-        host_log(TTM_LOG_WARNING, "%s=%s isn't a number of threads from 1 to %d; ignored", variable,
-                 text, MOST_PROCESSORS);
+        if (!atomic_flag_test_and_set(said)) {
+            host_log(TTM_LOG_WARNING, "%s=%s isn't a number of threads from 1 to %d; ignored",
+                     variable, text, MOST_PROCESSORS);
+        }
         return 0;
     }
     return (int)count;
@@ -356,9 +359,10 @@ static void warn_of_idle_processors(int threads)
 
 int ttm_cpu_thread_count(void)
 {
-    int count = wanted_threads("TTM_THREADS");
+    static atomic_flag said[2] = {ATOMIC_FLAG_INIT, ATOMIC_FLAG_INIT};
+    int count = wanted_threads("TTM_THREADS", &said[0]);
     if (count == 0) {
-        count = wanted_threads("OMP_NUM_THREADS");
+        count = wanted_threads("OMP_NUM_THREADS", &said[1]);
         if (count > 0) {
             warn_of_idle_processors(count);
         }

@@ -30,10 +30,13 @@ typedef struct session {
     ttm_backend_stream *stream;
 } session;
 
-static void ignore_line(ttm_log_level level, const char *line)
+/* Lines that quoted TTM_THREADS. */
+static int lines_about_threads;
+
+static void count_line(ttm_log_level level, const char *line)
 {
     (void)level;
-    (void)line;
+    lines_about_threads += strstr(line, "TTM_THREADS=many") != NULL;
 }
 
 static void ignore_message(const char *message)
@@ -637,11 +640,13 @@ static void settings_that_make_no_sense_are_ignored(void **state)
     assert_true(info.compute_units >= 1);
     assert_non_null(strstr(info.details, "thread"));
     assert_int_equal(backend->device_info(1, &info), TTM_ERROR_NOT_FOUND);
+    assert_int_equal(backend->device_info(0, &info), TTM_OK);
+    assert_int_equal(lines_about_threads, 1); /* told, and told once */
 }
 
 static int load_plugin(void **state)
 {
-    static const ttm_backend_host host = {sizeof host, ignore_line, ignore_message};
+    static const ttm_backend_host host = {sizeof host, count_line, ignore_message};
     const char *seed = getenv("TTM_TEST_SEED");
     char path[4096];
     (void)state;
