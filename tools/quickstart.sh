@@ -5,12 +5,16 @@
 # Bible, from a Debian package). Prints sizes, perplexities and a sample of each. Takes under five minutes on two cores.
 #   TTM_QUICKSTART_STEPS  how long each of the two models trains (default 600 steps, about a minute)
 set -eu
-cd "$(dirname "$0")/.."
 text=${1:-}
+case $text in
+"" | /*) ;;
+*) text=$PWD/$text ;; # as the caller sees it
+esac
+cd "$(dirname "$0")/.."
 steps=${TTM_QUICKSTART_STEPS:-600}
 work=build/quickstart
 
-if [ -n "$text" ] && [ ! -r "$text" ]; then
+if [ -n "$text" ] && { [ ! -f "$text" ] || [ ! -r "$text" ]; }; then
     echo "quickstart.sh: can't read '$text'; give a plain text file, or nothing for the default text" >&2
     exit 1
 fi
