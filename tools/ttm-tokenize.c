@@ -53,6 +53,13 @@ static void end_progress(void)
     }
 }
 
+/** Returns whether the name is that of a file of tokens: all tools go by it. */
+static bool is_token_file(const char *path)
+{
+    size_t length = strlen(path);
+    return length >= 4 && strcmp(path + length - 4, ".bin") == 0;
+}
+
 /* ---- train ---- */
 
 static int describe(const arguments *given, const ttm_tokenizer *tokenizer);
@@ -117,6 +124,12 @@ static int run_train(const arguments *given)
 {
     if (given->out == NULL || given->file_count == 0) {
         return tool_usage_error("train needs --out DIR and at least one FILE of text");
+    }
+    for (size_t i = 0; i < given->file_count; i++) {
+        if (is_token_file(given->files[i])) {
+            return tool_usage_error("'%s' is a file of tokens by its name; train learns from text",
+                                    given->files[i]);
+        }
     }
     int code = check_folder(given->out);
     if (code != TOOL_GO_ON) {
@@ -252,13 +265,6 @@ static int write_encoded(const arguments *given, const ttm_dataset *dataset, siz
     return tool_done();
 }
 
-/** Returns whether the name is that of a file of tokens: all tools go by it. */
-static bool is_token_file(const char *path)
-{
-    size_t length = strlen(path);
-    return length >= 4 && strcmp(path + length - 4, ".bin") == 0;
-}
-
 static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
 {
     bool numbers = given->format != NULL && strcmp(given->format, "ids") == 0;
@@ -366,7 +372,9 @@ static int decode_to(FILE *file, const char *path, const ttm_tokenizer *tokenize
     if (numbers == NULL) {
         return tool_fail_text("cannot open '%s': %s", path, strerror(errno));
     }
-    int code = decode_numbers(file, numbers, path, tokenizer);
+    char name[4096];
+    snprintf(name, sizeof name, "'%s'", path);
+    int code = decode_numbers(file, numbers, name, tokenizer);
     fclose(numbers);
     return code;
 }

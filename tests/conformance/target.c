@@ -84,8 +84,9 @@ static ttm_status choose_device(int32_t *index, struct target *target, const cha
             return TTM_OK;
         }
     }
-    return ttm_fail(TTM_ERROR_NOT_FOUND, "%s has %d devices, none of them is \"%s\"",
-                    target->backend->name, (int)count, device != NULL ? device : "0");
+    return ttm_fail(TTM_ERROR_NOT_FOUND, "%s has %d device%s, none of which is '%s'",
+                    target->backend->name, (int)count, count == 1 ? "" : "s",
+                    device != NULL ? device : "0");
 }
 
 ttm_status target_open(struct target *target, const char *path, const char *device)

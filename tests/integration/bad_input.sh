@@ -33,6 +33,15 @@ case_of()
 }
 new="$small --out new --steps 2"
 
+# Streams that are closed: what would be printed isn't written into a file that gets a stream's number.
+# shellcheck disable=SC2086  # options are words
+for streams in "2>&-" ">&- 2>&-" "<&- >&- 2>&-"; do
+    rm -rf closed
+    eval "$train --preset gpt2-tiny-ttm16 --layers 1 --width 32 --heads 2 --context 32 --batch 4 --data text.txt --out closed --steps 3e0 $streams" >out || true
+    [ "$(grep -c '^{"step":.*}$' closed/metrics.jsonl)" -eq "$(wc -l <closed/metrics.jsonl)" ] && [ -s closed/metrics.jsonl ] ||
+        fail "$streams: something else is in the metrics: $(cat closed/metrics.jsonl)"
+done
+
 # Data.
 case_of 2 '--data' $new
 case_of 1 'missing.txt' $new --data missing.txt
@@ -103,6 +112,9 @@ case_of 1 'model.safetensors' --model damaged --out new --data text.txt --steps 
 case_of '1|2' 'no-backend' $new --data text.txt --backend no-backend
 case_of '1|2' '99' $new --data text.txt --device 99
 case_of 2 'steps' $small --out new --data text.txt --steps 0
+case_of 2 'steps.*at most 2147483647' $small --out new --data text.txt --steps 1e10
+case_of 2 'steps.*whole' $small --out new --data text.txt --steps 1e-1
+case_of 2 '--out' $small --out "" --data text.txt
 case_of 2 'learning-rate' $new --data text.txt --learning-rate -1
 case_of 2 'batch' $new --data text.txt --batch ten
 case_of 2 'schedule' $new --data text.txt --schedule step

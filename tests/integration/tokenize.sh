@@ -89,6 +89,8 @@ refuse 2 'there is no command' translate
 refuse 2 '--out' train text.txt
 refuse 1 'missing.txt' train --out never missing.txt
 refuse 1 'mine' train --out mine text.txt
+refuse 2 'text.bin' train --out never text.txt text.bin
+refuse 1 "'signal'" decode signal
 refuse 1 'empty' train --out never empty.txt
 refuse 2 'FILE' encode
 refuse 2 '--json' encode --json text.txt

@@ -2,11 +2,14 @@
 #include "common/tool_message.h"
 
 #include "common/tool_options.h"
+#include "common/utf8_stream.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { MAX_MESSAGE = 16384 };
 
 static const char *program_name = "ttm";
 
@@ -21,11 +24,21 @@ int tool_fail(ttm_status status)
     return tool_fail_text("%s", message[0] != '\0' ? message : ttm_status_name(status));
 }
 
+static void write_characters(void *user, const char *text, size_t bytes)
+{
+    fwrite(text, 1, bytes, user);
+}
+
+/* A message may quote a file, a path or a plugin: nothing of that may steer a terminal. */
 static void TTM_PRINTF(1, 0) print_error(const char *format, va_list arguments)
 {
     fflush(stdout); /* what was printed before comes before, where both go to one place */
     fprintf(stderr, "%s: error: ", program_name);
-    vfprintf(stderr, format, arguments);
+    char text[MAX_MESSAGE];
+    utf8_stream characters = {.sink = write_characters, .user = stderr, .hide_controls = true};
+    vsnprintf(text, sizeof text, format, arguments);
+    utf8_stream_add(&characters, text, strlen(text));
+    utf8_stream_end(&characters);
 }
 
 int tool_fail_text(const char *format, ...)

@@ -5,14 +5,16 @@
 #include "common/tool_number.h"
 #include "common/tool_table.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MAX_OPTIONS = 128, FIRST_LONG = 256, OPERAND = 1 };
+enum { MAX_OPTIONS = 128, FIRST_LONG = 256, OPERAND = 1, MAX_LIST = 256 };
 
 /* A command line being read. */
 typedef struct command_line {
@@ -209,9 +211,22 @@ static int set_number(const tool_option *option, const char *text)
     }
 }
 
+/* Whether an option wants a path, by its placeholder: an empty one comes of a variable that a shell
+ * doesn't have. */
+static bool wants_path(const tool_option *option)
+{
+    return (option->kind == TOOL_KIND_STRING || option->kind == TOOL_KIND_LIST) &&
+           (strstr(option->argument, "FILE") != NULL || strstr(option->argument, "DIR") != NULL ||
+            strstr(option->argument, "PATH") != NULL);
+}
+
 static int set_option(command_line *line, tool_option *option, const char *text)
 {
     const bool first = !option->given;
+    if (wants_path(option) && text[0] == '\0') {
+        return tool_usage_error("--%s needs a value, and it is empty: --%s %s", option->name,
+                                option->name, option->argument);
+    }
     option->given = true;
     line->open_list = NULL;
     switch (option->kind) {
@@ -321,6 +336,12 @@ static int check_presence(const tool_program *program)
         }
     }
     const char *operand = program->operand != NULL ? program->operand : "argument";
+    if (program->operands.count == 0 && program->commands != NULL) {
+        char commands[MAX_LIST];
+        return tool_usage_error(
+            "%s is missing: it is %s", operand,
+            tool_print_list(commands, sizeof commands, program->commands, " or "));
+    }
     if (program->operands.count < program->operands_minimum) {
         return tool_usage_error("%s is missing", operand);
     }
@@ -342,9 +363,21 @@ static void print_text(tool_table *table)
     }
 }
 
+/* A standard stream that was closed is opened the wrong way round: using it fails as before, and no
+ * file that is opened later gets its number, and what is printed. */
+static void hold_standard_streams(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++) {
+        if (fcntl(file, F_GETFD) < 0) {
+            (void)!open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
 int tool_parse(tool_program *program, int argc, char **argv)
 {
     command_line line = {.argc = argc, .argv = argv};
+    hold_standard_streams();
     tool_set_name(program->name);
     make_table(&line.table, program);
     if (!make_getopt_tables(&line)) {

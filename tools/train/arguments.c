@@ -2,6 +2,9 @@
  * has, so that a new one of those needs no line here. */
 #include "train/arguments.h"
 
+#include "common/tool_number.h"
+
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +32,7 @@ static const char description[] =
     "again.\n\n"
     "Without --validation-data the last part of the data is kept apart for validation.";
 
-enum { MAX_SIZE = 1 << 24, MAX_LAYERS = 1 << 16, OWN_OPTIONS = 32 };
+enum { MAX_SIZE = 1 << 24, MAX_LAYERS = 1 << 16, OWN_OPTIONS = 32, PLAIN_BYTES = 24 };
 
 /* Weights and runs have sizes and shapes of their own. With --resume they are compared. */
 #define OF_A_PRESET TOOL_NEEDS("--preset"), TOOL_NOT_WITH("--model")
@@ -186,12 +189,27 @@ int train_arguments_parse(train_arguments *arguments, int argc, char **argv)
     return code == TOOL_GO_ON ? check_required(arguments) : code;
 }
 
+/* A whole number as the library reads it: "1e5" and "100_000" are understood as by all options, and
+ * what isn't whole is left for the library to refuse. */
+static const char *plain_number(char text[PLAIN_BYTES], const char *given, const char *placeholder)
+{
+    int64_t number = 0;
+    if (placeholder == NULL || strcmp(placeholder, "N") != 0 || !tool_parse_int(&number, given)) {
+        return given;
+    }
+    snprintf(text, PLAIN_BYTES, "%" PRId64, number);
+    return text;
+}
+
 int train_arguments_apply(ttm_trainer_options *options, const train_arguments *arguments)
 {
     for (size_t i = 0; i < ttm_trainer_option_count(); i++) {
-        const char *name = ttm_trainer_option_describe(i).name;
-        if (tool_given(&arguments->program, name) &&
-            ttm_trainer_options_set(options, name, arguments->trainer_values[i]) != TTM_OK) {
+        const ttm_trainer_option_info info = ttm_trainer_option_describe(i);
+        char number[PLAIN_BYTES];
+        if (tool_given(&arguments->program, info.name) &&
+            ttm_trainer_options_set(
+                options, info.name,
+                plain_number(number, arguments->trainer_values[i], info.placeholder)) != TTM_OK) {
             return tool_usage_error("--%s", ttm_error_message());
         }
     }

@@ -216,6 +216,9 @@ static void wrong_usage_is_one_line_and_exit_status_2(void **state)
         {"-o x --precision fp8", "--precision must be one of fp32|bf16; it is 'fp8'"},
         {"-o x --precision fp", "--precision must be one of"},
         {"-o x extra", "unexpected argument 'extra'"},
+        {"--out=", "--out needs a value, and it is empty: --out DIR"},
+        {"-o x --data=", "--data needs a value, and it is empty: --data FILE"},
+        {"-o x a\033[31m\303\274\377", "unexpected argument 'a?[31m\303\274\357\277\275'"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         const outcome result = parse(cases[k].arguments, 0);
@@ -276,7 +279,7 @@ static void options_go_with_their_commands_and_with_each_other(void **state)
         const char *arguments;
         const char *says;
     } bad[] = {
-        {"", "COMMAND is missing"},
+        {"", "COMMAND is missing: it is train, tune, info or train-fast"},
         {"tra", "there is no command 'tra': it is train, tune, info or train-fast"},
         {"train|tune", "there is no command 'train|tune'"},
         {"info -n 3", "--steps goes with train and tune, not with info"},
