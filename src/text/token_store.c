@@ -6,6 +6,7 @@
 #include "text/tokenizer.h"
 #include <endian.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 ttm_status ttm_token_store_new(ttm_token_store **out, const ttm_tokenizer *tokenizer)
@@ -98,11 +99,13 @@ static ttm_status check_tokens(const ttm_token_segment *segment, uint32_t highes
     while (token_at(segment, position) < limit) {
         position++;
     }
+    const bool from_file = segment->owned == NULL;
     return ttm_fail(TTM_ERROR_FORMAT,
                     "'%s': token %" PRIu32 " at position %" PRIu64
-                    " is beyond the vocabulary of %zu tokens; the file was made with another "
-                    "tokenizer, or isn't a token file",
-                    name, token_at(segment, position), position, limit);
+                    " is beyond the vocabulary of %zu tokens; %s",
+                    name, token_at(segment, position), position, limit,
+                    from_file ? "the file was made with another tokenizer, or isn't a token file"
+                              : "the tokenizer has more: take the one that the model was made for");
 }
 
 ttm_status ttm_token_store_append(ttm_token_store *store, ttm_token_segment *segment,

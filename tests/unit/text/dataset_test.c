@@ -240,6 +240,7 @@ static void bad_text_files_are_refused(void **state)
     scratch_write(path, "text", 4);
     assert_data_fails(path, NULL, 0, TTM_ERROR_ARGUMENT, "tokenizer is needed");
     assert_data_fails(path, tokenizer, 100, TTM_ERROR_FORMAT, "token 116 at position 0");
+    assert_data_fails(path, tokenizer, 100, TTM_ERROR_FORMAT, "the tokenizer has more");
     assert_data_fails(scratch_folder, tokenizer, 0, TTM_ERROR_IO, "folder");
     ttm_dataset *dataset = NULL;
     assert_int_equal(ttm_dataset_open(&dataset, &path, 0, tokenizer, 0, NULL), TTM_ERROR_ARGUMENT);
