@@ -75,4 +75,4 @@ for model in gpt2-tiny gpt2-tiny-ttm16; do
     echo
 done
 echo
-echo "The models are in $work. Go on with:  build/tools/ttm-generate --model $work/gpt2-tiny-ttm16 --prompt 'In the'"
+echo "The models are in $work. Go on, in $PWD, with:  build/tools/ttm-generate --model $work/gpt2-tiny-ttm16 --prompt 'In the'"

@@ -265,12 +265,17 @@ static int write_encoded(const arguments *given, const ttm_dataset *dataset, siz
     return tool_done();
 }
 
-static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
+/** What encode can't do with its arguments. */
+static int check_encode(const arguments *given, bool numbers, bool input)
 {
-    bool numbers = given->format != NULL && strcmp(given->format, "ids") == 0;
-    bool input = given->file_count == 1 && strcmp(given->files[0], "-") == 0;
     if (given->file_count == 0) {
         return tool_usage_error("encode needs a FILE of text, or - for the standard input");
+    }
+    for (size_t i = 0; i < given->file_count && given->file_count > 1; i++) {
+        if (strcmp(given->files[i], "-") == 0) {
+            return tool_usage_error("-, the standard input, stands alone: give files instead (./- "
+                                    "is one of that name)");
+        }
     }
     if (input && tool_given(given->program, "threads")) {
         return tool_usage_error("--threads goes with encode FILE, not with encode -: one thread "
@@ -284,8 +289,19 @@ static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
                                 "text (--format ids writes numbers)",
                                 given->out);
     }
+    return TOOL_GO_ON;
+}
+
+static int run_encode(const arguments *given, const ttm_tokenizer *tokenizer)
+{
+    const bool numbers = given->format != NULL && strcmp(given->format, "ids") == 0;
+    const bool input = given->file_count == 1 && strcmp(given->files[0], "-") == 0;
+    int code = check_encode(given, numbers, input);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
     ttm_dataset *dataset = NULL;
-    int code =
+    code =
         input ? encode_input(&dataset, given, tokenizer) : encode_files(&dataset, given, tokenizer);
     if (code == TOOL_EXIT_DONE) {
         code = write_encoded(given, dataset, ttm_tokenizer_vocab_size(tokenizer));

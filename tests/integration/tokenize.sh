@@ -93,6 +93,7 @@ refuse 2 'text.bin' train --out never text.txt text.bin
 refuse 1 "'signal'" decode signal
 refuse 1 'empty' train --out never empty.txt
 refuse 2 'FILE' encode
+refuse 2 'stands alone' encode text.txt -
 refuse 2 '--json' encode --json text.txt
 refuse 2 '--json .* decode' decode --json text.bin
 refuse 2 '--tokenizer .* train' train --out never --tokenizer bytes text.txt
