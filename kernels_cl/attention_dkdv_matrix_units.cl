@@ -24,9 +24,16 @@ INLINE void mask_keys(float (*scores)[SLICE / 8][4], int visible, int lane)
     }
 }
 
+/* The statistics of the queries of a lane's scores in a slice. */
+#define READ_STATISTICS(two_queries)                                                                      \
+    UNROLL                                                                                                \
+    for (int j = 0; j < SLICE / 8; j++) {                                                                 \
+        two_queries[j] = *(__global const float4 *)(statistics + 2 * (start + slice + COLUMN_OF(j)));     \
+    }
+
 /* result_strides = (dk batch, head, row, dv batch, head, row, 0, 0) */
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort *dv, long dv_start, BACKWARD_INPUTS)
+attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t *dv, long dv_start, BACKWARD_INPUTS)
 {
 #if EMULATED
     __local uint exchange[ITEMS * EXCHANGE_WORDS];
@@ -34,26 +41,36 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
     DECLARE_ITEM
     GO_TO_HEAD(keys, 0)
     const int warp_first = first_row + warp_row;
-    dk += dk_start + batch * result_strides.s0 + head * result_strides.s1 + warp_first * result_strides.s2;
-    dv += dv_start + batch * result_strides.s3 + head * result_strides.s4 + warp_first * result_strides.s5;
     /* The first tile with a query that sees a key of the block. */
     const int begin = causal != 0 ? max(first_row - before, 0) / TILE_COLS * TILE_COLS : 0;
-    const int warp_begin = causal != 0 ? warp_first - before : 0;
+    /* The first query that sees a key of the warp's, far before the first one where all see all: sizes are below 2^29. */
+    const int warp_begin = causal != 0 ? warp_first - before : -(1 << 30);
 
     const uint base = LOCAL_ADDRESS(memory);
     const uint owned_k = base + OWNED_PLACE;
-    const uint owned_v = owned_k + OWNED_BYTES;
+    const uint owned_v = owned_k + SECOND_OWNED;
     UNIT_COPIES
-    __global const ushort *next_q = ITEMS_ROW(q + begin * strides.s2, strides.s2);
-    __global const ushort *next_dout = ITEMS_ROW(dout + begin * more.s5, more.s5);
-    FETCH_ROWS(owned_k, TILE_ROWS, ITEMS_ROW(k + first_row * strides.s5, strides.s5), strides.s5, keys - first_row)
-    FETCH_ROWS(owned_v, TILE_ROWS, ITEMS_ROW(v + first_row * more.s2, more.s2), more.s2, keys - first_row)
-    FETCH_ROWS(base, TILE_COLS, next_q, strides.s2, queries - begin)
-    FETCH_ROWS(base + WALKED_BYTES, TILE_COLS, next_dout, more.s5, queries - begin)
+    DECLARE_RAW(raw, TILE_COLS)
+    __global const data_t *next_q = ITEMS_ROW(q, strides.s2);
+    __global const data_t *next_dout = ITEMS_ROW(dout, more.s5);
+#if PARTS == 1
+    FETCH_ROWS(raw_owned, owned_k, TILE_ROWS, ITEMS_ROW(k + first_row * strides.s5, strides.s5), strides.s5, keys - first_row)
+#endif
+#if PARTS == 1 || !KEPT
+    DECLARE_RAW(raw_owned, TILE_ROWS)
+    FETCH_ROWS(raw_owned, owned_v, TILE_ROWS, ITEMS_ROW(v + first_row * more.s2, more.s2), more.s2, keys - first_row)
+    PUT_ROWS(raw_owned, owned_v, TILE_ROWS)
+#endif
+    FETCH_FIRST(next_q, strides.s2, next_dout, more.s5, begin, queries)
     END_COPIES();
-    uint k_kept[FRAGMENTS_DOWN][STEPS][4];
-    uint v_kept[FRAGMENTS_DOWN][STEPS][4];
+    uint k_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
+    uint v_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
+#if PARTS == 3
+    split_rows(k_kept, k + warp_first * strides.s5, strides.s5, keys - warp_first, lane);
 #if KEPT
+    split_rows(v_kept, v + warp_first * more.s2, more.s2, keys - warp_first, lane);
+#endif
+#elif KEPT
     WAIT_COPIES(0);
     barrier(CLK_LOCAL_MEM_FENCE);
     keep_rows(k_kept, owned_k, warp_row, lane UNIT_ARGUMENTS);
@@ -65,39 +82,38 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
     clear_sums(dv_sums);
     uint q_tile = base;
     for (int start = begin; start < queries; start += TILE_COLS) {
-        const uint dout_tile = q_tile + WALKED_BYTES;
+        const uint dout_tile = q_tile + WALKED_TILE;
         const uint next_tile = base + PAIR_BYTES - (q_tile - base);
         const int next = start + TILE_COLS;
         WAIT_COPIES(0);
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (next < queries) {
-            next_q += TILE_COLS * strides.s2;
-            next_dout += TILE_COLS * more.s5;
-            FETCH_ROWS(next_tile, TILE_COLS, next_q, strides.s2, queries - next)
-            FETCH_ROWS(next_tile + WALKED_BYTES, TILE_COLS, next_dout, more.s5, queries - next)
-        }
+        FETCH_NEXT(next_q, strides.s2, next_dout, more.s5, queries, queries)
         END_COPIES();
         UNROLL
         for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
             float p[FRAGMENTS_DOWN][SLICE / 8][4];
             float ds[FRAGMENTS_DOWN][SLICE / 8][4];
             if (IS_LEFT_OUT(start + slice + SLICE <= warp_begin)) {
+                PUT_NEXT_A(next_dout, more.s5, queries, queries)
+                PUT_NEXT_B(queries)
                 continue;
             }
-            float4 two_queries[SLICE / 8]; /* statistics */
-            UNROLL
-            for (int j = 0; j < SLICE / 8; j++) {
-                two_queries[j] = *(__global const float4 *)(statistics + 2 * (start + slice + COLUMN_OF(j)));
-            }
+            float4 two_queries[SLICE / 8];
+#if PARTS == 1
+            READ_STATISTICS(two_queries) /* early; split scores leave no registers for them */
+#endif
 #if DROPOUT
             uint kept_rows[FRAGMENTS_DOWN][2][2];
             choose_rows(kept_rows, ((ulong)(group / blocks) * queries + start + slice) * keys + warp_first, keys, seed, threshold,
                         lane UNIT_ARGUMENTS);
 #endif
-            multiply_rows(p, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
+            multiply_rows(p, IS_KEPT_FIRST, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
+#if PARTS == 3
+            READ_STATISTICS(two_queries)
+#endif
             /* A query behind the last one has rows of 0 and statistics of 0, and adds nothing. */
-            const int visible = SEEN(start + slice + before + 1 - warp_first, start + slice + SLICE <= warp_begin);
-            if (causal != 0 && visible < WARP_ROWS) {
+            const int visible = SEEN(start + slice + 1 - warp_begin, start + slice + SLICE <= warp_begin);
+            if (visible < WARP_ROWS) {
                 mask_keys(p, visible, lane);
             }
             UNROLL
@@ -122,7 +138,7 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
 #else
             add_weighted_rows(dv_sums, p, dout_tile, slice, lane UNIT_ARGUMENTS);
 #endif
-            multiply_rows(ds, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
+            multiply_rows(ds, KEPT, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
 #if DROPOUT
             DROP(ds, ds, kept_rows, ROW_IS_KEPT)
 #endif
@@ -139,20 +155,30 @@ attention_dkdv_matrix_units(__global ushort *dk, long dk_start, __global ushort 
                     }
                 }
             }
+            PUT_NEXT_A(next_dout, more.s5, queries, queries)
             add_weighted_rows(dk_sums, ds, q_tile, slice, lane UNIT_ARGUMENTS);
+            PUT_NEXT_B(queries)
         }
         q_tile = next_tile;
     }
     WAIT_COPIES(0);
     barrier(CLK_LOCAL_MEM_FENCE);
-    float dk_scales[FRAGMENTS_DOWN][2];
-    float dv_scales[FRAGMENTS_DOWN][2];
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        dk_scales[i][0] = dk_scales[i][1] = scale;
-        dv_scales[i][0] = dv_scales[i][1] = DROPOUT ? keep_scale : 1.0f;
+    /* The group's places are found anew (FORGET). */
+    {
+        DECLARE_ITEM
+        FIND_BLOCK(keys, 0)
+        const int warp_first = first_row + warp_row;
+        dk += dk_start + batch * result_strides.s0 + head * result_strides.s1 + warp_first * result_strides.s2;
+        dv += dv_start + batch * result_strides.s3 + head * result_strides.s4 + warp_first * result_strides.s5;
+        float dk_scales[FRAGMENTS_DOWN][2];
+        float dv_scales[FRAGMENTS_DOWN][2];
+        UNROLL
+        for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+            dk_scales[i][0] = dk_scales[i][1] = scale;
+            dv_scales[i][0] = dv_scales[i][1] = DROPOUT ? keep_scale : 1.0f;
+        }
+        __local uchar *scratch = memory + warp_row * ROW_BYTES;
+        store_sums(dk, result_strides.s2, keys - warp_first, dk_sums, dk_scales, scratch, lane);
+        store_sums(dv, result_strides.s5, keys - warp_first, dv_sums, dv_scales, scratch, lane);
     }
-    __local uchar *scratch = memory + warp_row * ROW_BYTES;
-    store_sums(dk, result_strides.s2, keys - warp_first, dk_sums, dk_scales, scratch, lane);
-    store_sums(dv, result_strides.s5, keys - warp_first, dv_sums, dv_scales, scratch, lane);
 }

@@ -4,7 +4,7 @@
  * Macros: attention_units.cl, STAGES 2. Local memory: ATTENTION_BYTES(2). Bound by the units: 6·HEAD_SIZE operations a score. */
 
 /* delta of the rows of a lane: Σ dout·out, of which each lane of four adds up every fourth chunk. */
-INLINE void sum_deltas(float (*deltas)[2], __global const ushort *dout, long dout_stride, __global const ushort *out,
+INLINE void sum_deltas(float (*deltas)[2], __global const data_t *dout, long dout_stride, __global const data_t *out,
                        long out_stride, int left, int lane UNIT_PARAMETERS)
 {
     UNROLL
@@ -16,13 +16,13 @@ INLINE void sum_deltas(float (*deltas)[2], __global const ushort *dout, long dou
             UNROLL
             for (int j = 0; j < CHUNKS / 4; j++) {
                 const int chunk = 4 * j + lane % 4;
-                const ushort8 a = READ_CHUNK(dout + row * dout_stride + chunk * 8);
-                const ushort8 b = READ_CHUNK(out + row * out_stride + chunk * 8);
-                const ushort factors[16] = {a.s0, a.s1, a.s2, a.s3, a.s4, a.s5, a.s6, a.s7,
-                                            b.s0, b.s1, b.s2, b.s3, b.s4, b.s5, b.s6, b.s7};
+                const float8 a = EXPAND_CHUNK(READ_CHUNK(dout + row * dout_stride + chunk * 8));
+                const float8 b = EXPAND_CHUNK(READ_CHUNK(out + row * out_stride + chunk * 8));
+                const float factors[16] = {a.s0, a.s1, a.s2, a.s3, a.s4, a.s5, a.s6, a.s7,
+                                           b.s0, b.s1, b.s2, b.s3, b.s4, b.s5, b.s6, b.s7};
                 UNROLL
                 for (int e = 0; e < 8; e++) {
-                    sum = MULTIPLY_ADD(bf16_to_float(factors[e]), bf16_to_float(factors[8 + e]), sum);
+                    sum = MULTIPLY_ADD(factors[e], factors[8 + e], sum);
                 }
             }
             ADD_ROW_LANES(sum)
@@ -33,8 +33,8 @@ INLINE void sum_deltas(float (*deltas)[2], __global const ushort *dout, long dou
 
 /* lse_strides = (lse batch, head, row, out batch, head, row, 0, 0); result_strides = (dq batch, head, row, 0…) */
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const float *lse, long lse_start,
-                          __global const ushort *out, long out_start, long8 lse_strides, BACKWARD_INPUTS)
+attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const float *lse, long lse_start,
+                          __global const data_t *out, long out_start, long8 lse_strides, BACKWARD_INPUTS)
 {
 #if EMULATED
     __local uint exchange[ITEMS * EXCHANGE_WORDS];
@@ -44,20 +44,25 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
     const int warp_first = first_row + warp_row;
     lse += lse_start + batch * lse_strides.s0 + head * lse_strides.s1;
     out += out_start + batch * lse_strides.s3 + head * lse_strides.s4;
-    dq += dq_start + batch * result_strides.s0 + head * result_strides.s1 + warp_first * result_strides.s2;
     const int end = causal != 0 ? min(first_row + TILE_ROWS, queries) + before : keys;
     const int warp_end = causal != 0 ? warp_first + WARP_ROWS + before : keys;
 
     const uint base = LOCAL_ADDRESS(memory);
     const uint q_tile = base + OWNED_PLACE;
-    const uint dout_tile = q_tile + OWNED_BYTES;
+    const uint dout_tile = q_tile + SECOND_OWNED;
     UNIT_COPIES
-    __global const ushort *next_k = ITEMS_ROW(k, strides.s5);
-    __global const ushort *next_v = ITEMS_ROW(v, more.s2);
-    FETCH_ROWS(q_tile, TILE_ROWS, ITEMS_ROW(q + first_row * strides.s2, strides.s2), strides.s2, queries - first_row)
-    FETCH_ROWS(dout_tile, TILE_ROWS, ITEMS_ROW(dout + first_row * more.s5, more.s5), more.s5, queries - first_row)
-    FETCH_ROWS(base, TILE_COLS, next_k, strides.s5, keys)
-    FETCH_ROWS(base + WALKED_BYTES, TILE_COLS, next_v, more.s2, keys)
+    DECLARE_RAW(raw, TILE_COLS)
+    __global const data_t *next_k = ITEMS_ROW(k, strides.s5);
+    __global const data_t *next_v = ITEMS_ROW(v, more.s2);
+#if PARTS == 1
+    FETCH_ROWS(raw_owned, q_tile, TILE_ROWS, ITEMS_ROW(q + first_row * strides.s2, strides.s2), strides.s2, queries - first_row)
+#endif
+#if PARTS == 1 || !KEPT
+    DECLARE_RAW(raw_owned, TILE_ROWS)
+    FETCH_ROWS(raw_owned, dout_tile, TILE_ROWS, ITEMS_ROW(dout + first_row * more.s5, more.s5), more.s5, queries - first_row)
+    PUT_ROWS(raw_owned, dout_tile, TILE_ROWS)
+#endif
+    FETCH_FIRST(next_k, strides.s5, next_v, more.s2, 0, keys)
     END_COPIES();
     float lses[FRAGMENTS_DOWN][2];
     float deltas[FRAGMENTS_DOWN][2];
@@ -76,9 +81,14 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
             }
         }
     }
-    uint q_kept[FRAGMENTS_DOWN][STEPS][4];
-    uint dout_kept[FRAGMENTS_DOWN][STEPS][4];
+    uint q_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
+    uint dout_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
+#if PARTS == 3
+    split_rows(q_kept, q + warp_first * strides.s2, strides.s2, queries - warp_first, lane);
 #if KEPT
+    split_rows(dout_kept, dout + warp_first * more.s5, more.s5, queries - warp_first, lane);
+#endif
+#elif KEPT
     WAIT_COPIES(0);
     barrier(CLK_LOCAL_MEM_FENCE);
     keep_rows(q_kept, q_tile, warp_row, lane UNIT_ARGUMENTS);
@@ -91,36 +101,34 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
 #endif
     uint k_tile = base;
     for (int start = 0; start < end; start += TILE_COLS) {
-        const uint v_tile = k_tile + WALKED_BYTES;
+        const uint v_tile = k_tile + WALKED_TILE;
         const uint next_tile = base + PAIR_BYTES - (k_tile - base);
         const int next = start + TILE_COLS;
         WAIT_COPIES(0);
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (next < end) {
-            next_k += TILE_COLS * strides.s5;
-            next_v += TILE_COLS * more.s2;
-            FETCH_ROWS(next_tile, TILE_COLS, next_k, strides.s5, keys - next)
-            FETCH_ROWS(next_tile + WALKED_BYTES, TILE_COLS, next_v, more.s2, keys - next)
-        }
+        FETCH_NEXT(next_k, strides.s5, next_v, more.s2, end, keys)
         END_COPIES();
         UNROLL
         for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
             float p[FRAGMENTS_DOWN][SLICE / 8][4];
             float ds[FRAGMENTS_DOWN][SLICE / 8][4];
             if (IS_LEFT_OUT(start + slice >= warp_end)) {
+                PUT_NEXT_A(next_v, more.s2, end, keys)
+                PUT_NEXT_B(end)
                 continue;
             }
 #if DROPOUT
             uint kept_columns[FRAGMENTS_DOWN][2][KEPT_WORDS];
             choose_columns(kept_columns, first_weight, keys, start + slice, seed, threshold, lane UNIT_ARGUMENTS);
 #endif
-            multiply_rows(p, q_kept, q_tile, warp_row, k_tile, slice, lane UNIT_ARGUMENTS);
+            multiply_rows(p, IS_KEPT_FIRST, q_kept, q_tile, warp_row, k_tile, slice, lane UNIT_ARGUMENTS);
             const int most = keys - start - slice;
             const int visible = SEEN(warp_first + before + 1 - start - slice, start + slice >= warp_end);
             if (most < SLICE || (causal != 0 && visible < SLICE)) {
                 mask_scores(p, visible, most, causal, lane);
             }
-            multiply_rows(ds, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
+            PUT_NEXT_A(next_v, more.s2, end, keys)
+            multiply_rows(ds, KEPT, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
 #if DROPOUT
             DROP(ds, ds, kept_columns, COLUMN_IS_KEPT)
 #endif
@@ -140,15 +148,23 @@ attention_dq_matrix_units(__global ushort *dq, long dq_start, __global const flo
                 }
             }
             add_weighted_rows(sums, ds, k_tile, slice, lane UNIT_ARGUMENTS);
+            PUT_NEXT_B(end)
         }
         k_tile = next_tile;
     }
     WAIT_COPIES(0);
     barrier(CLK_LOCAL_MEM_FENCE);
-    float factor[FRAGMENTS_DOWN][2];
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        factor[i][0] = factor[i][1] = scale;
+    /* The group's places are found anew (FORGET). */
+    {
+        DECLARE_ITEM
+        FIND_BLOCK(queries, causal != 0)
+        const int warp_first = first_row + warp_row;
+        dq += dq_start + batch * result_strides.s0 + head * result_strides.s1 + warp_first * result_strides.s2;
+        float factor[FRAGMENTS_DOWN][2];
+        UNROLL
+        for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+            factor[i][0] = factor[i][1] = scale;
+        }
+        store_sums(dq, result_strides.s2, queries - warp_first, sums, factor, memory + warp_row * ROW_BYTES, lane);
     }
-    store_sums(dq, result_strides.s2, queries - warp_first, sums, factor, memory + warp_row * ROW_BYTES, lane);
 }

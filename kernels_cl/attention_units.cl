@@ -4,19 +4,22 @@
  * TILE_COLS rows of the other kind, SLICE of them at a time. A warp's scores stay in its registers: where they are weights of another
  * product, sums of 16 x 8 are, rounded to bf16, its left operand as they lie.
  *
- * Macros from the host, one line of the table in backends/opencl/attention_units_shapes.c; DATA is 2:
+ * Macros from the host, one line of the table in backends/opencl/attention_units_shapes.c:
+ *   DATA, PARTS 2, 1: tensors are bf16. 1, 3: they are f32, and every operand is split into three bf16 parts (matrix_units_parts.cl)
  *   HEAD_SIZE   64 or 128
  *   TILE_ROWS   rows that a group owns: 64 or 128
  *   WARP_ROWS   16 or 32
  *   TILE_COLS   16, 32 or 64
  *   SLICE       16, 32 or TILE_COLS
  *   STAGES      2: a tile arrives while another is used. 1 (forward only): keys arrive while values are used, and the other way round
- *   KEPT        1: the owned rows are in registers for good, and later tiles take their place in local memory
- *   ALIGNED     1: every row of every tensor begins at a multiple of 16 bytes; 0: rows are read and written element by element
+ *   KEPT        1: the owned rows are in registers for good, and later tiles take their place in local memory. With PARTS 3 they come to
+ *               registers straight from the tensor; 0 keeps the first of two owned tensors there all the same, the other in local memory
+ *   ALIGNED     1: every row of every tensor begins at a multiple of 16 bytes; 0 (bf16 only): rows are read and written element by element
  *   DROPOUT     0, or with STAGES 2 1 or 2: attention_units_dropout.cl
  *   EMULATED    1: the unit's instructions are functions of matrix_units_emulated.cl
  *
- * Rows lie in local memory one behind the other, their chunks of 16 bytes swizzled; those that don't exist are 0. */
+ * Rows lie in local memory one behind the other, their chunks of 16 bytes swizzled; those that don't exist are 0. A tile of f32 rows is
+ * three of these, one of each part: its rows come through registers, read while the tile before is used, and are split on their way. */
 
 #define WARP_COLS TILE_COLS /* for matrix_units.cl: a warp's scores are of all columns */
 
@@ -27,9 +30,13 @@
 #define ROW_BYTES (HEAD_SIZE * 2)
 #define OWNED_BYTES (TILE_ROWS * ROW_BYTES)
 #define WALKED_BYTES (TILE_COLS * ROW_BYTES)
-#define PAIR_BYTES (2 * WALKED_BYTES) /* keys and values, or queries and gradients */
+#define WALKED_TILE (PARTS * WALKED_BYTES)
+#define PAIR_BYTES (2 * WALKED_TILE) /* keys and values, or queries and gradients */
 #define OWNED_PLACE ((KEPT ? 1 : STAGES) * PAIR_BYTES)
-#define ATTENTION_BYTES(owned) LARGER(STAGES *PAIR_BYTES, OWNED_PLACE + (owned)*OWNED_BYTES)
+#define IS_KEPT_FIRST (KEPT || PARTS == 3)
+#define SECOND_OWNED (PARTS == 1 ? OWNED_BYTES : 0) /* where the second of two owned tensors lies, behind OWNED_PLACE */
+#define OWNED_TILES(owned) (PARTS == 1 ? (owned) : KEPT ? 0 : ((owned)-1) * PARTS)
+#define ATTENTION_BYTES(owned) LARGER(STAGES *PAIR_BYTES, OWNED_PLACE + OWNED_TILES(owned) * OWNED_BYTES)
 
 #define PLACE(row, chunk) ((row) * ROW_BYTES + SWIZZLE(chunk, row, 8) * 16)
 
@@ -38,13 +45,46 @@
 #define COLUMN_OF(j) ((j) * 8 + lane % 4 * 2)
 #define SCORE(s, i, j, lower, e) (s)[i][j][(lower) * 2 + (e)]
 
+/* A number of which the compiler knows nothing more: so what a kernel finds by it behind a loop isn't kept in registers over the loop,
+ * where split operands leave none. */
+#if PARTS == 3 && !EMULATED
+#define FORGET(number) asm volatile("" : "+r"(number))
+#else
+#define FORGET(number)
+#endif
+
 #define DECLARE_ITEM                      \
-    const int item = get_local_id(0);     \
+    int item = get_local_id(0);           \
+    FORGET(item);                         \
     const int lane = item % LANES;        \
     const int warp_row = item / LANES * WARP_ROWS;
 
+/* The group's head, and the first row that it owns; blocks of a head follow each other, the first last where LAST_FIRST. */
+#define FIND_BLOCK(rows, LAST_FIRST)                                            \
+    int all_rows = rows;                                                        \
+    int group = get_group_id(0);                                                \
+    FORGET(all_rows);                                                           \
+    FORGET(group);                                                              \
+    const int blocks = (all_rows + TILE_ROWS - 1) / TILE_ROWS;                  \
+    const int batch = group / blocks / heads;                                   \
+    const int head = group / blocks % heads;                                    \
+    const int first_row = (LAST_FIRST ? blocks - 1 - group % blocks : group % blocks) * TILE_ROWS;
+
 /* Eight neighbours of a row. */
-#if ALIGNED
+#if PARTS == 1
+typedef ushort8 raw_chunk;
+#define EXPAND_CHUNK(chunk) bf16_chunk_to_floats(chunk)
+INLINE float8 bf16_chunk_to_floats(ushort8 chunk)
+{
+    return as_float8(convert_uint8(chunk) << 16);
+}
+#else
+typedef float8 raw_chunk;
+#define EXPAND_CHUNK(chunk) (chunk)
+#endif
+#if PARTS == 3
+#define READ_CHUNK(from) (float8)(*(__global const float4 *)(from), *(__global const float4 *)((from) + 4))
+#elif ALIGNED
 #define READ_CHUNK(from) (*(__global const ushort8 *)(from))
 #define WRITE_CHUNK(to, chunk) *(__global ushort8 *)(to) = chunk
 #else
@@ -55,12 +95,17 @@
 /* The rows of a tensor that an item fetches: of the first tile the first one, at the item's chunk. */
 #define ITEMS_ROW(rows, stride) ((rows) + item / CHUNKS * (stride) + item % CHUNKS * 8)
 #define FETCHED_AT_ONCE (ITEMS / CHUNKS) /* a multiple of 8, so that the swizzle stays the same */
+#define FETCHES(lines) ((lines) / FETCHED_AT_ONCE)
+#define FETCHED_PLACE(target, i) ((target) + PLACE(item / CHUNKS, item % CHUNKS) + (i) * (FETCHED_AT_ONCE * ROW_BYTES))
 
-/* Begins to fetch `lines` rows, of which `left` exist, `stride` elements apart, from ITEMS_ROW's place. */
-#define FETCH_ROWS(target, lines, from, stride, left)                                                           \
+/* Begins to fetch `lines` rows, of which `left` exist, `stride` elements apart, from ITEMS_ROW's place: to `target`, or where they are to
+ * be split to `raw`, from where PUT_ROWS brings them to `target`. */
+#if PARTS == 1
+#define DECLARE_RAW(raw, lines)
+#define FETCH_ROWS(raw, target, lines, from, stride, left)                                                      \
     UNROLL                                                                                                      \
-    for (int i = 0; i < (lines) / FETCHED_AT_ONCE; i++) {                                                       \
-        const uint place = (target) + PLACE(item / CHUNKS, item % CHUNKS) + i * (FETCHED_AT_ONCE * ROW_BYTES);  \
+    for (int i = 0; i < FETCHES(lines); i++) {                                                                  \
+        const uint place = FETCHED_PLACE(target, i);                                                            \
         const int exists = item / CHUNKS + i * FETCHED_AT_ONCE < (left);                                        \
         __global const ushort *source = (from) + i * FETCHED_AT_ONCE * (stride);                                \
         if (ALIGNED) {                                                                                          \
@@ -70,32 +115,111 @@
             STORE_CHUNK(place, value);                                                                          \
         }                                                                                                       \
     }
+#define PUT_ROWS(raw, target, lines)
+#else
+#define DECLARE_RAW(raw, lines) raw_chunk raw[FETCHES(lines)];
+#define FETCH_ROWS(raw, target, lines, from, stride, left)                                                      \
+    UNROLL                                                                                                      \
+    for (int i = 0; i < FETCHES(lines); i++) {                                                                  \
+        raw[i] = item / CHUNKS + i * FETCHED_AT_ONCE < (left) ? READ_CHUNK((from) + i * FETCHED_AT_ONCE * (stride)) \
+                                                              : (float8)(0.0f);                                 \
+    }
+#define PUT_ROWS(raw, target, lines)                                                                            \
+    UNROLL                                                                                                      \
+    for (int i = 0; i < FETCHES(lines); i++) {                                                                  \
+        ushort8 parts[PARTS];                                                                                   \
+        split_eight(parts, raw[i]);                                                                             \
+        UNROLL                                                                                                  \
+        for (int part = 0; part < PARTS; part++) {                                                              \
+            STORE_CHUNK(FETCHED_PLACE(target, i) + part * (lines)*ROW_BYTES, parts[part]);                      \
+        }                                                                                                       \
+    }
+#endif
 
+/* Chunk 2·step + `chunk` of a row of a tile. As tiles begin at multiples of ROW_BYTES, and the swizzle keeps it so, the step is bits of
+ * the place: that takes an instruction more, and a register less for every step. */
+#if PARTS == 1
+#define PLACE_AT(tile, row, step, chunk) ((tile) + PLACE(row, (step)*2 + (chunk)))
+#else
+#define PLACE_AT(tile, row, step, chunk) (((tile) + PLACE(row, chunk)) ^ (step)*32)
+#endif
 /* Left operand: rows from `row` on, 16·step deep in the head. */
 #define LOAD_LEFT(r, tile, row, step) \
-    LOAD_MATRICES(r, (tile) + PLACE((row) + (lane & 15), (step)*2 + (lane >> 4)))
+    LOAD_MATRICES(r, PLACE_AT(tile, (row) + (lane & 15), step, lane >> 4))
 /* Right operand, two fragments: its columns are rows from `row` on, its depth is the head's. */
 #define LOAD_RIGHT(r, tile, row, step) \
-    LOAD_MATRICES(r, (tile) + PLACE((row) + (lane & 7) + (lane >> 4) * 8, (step)*2 + ((lane >> 3) & 1)))
+    LOAD_MATRICES(r, PLACE_AT(tile, (row) + (lane & 7) + (lane >> 4) * 8, step, (lane >> 3) & 1))
 /* Right operand, two fragments: its depth are rows from `row` on, its columns are the head's from 16·step on. */
 #define LOAD_RIGHT_ACROSS(r, tile, row, step) \
-    LOAD_MATRICES_TRANSPOSED(r, (tile) + PLACE((row) + (lane & 15), (step)*2 + (lane >> 4)))
+    LOAD_MATRICES_TRANSPOSED(r, PLACE_AT(tile, (row) + (lane & 15), step, lane >> 4))
 
+#if PARTS == 1
 /* The warp's owned rows from `row` of the tile on. */
-INLINE void keep_rows(uint (*kept)[STEPS][4], uint tile, int row, int lane UNIT_PARAMETERS)
+INLINE void keep_rows(uint (*kept)[STEPS][PARTS][4], uint tile, int row, int lane UNIT_PARAMETERS)
 {
     UNROLL
     for (int i = 0; i < FRAGMENTS_DOWN; i++) {
         UNROLL
         for (int step = 0; step < STEPS; step++) {
-            LOAD_LEFT(kept[i][step], tile, row + 16 * i, step);
+            LOAD_LEFT(kept[i][step][0], tile, row + 16 * i, step);
         }
     }
 }
+#else
+/* The warp's owned rows, of which `left` exist, straight from the tensor. */
+INLINE void split_rows(uint (*kept)[STEPS][PARTS][4], __global const float *rows, long stride, int left, int lane)
+{
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int step = 0; step < STEPS; step++) {
+            UNROLL
+            for (int quarter = 0; quarter < 4; quarter++) {
+                const int row = ROW_OF(i, quarter % 2);
+                float2 two = (float2)(0.0f);
+                if (row < left) {
+                    two = *(__global const float2 *)(rows + row * stride + COLUMN_OF(step * 2 + quarter / 2));
+                }
+                TAKE_FIRST_PAIR(kept[i][step][0][quarter], two.s0, two.s1);
+                TAKE_PAIR(kept[i][step][1][quarter], two.s0, two.s1);
+                PACK_PAIR(kept[i][step][2][quarter], two.s0, two.s1);
+            }
+        }
+    }
+}
+#endif
 
-/* scores = owned rows · walked rows from `col` on, over the head. The owned are `kept`, or are read from row `row` of `owned`. */
-INLINE void multiply_rows(float (*scores)[SLICE / 8][4], uint (*kept)[STEPS][4], uint owned, int row, uint walked, int col,
-                          int lane UNIT_PARAMETERS)
+/* sums[j] (+)= left · right for two neighbouring fragments, 16 deep; `is_first` where sums hold nothing yet. Of split operands the small
+ * products are summed first, and the sum of these 16 comes into `sums` by an f32 addition that rounds (matrix_units_mma.cl). */
+INLINE void add_products(float (*sums)[4], uint (*left)[4], uint (*right)[4], int is_first UNIT_PARAMETERS)
+{
+#if PARTS == 1
+    MULTIPLY(sums[0], left[0], right[0]);
+    MULTIPLY(sums[1], left[0], right[0] + 2);
+#else
+    float more[2][4] = {{0.0f, 0.0f, 0.0f, 0.0f}, {0.0f, 0.0f, 0.0f, 0.0f}};
+    UNROLL
+    for (int order = PARTS - 1; order >= 0; order--) {
+        UNROLL
+        for (int part = 0; part <= order; part++) {
+            MULTIPLY(more[0], left[part], right[order - part]);
+            MULTIPLY(more[1], left[part], right[order - part] + 2);
+        }
+    }
+    UNROLL
+    for (int j = 0; j < 2; j++) {
+        UNROLL
+        for (int e = 0; e < 4; e++) {
+            sums[j][e] = is_first ? more[j][e] : sums[j][e] + more[j][e];
+        }
+    }
+#endif
+}
+
+/* scores = owned rows · walked rows from `col` on, over the head. The owned are `kept` where `is_kept`, or are read from row `row` of
+ * `owned`. */
+INLINE void multiply_rows(float (*scores)[SLICE / 8][4], int is_kept, uint (*kept)[STEPS][PARTS][4], uint owned, int row, uint walked,
+                          int col, int lane UNIT_PARAMETERS)
 {
     UNROLL
     for (int i = 0; i < FRAGMENTS_DOWN; i++) {
@@ -106,27 +230,23 @@ INLINE void multiply_rows(float (*scores)[SLICE / 8][4], uint (*kept)[STEPS][4],
     }
     UNROLL
     for (int step = 0; step < STEPS; step++) {
-#if !KEPT
-        uint left[FRAGMENTS_DOWN][4];
+        uint read[FRAGMENTS_DOWN][PARTS][4];
         UNROLL
-        for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-            LOAD_LEFT(left[i], owned, row + 16 * i, step);
+        for (int i = 0; i < FRAGMENTS_DOWN * PARTS && !is_kept; i++) {
+            LOAD_LEFT(read[i / PARTS][i % PARTS], owned + i % PARTS * OWNED_BYTES, row + 16 * (i / PARTS), step);
         }
-#define LEFT(i) left[i]
-#else
-#define LEFT(i) kept[i][step]
-#endif
         UNROLL
         for (int j = 0; j < SLICE / 16; j++) {
-            uint right[4];
-            LOAD_RIGHT(right, walked, col + 16 * j, step);
+            uint right[PARTS][4];
+            UNROLL
+            for (int part = 0; part < PARTS; part++) {
+                LOAD_RIGHT(right[part], walked + part * WALKED_BYTES, col + 16 * j, step);
+            }
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-                MULTIPLY(scores[i][2 * j], LEFT(i), right);
-                MULTIPLY(scores[i][2 * j + 1], LEFT(i), right + 2);
+                add_products(scores[i] + 2 * j, is_kept ? kept[i][step] : read[i], right, step == 0 UNIT_ARGUMENTS);
             }
         }
-#undef LEFT
     }
 }
 
@@ -161,29 +281,44 @@ INLINE void mask_scores(float (*scores)[SLICE / 8][4], int visible, int most, in
     }
 }
 
+/* A pair of a row's numbers as a left operand takes them, in parts. */
+#if PARTS == 1
+#define SPLIT_PAIR(parts, place, low, high) PACK_PAIR((parts)[0][place], low, high)
+#else
+#define SPLIT_PAIR(parts, place, low, high)                    \
+    {                                                          \
+        float2 rest = (float2)(low, high);                     \
+        TAKE_PAIR((parts)[0][place], rest.s0, rest.s1);        \
+        TAKE_PAIR((parts)[1][place], rest.s0, rest.s1);        \
+        PACK_PAIR((parts)[2][place], rest.s0, rest.s1);        \
+    }
+#endif
+
 /* sums += weights · walked rows from `col` on. */
 INLINE void add_weighted_rows(float (*sums)[HEAD_SIZE / 8][4], float (*weights)[SLICE / 8][4], uint walked, int col,
                               int lane UNIT_PARAMETERS)
 {
     UNROLL
     for (int k = 0; k < SLICE / 16; k++) {
-        uint left[FRAGMENTS_DOWN][4];
+        uint left[FRAGMENTS_DOWN][PARTS][4];
         UNROLL
         for (int i = 0; i < FRAGMENTS_DOWN; i++) {
             UNROLL
-            for (int part = 0; part < 4; part++) {
-                const float *pair = weights[i][2 * k + part / 2] + part % 2 * 2;
-                PACK_PAIR(left[i][part], pair[0], pair[1]);
+            for (int quarter = 0; quarter < 4; quarter++) {
+                const float *pair = weights[i][2 * k + quarter / 2] + quarter % 2 * 2;
+                SPLIT_PAIR(left[i], quarter, pair[0], pair[1]);
             }
         }
         UNROLL
         for (int step = 0; step < STEPS; step++) {
-            uint right[4];
-            LOAD_RIGHT_ACROSS(right, walked, col + 16 * k, step);
+            uint right[PARTS][4];
+            UNROLL
+            for (int part = 0; part < PARTS; part++) {
+                LOAD_RIGHT_ACROSS(right[part], walked + part * WALKED_BYTES, col + 16 * k, step);
+            }
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-                MULTIPLY(sums[i][2 * step], left[i], right);
-                MULTIPLY(sums[i][2 * step + 1], left[i], right + 2);
+                add_products(sums[i] + 2 * step, left[i], right, 0 UNIT_ARGUMENTS);
             }
         }
     }
@@ -210,8 +345,27 @@ INLINE void clear_sums(float (*sums)[HEAD_SIZE / 8][4])
         value += other;                  \
     }
 
-/* Writes the warp's sums times factor[i][lower], WARP_ROWS rows of which `left` exist, through `scratch`, as much local memory, so that
- * whole chunks leave. */
+/* Writes the warp's sums times factor[i][lower], WARP_ROWS rows of which `left` exist. */
+#if PARTS == 3
+INLINE void store_sums(__global float *to, long stride, int left, float (*sums)[HEAD_SIZE / 8][4], float (*factor)[2],
+                       __local uchar *scratch, int lane)
+{
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int lower = 0; lower < 2; lower++) {
+            if (ROW_OF(i, lower) < left) {
+                UNROLL
+                for (int j = 0; j < HEAD_SIZE / 8; j++) {
+                    const float2 pair = factor[i][lower] * (float2)(SCORE(sums, i, j, lower, 0), SCORE(sums, i, j, lower, 1));
+                    *(__global float2 *)(to + ROW_OF(i, lower) * stride + COLUMN_OF(j)) = pair;
+                }
+            }
+        }
+    }
+}
+#else
+/* They go through `scratch`, as much local memory, so that whole chunks leave. */
 INLINE void store_sums(__global ushort *to, long stride, int left, float (*sums)[HEAD_SIZE / 8][4], float (*factor)[2],
                        __local uchar *scratch, int lane)
 {
@@ -239,3 +393,4 @@ INLINE void store_sums(__global ushort *to, long stride, int left, float (*sums)
         }
     }
 }
+#endif

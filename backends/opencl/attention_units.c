@@ -23,12 +23,15 @@
 enum { PADDING = 64, ROW_ALIGNMENT = 16, MOST_ROWS = 1 << 29 };
 
 /* Three kernels of two head sizes in each choice of shapes, aligned or not, in three ways of
- * dropout. */
-enum { MOST_PROVEN = 3 * 2 * OPENCL_ATTENTION_CHOICES * 2 * 3 };
+ * dropout; and in parts. */
+enum { MOST_PROVEN = 3 * 2 * OPENCL_ATTENTION_CHOICES * 2 * 3 + 3 };
 
 /* What a probe is told: head size, 1 for aligned rows, 1 for the backward pass, the way of
- * dropout. */
-enum { NUMBERS = 4 };
+ * dropout, parts of the operands. */
+enum { NUMBERS = 5 };
+
+/* What fails on its own. */
+typedef enum attention_kind { KEEPING_ALL, DROPPING, SPLIT, KINDS } attention_kind;
 
 /* A kernel, its shape, and what it is built with. */
 typedef struct chosen {
@@ -41,7 +44,8 @@ typedef struct chosen {
 struct opencl_attention_units {
     pthread_mutex_t lock;
     int32_t device_index;
-    int usable[2]; /* Until a failure; with dropout on its own. */
+    int usable[KINDS]; /* Until a failure. */
+    int splits;        /* f32 tensors are taken. */
     int emulated;
     int only;     /* The one choice of shapes to use, or -1. */
     int forced;   /* Named by the user: small ones too, and kept failures don't count. */
@@ -55,6 +59,13 @@ static const char *unit_name(const opencl_attention_units *units)
     return units->emulated ? "emulated" : "mma";
 }
 
+static void use_all(opencl_attention_units *units, int usable)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        units->usable[kind] = usable;
+    }
+}
+
 /* "mma", "emulated:1", … */
 static ttm_status read_wish(opencl_attention_units *units, const char *wish)
 {
@@ -62,7 +73,7 @@ static ttm_status read_wish(opencl_attention_units *units, const char *wish)
     char rest[16] = "";
     const int fields = sscanf(wish, "%15[a-z]:%d%15s", name, &units->only, rest);
     units->forced = 1;
-    units->usable[0] = units->usable[1] = 1;
+    use_all(units, 1);
     units->emulated = fields > 0 && strcmp(name, "emulated") == 0;
     if (fields < 1 || fields > 2 || (!units->emulated && strcmp(name, "mma") != 0) ||
         (fields == 2 && (units->only < 0 || units->only >= OPENCL_ATTENTION_CHOICES))) {
@@ -79,6 +90,7 @@ ttm_status opencl_attention_units_open(opencl_attention_units **units,
 {
     const char *wish = getenv("TTM_OPENCL_ATTENTION");
     const char *products = getenv("TTM_OPENCL_MATRIX_UNITS");
+    const char *precision = getenv("TTM_OPENCL_FP32");
     opencl_attention_units *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device's matrix units");
@@ -86,13 +98,13 @@ ttm_status opencl_attention_units_open(opencl_attention_units **units,
     pthread_mutex_init(&made->lock, NULL);
     made->device_index = device_index;
     made->only = -1;
+    made->splits = precision != NULL && strcmp(precision, "split") == 0;
     made->is_probe = getenv("TTM_OPENCL_MATRIX_UNITS_PROBE") != NULL;
     ttm_status status = TTM_OK;
     if (wish == NULL || strcmp(wish, "auto") == 0) {
         const opencl_unit unit = opencl_unit_of_device(device->description);
-        made->usable[0] = (unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA) &&
-                          (products == NULL || strcmp(products, "off") != 0);
-        made->usable[1] = made->usable[0];
+        use_all(made, (unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA) &&
+                          (products == NULL || strcmp(products, "off") != 0));
     } else if (strcmp(wish, "off") != 0) {
         status = read_wish(made, wish);
     }
@@ -157,6 +169,16 @@ static attention_tensors find_tensors(const ttm_op *op)
     return op->opcode == TTM_OP_ATTENTION ? forward_tensors(op) : backward_tensors(op);
 }
 
+/* Whether there are kernels for the tensors' type. */
+static int takes_type(const opencl_attention_units *units, const ttm_op *op)
+{
+    const ttm_tensor *q = find_tensors(op).q;
+    const ttm_attention_params *params = op->params;
+    return q->dtype == TTM_BF16 ? q->shape[3] == 64 || q->shape[3] == 128
+                                : q->dtype == TTM_F32 && units->splits && q->shape[3] == 64 &&
+                                      opencl_keeps_all(params->dropout);
+}
+
 /* Whether the kernels take the op, as far as that follows from the device and the op alone. */
 static int is_taken(const opencl_attention_units *units, const ttm_op *op)
 {
@@ -165,9 +187,8 @@ static int is_taken(const opencl_attention_units *units, const ttm_op *op)
     const int64_t queries = t.q->shape[2];
     const int64_t keys = t.k->shape[2];
     const int64_t heads = t.q->shape[0] * t.q->shape[1];
-    return (units->forced || queries >= LEAST_QUERIES) && t.q->dtype == TTM_BF16 &&
-           (!ttm_tensor_present(t.lse) || t.lse->dtype == TTM_F32) &&
-           (t.q->shape[3] == 64 || t.q->shape[3] == 128) && params->scale > 0.0 &&
+    return (units->forced || queries >= LEAST_QUERIES) && takes_type(units, op) &&
+           (!ttm_tensor_present(t.lse) || t.lse->dtype == TTM_F32) && params->scale > 0.0 &&
            isfinite(params->scale) && queries >= 1 && keys >= 1 && heads >= 1 &&
            queries <= MOST_ROWS && keys <= MOST_ROWS &&
            heads <= MOST_ROWS / opencl_parts(queries > keys ? queries : keys, PADDING);
@@ -184,10 +205,12 @@ static opencl_attention_dropout dropout_of(const ttm_op *op)
 /* Whether every row of the tensor begins at a multiple of 16 bytes. */
 static int is_aligned(const ttm_tensor *tensor)
 {
-    return tensor == NULL ||
-           (tensor->offset % ROW_ALIGNMENT == 0 && tensor->stride[0] % (ROW_ALIGNMENT / 2) == 0 &&
-            tensor->stride[1] % (ROW_ALIGNMENT / 2) == 0 &&
-            tensor->stride[2] % (ROW_ALIGNMENT / 2) == 0);
+    if (tensor == NULL) {
+        return 1;
+    }
+    const int64_t neighbours = ROW_ALIGNMENT / (int64_t)ttm_dtype_bytes(tensor->dtype);
+    return tensor->offset % ROW_ALIGNMENT == 0 && tensor->stride[0] % neighbours == 0 &&
+           tensor->stride[1] % neighbours == 0 && tensor->stride[2] % neighbours == 0;
 }
 
 static int all_aligned(const attention_tensors *t)
@@ -212,15 +235,15 @@ size_t opencl_attention_units_workspace(const ttm_backend_device *device, const 
 
 /* ---- Proof ---- */
 
-static void demote(opencl_attention_units *units, const ttm_backend_device *device, int drops,
-                   const opencl_cache_key *unit_key, const char *reason)
+static void demote(opencl_attention_units *units, const ttm_backend_device *device,
+                   attention_kind kind, const opencl_cache_key *unit_key, const char *reason)
 {
+    static const char *const kinds[KINDS] = {"without dropout", "with dropout", "of f32 tensors"};
     opencl_log(TTM_LOG_WARNING,
-               "matrix units (%s) of %s aren't used for attention %s dropout: %s; it goes to other "
-               "kernels",
-               unit_name(units), device->description->name, drops ? "with" : "without", reason);
+               "matrix units (%s) of %s aren't used for attention %s: %s; it goes to other kernels",
+               unit_name(units), device->description->name, kinds[kind], reason);
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
-    units->usable[drops] = 0;
+    units->usable[kind] = 0;
 }
 
 static opencl_cache_key verdict_key(const ttm_backend_device *device, const chosen *kernel,
@@ -284,22 +307,25 @@ static int are_proven(opencl_attention_units *units, const ttm_backend_device *d
 {
     char reason[OPENCL_PROBE_REASON_BYTES] = "";
     char unit[32];
-    const int drops = numbers[3] != OPENCL_ATTENTION_KEEPS_ALL;
-    if (!units->usable[drops] || units->is_probe ||
+    static const char *const marks[KINDS] = {"", ", dropout", ", f32"};
+    const attention_kind kind = numbers[4] == 3                            ? SPLIT
+                                : numbers[3] == OPENCL_ATTENTION_KEEPS_ALL ? KEEPING_ALL
+                                                                           : DROPPING;
+    if (!units->usable[kind] || units->is_probe ||
         (is_proven_here(units, &kernels[0]) && is_proven_here(units, &kernels[count - 1]))) {
-        return units->usable[drops];
+        return units->usable[kind];
     }
-    snprintf(unit, sizeof unit, "%s%s", unit_name(units), drops ? ", dropout" : "");
+    snprintf(unit, sizeof unit, "%s%s", unit_name(units), marks[kind]);
     const opencl_cache_key unit_key = verdict_key(device, &kernels[0], unit);
     if (!units->forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
-        demote(units, device, drops, &unit_key, "they failed their probe in an earlier run");
+        demote(units, device, kind, &unit_key, "they failed their probe in an earlier run");
         return 0;
     }
     if (!have_passed(device, kernels, count)) {
         opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s %s", kernels[0].name,
                    kernels[0].options);
         if (probe(reason, sizeof reason, units, choice, numbers) != OPENCL_VERDICT_PASSED) {
-            demote(units, device, drops, &unit_key, reason);
+            demote(units, device, kind, &unit_key, reason);
             return 0;
         }
         for (int i = 0; i < count; i++) {
@@ -321,7 +347,7 @@ static chosen choose(const opencl_attention_units *units, opencl_attention_kerne
     static const char *const names[] = {"attention_matrix_units", "attention_dq_matrix_units",
                                         "attention_dkdv_matrix_units"};
     const opencl_attention_dropout dropout = (opencl_attention_dropout)numbers[3];
-    chosen made = {.shape = opencl_attention_find(kernel, numbers[0], choice, dropout),
+    chosen made = {.shape = opencl_attention_find(kernel, numbers[4], numbers[0], choice, dropout),
                    .family = families[kernel],
                    .name = names[kernel]};
     opencl_attention_shape_options(made.options, made.shape, dropout);
@@ -331,11 +357,17 @@ static chosen choose(const opencl_attention_units *units, opencl_attention_kerne
     return made;
 }
 
+static int parts_of(const ttm_tensor *q)
+{
+    return q->dtype == TTM_F32 ? 3 : 1;
+}
+
 static int choose_size(const ttm_backend_device *device, const attention_tensors *t)
 {
     const opencl_attention_units *units = device->attention_units;
-    const opencl_attention_shape *large = opencl_attention_find(
-        OPENCL_ATTENTION_FORWARD, (int)t->q->shape[3], 0, OPENCL_ATTENTION_KEEPS_ALL);
+    const opencl_attention_shape *large =
+        opencl_attention_find(OPENCL_ATTENTION_FORWARD, parts_of(t->q), (int)t->q->shape[3], 0,
+                              OPENCL_ATTENTION_KEEPS_ALL);
     const int64_t groups =
         t->q->shape[0] * t->q->shape[1] * opencl_parts(t->q->shape[2], large->tile_rows);
     return units->only >= 0
@@ -453,7 +485,10 @@ ttm_status opencl_attention_by_matrix_units(int *done, ttm_backend_stream *strea
     }
     const int choice = choose_size(device, &t);
     const int numbers[NUMBERS] = {(int)t.q->shape[3], all_aligned(&t), backward,
-                                  (int)dropout_of(op)};
+                                  (int)dropout_of(op), parts_of(t.q)};
+    if (numbers[4] == 3 && !numbers[1]) {
+        return TTM_OK; /* rows that aren't aligned are split nowhere */
+    }
     chosen kernels[2];
     kernels[0] =
         choose(units, backward ? OPENCL_ATTENTION_DQ : OPENCL_ATTENTION_FORWARD, choice, numbers);

@@ -1,5 +1,5 @@
-/* Attention on a GPU's matrix units (bf16, mma.sync): the shapes of the kernels, whether a device's
- * may be used, and their launch.
+/* Attention on a GPU's matrix units (mma.sync; bf16, or f32 in bf16 parts): the shapes of the
+ * kernels, whether a device's may be used, and their launch.
  *
  * Kernels are used only after they have been proven on this device and driver
  * (matrix_units_probe.h). A failure ends attention on matrix units, not products. */
@@ -25,6 +25,7 @@ typedef enum opencl_attention_dropout {
 /** A shape of a kernel: the macros of kernels_cl/attention_units.cl. */
 typedef struct opencl_attention_shape {
     opencl_attention_kernel kernel;
+    int parts; /**< 1: bf16 tensors; 3: f32 tensors, split, without dropout, of aligned rows. */
     int head_size;
     int tile_rows;
     int warp_rows;
@@ -41,9 +42,10 @@ enum { OPENCL_ATTENTION_CHOICES = 2, OPENCL_ATTENTION_OPTIONS_BYTES = 256 };
 const opencl_attention_shape *opencl_attention_shapes(int *count);
 
 /** Returns the shape of a kernel: choice 0 is for many groups, 1 for few. NULL: there is none for
- * this head size. */
-const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int head_size,
-                                                    int choice, opencl_attention_dropout dropout);
+ * these parts, this head size and dropout. */
+const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int parts,
+                                                    int head_size, int choice,
+                                                    opencl_attention_dropout dropout);
 
 /** Returns whether the kernel works in this shape: divisors, work-items, 48 KiB of local memory. */
 int opencl_attention_shape_is_valid(const opencl_attention_shape *shape);
@@ -59,8 +61,8 @@ void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES]
                                     const opencl_attention_shape *shape,
                                     opencl_attention_dropout dropout);
 
-/** Decides what a device that is being opened may use, from its compute capability and
- * TTM_OPENCL_ATTENTION. TTM_ERROR_ARGUMENT for a value that isn't one. */
+/** Decides what a device that is being opened may use, from its compute capability,
+ * TTM_OPENCL_ATTENTION and TTM_OPENCL_FP32. TTM_ERROR_ARGUMENT for a value that isn't one. */
 ttm_status opencl_attention_units_open(opencl_attention_units **units,
                                        const ttm_backend_device *device, int32_t device_index);
 

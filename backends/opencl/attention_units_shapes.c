@@ -5,21 +5,25 @@
 
 enum { LANES = 32, MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 256 };
 
-/* Kernel, head size, rows of a group and of a warp, columns of a tile and of a slice, stages, kept,
- * whether it takes dropout. Of a kernel and head size first the shape for many groups, then that
- * for few, where it is another one. All are held below 255 registers without spills by what ptxas
- * says of them; where owned rows and sums leave no room for it, owned rows aren't kept. */
+/* Kernel, parts, head size, rows of a group and of a warp, columns of a tile and of a slice,
+ * stages, kept, whether it takes dropout. Of a kernel and head size first the shape for many
+ * groups, then that for few, where it is another one. All are held below 255 registers without
+ * spills by what ptxas says of them; where owned rows and sums leave no room for it, owned rows
+ * aren't kept. */
 static const opencl_attention_shape shapes[] = {
-    {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 64, 2, 0, 0},
-    {OPENCL_ATTENTION_FORWARD, 64, 64, 16, 64, 64, 2, 1, 1},
-    {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_FORWARD, 128, 64, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DQ, 64, 128, 32, 32, 32, 2, 0, 1},
-    {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DQ, 128, 64, 16, 32, 16, 2, 1, 1},
-    {OPENCL_ATTENTION_DKDV, 64, 128, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DKDV, 64, 64, 16, 32, 16, 2, 1, 1},
-    {OPENCL_ATTENTION_DKDV, 128, 64, 16, 16, 16, 2, 0, 1},
+    {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 64, 2, 0, 0},
+    {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 2, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 1, 128, 64, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DQ, 1, 64, 128, 32, 32, 32, 2, 0, 1},
+    {OPENCL_ATTENTION_DQ, 1, 64, 64, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DQ, 1, 128, 64, 16, 32, 16, 2, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 1, 64, 128, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 1, 64, 64, 16, 32, 16, 2, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 1, 128, 64, 16, 16, 16, 2, 0, 1},
+    {OPENCL_ATTENTION_FORWARD, 3, 64, 128, 16, 32, 32, 2, 1, 0},
+    {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 2, 1, 0},
+    {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 0},
 };
 
 const opencl_attention_shape *opencl_attention_shapes(int *count)
@@ -28,13 +32,15 @@ const opencl_attention_shape *opencl_attention_shapes(int *count)
     return shapes;
 }
 
-const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int head_size,
-                                                    int choice, opencl_attention_dropout dropout)
+const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kernel, int parts,
+                                                    int head_size, int choice,
+                                                    opencl_attention_dropout dropout)
 {
     const opencl_attention_shape *found = NULL;
     int left = choice;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        if (shapes[i].kernel == kernel && shapes[i].head_size == head_size &&
+        if (shapes[i].kernel == kernel && shapes[i].parts == parts &&
+            shapes[i].head_size == head_size &&
             (dropout == OPENCL_ATTENTION_KEEPS_ALL || shapes[i].takes_dropout) && left-- >= 0) {
             found = &shapes[i];
         }
@@ -50,8 +56,11 @@ int opencl_attention_shape_items(const opencl_attention_shape *shape)
 int opencl_attention_shape_bytes(const opencl_attention_shape *shape)
 {
     const int row_bytes = 2 * shape->head_size;
-    const int owned = (shape->kernel == OPENCL_ATTENTION_FORWARD ? 1 : 2) * shape->tile_rows;
-    const int pair = 2 * shape->tile_cols;
+    const int tensors = shape->kernel == OPENCL_ATTENTION_FORWARD ? 1 : 2;
+    /* Of split rows the first tensor's are in registers, and the other's where they are kept. */
+    const int owned_parts = shape->parts == 1 ? tensors : shape->kept ? 0 : (tensors - 1) * 3;
+    const int owned = owned_parts * shape->tile_rows;
+    const int pair = 2 * shape->parts * shape->tile_cols;
     const int walked = shape->stages * pair;
     const int with_owned = (shape->kept ? pair : walked) + owned;
     return (walked > with_owned ? walked : with_owned) * row_bytes;
@@ -65,7 +74,8 @@ static int divides(int part, int whole)
 int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
 {
     const int is_forward = shape->kernel == OPENCL_ATTENTION_FORWARD;
-    if ((shape->head_size != 64 && shape->head_size != 128) ||
+    if ((shape->parts != 1 && shape->parts != 3) ||
+        (shape->head_size != 64 && shape->head_size != 128) ||
         (shape->warp_rows != 16 && shape->warp_rows != 32) ||
         (shape->tile_cols != 16 && shape->tile_cols != 32 && shape->tile_cols != 64) ||
         !divides(64, shape->tile_rows) || !divides(shape->slice, shape->tile_cols) ||
@@ -77,9 +87,13 @@ int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
     const int takes_one = is_forward && !shape->takes_dropout;
     const int is_in_order = (!is_forward || shape->slice == shape->tile_cols) &&
                             (shape->stages == 2 || (shape->stages == 1 && takes_one));
+    /* Split tiles come while one slice is used, which is all of the tile before. */
+    const int is_split_in_order =
+        shape->parts == 1 ||
+        (shape->slice == shape->tile_cols && shape->stages == 2 && !shape->takes_dropout);
     const int items = opencl_attention_shape_items(shape);
     const int fetched_at_once = items / (shape->head_size / 8);
-    return is_in_order && items <= MOST_ITEMS && divides(8, fetched_at_once) &&
+    return is_in_order && is_split_in_order && items <= MOST_ITEMS && divides(8, fetched_at_once) &&
            divides(fetched_at_once, shape->tile_cols) &&
            divides(fetched_at_once, shape->tile_rows) &&
            opencl_attention_shape_bytes(shape) <= MOST_LOCAL_BYTES;
@@ -90,8 +104,10 @@ void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES]
                                     opencl_attention_dropout dropout)
 {
     snprintf(options, OPENCL_ATTENTION_OPTIONS_BYTES,
-             "-DDATA=2 -DHEAD_SIZE=%d -DTILE_ROWS=%d -DWARP_ROWS=%d -DTILE_COLS=%d -DSLICE=%d "
+             "-DDATA=%d -DPARTS=%d -DHEAD_SIZE=%d -DTILE_ROWS=%d -DWARP_ROWS=%d -DTILE_COLS=%d "
+             "-DSLICE=%d "
              "-DSTAGES=%d -DKEPT=%d -DDROPOUT=%d",
-             shape->head_size, shape->tile_rows, shape->warp_rows, shape->tile_cols, shape->slice,
-             shape->stages, shape->kept, (int)dropout);
+             shape->parts == 1 ? TTM_BF16 : TTM_F32, shape->parts, shape->head_size,
+             shape->tile_rows, shape->warp_rows, shape->tile_cols, shape->slice, shape->stages,
+             shape->kept, (int)dropout);
 }

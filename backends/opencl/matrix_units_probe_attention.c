@@ -1,7 +1,7 @@
 /* Tries ATTENTION or ATTENTION_BACKWARD on matrix units: whole tiles and edges, more keys than
  * queries, causal and not, heads interleaved with others' rows, with dropout or without. Results
  * are compared with sums in double, under bounds of the kind that ttm/ops.h states: one rounding of
- * the result and of each weight to bf16, and a little for sums in f32. */
+ * the result and of each weight to the tensors' type, and a little for sums in f32. */
 #include "opencl/attention_units.h"
 #include "opencl/matrix_units_probe_runner.h"
 
@@ -14,11 +14,12 @@
 
 enum { SLOTS = TTM_ATTENTION_BACKWARD_TENSORS, HEADS = 2, LSE = TTM_ATTENTION_BACKWARD_LSE };
 
-/* Of a weight of bf16, with what the scores' f32 sums add to it; of a bf16 result. */
-#define WEIGHT_UNIT (1.05 / 256.0)
-#define RESULT_UNIT (1.01 / 256.0)
-/* Of sums in f32, of which a matrix unit cuts the last bits off. */
-#define SUM_UNIT (1.0 / 65536.0)
+/* How far things may be off, relative to what they are sums of. */
+typedef struct trial_units {
+    double weight; /* A weight, with what the scores' f32 sums add to it. */
+    double result;
+    double sum; /* In f32, of which a matrix unit cuts the last bits off. */
+} trial_units;
 
 /* One head of one batch after the other, [rows, size] each; lse [rows]. Slots are those of
  * ATTENTION_BACKWARD. `bounds` is how far a result may be off. */
@@ -30,6 +31,8 @@ typedef struct attention_trial {
     int64_t size;
     int aligned;
     int backward;
+    int parts; /* 1: tensors are bf16; 3: they are f32, which the kernels split. */
+    trial_units units;
     uint64_t random;
     double *values[SLOTS];
     double *bounds[SLOTS];
@@ -55,11 +58,15 @@ static int64_t head_elements(const attention_trial *t, int slot)
     return rows_of(t, slot) * size_of(t, slot);
 }
 
-static double to_bf16(double value)
+/* The value as a tensor has it. */
+static double rounded_for(const attention_trial *t, double value)
 {
     const float narrow = (float)value;
     uint32_t bits;
     float rounded;
+    if (t->parts == 3) {
+        return narrow;
+    }
     memcpy(&bits, &narrow, sizeof bits);
     bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
     memcpy(&rounded, &bits, sizeof rounded);
@@ -99,7 +106,7 @@ static int64_t score(double *scores, double *error, const attention_trial *t,
         double absolute = 0.0;
         scores[j] = t->params.scale * dot(&absolute, v[TTM_ATTENTION_BACKWARD_Q] + i * t->size,
                                           v[TTM_ATTENTION_BACKWARD_K] + j * t->size, t->size);
-        *error = fmax(*error, SUM_UNIT * (1.0 + t->params.scale * absolute));
+        *error = fmax(*error, t->units.sum * (1.0 + t->params.scale * absolute));
     }
     return visible;
 }
@@ -144,7 +151,7 @@ static void compute_forward(const attention_trial *t, int64_t head, double *scor
                 out[d] += term;
                 absolute += fabs(term);
             }
-            bound[d] = RESULT_UNIT * fabs(out[d]) + (WEIGHT_UNIT + 2.0 * error) * absolute;
+            bound[d] = t->units.result * fabs(out[d]) + (t->units.weight + 2.0 * error) * absolute;
         }
     }
 }
@@ -180,7 +187,7 @@ static void compute_backward(const attention_trial *t, int64_t head, double *sco
             const double dp =
                 w * dot(&absolute, dout, v[TTM_ATTENTION_BACKWARD_V] + j * t->size, t->size);
             const double ds = t->params.scale * p * (dp - delta);
-            const double off = WEIGHT_UNIT * fabs(ds) +
+            const double off = t->units.weight * fabs(ds) +
                                t->params.scale * p * 2.0 * error * (w * absolute + delta_absolute);
             add_row(v[TTM_ATTENTION_BACKWARD_DQ] + i * t->size,
                     b[TTM_ATTENTION_BACKWARD_DQ] + i * t->size,
@@ -190,12 +197,12 @@ static void compute_backward(const attention_trial *t, int64_t head, double *sco
                     v[TTM_ATTENTION_BACKWARD_Q] + i * t->size, ds, off, t->size);
             add_row(v[TTM_ATTENTION_BACKWARD_DV] + j * t->size,
                     b[TTM_ATTENTION_BACKWARD_DV] + j * t->size, dout, w * p,
-                    (WEIGHT_UNIT + 2.0 * error) * w * p, t->size);
+                    (t->units.weight + 2.0 * error) * w * p, t->size);
         }
     }
     for (int slot = TTM_ATTENTION_BACKWARD_DQ; slot <= TTM_ATTENTION_BACKWARD_DV; slot++) {
         for (int64_t i = 0; i < head_elements(t, slot); i++) {
-            b[slot][i] += RESULT_UNIT * fabs(v[slot][i]);
+            b[slot][i] += t->units.result * fabs(v[slot][i]);
         }
     }
 }
@@ -211,7 +218,7 @@ static int compute(attention_trial *t)
         for (int64_t i = 0; i < head_elements(t, TTM_ATTENTION_BACKWARD_OUT); i++) {
             double *out = t->values[TTM_ATTENTION_BACKWARD_OUT] +
                           head * head_elements(t, TTM_ATTENTION_BACKWARD_OUT) + i;
-            *out = t->backward ? to_bf16(*out) : *out;
+            *out = t->backward ? rounded_for(t, *out) : *out;
         }
         if (t->backward) {
             compute_backward(t, head, scores);
@@ -231,7 +238,8 @@ static int make_tensor(attention_trial *t, int slot)
     const int64_t rows = rows_of(t, slot);
     const int64_t size = size_of(t, slot);
     const int64_t row_stride = HEADS * size + (t->aligned ? 8 : 1);
-    *tensor = (ttm_tensor){.dtype = slot == LSE ? TTM_F32 : TTM_BF16, .rank = slot == LSE ? 3 : 4};
+    *tensor = (ttm_tensor){.dtype = slot == LSE || t->parts == 3 ? TTM_F32 : TTM_BF16,
+                           .rank = slot == LSE ? 3 : 4};
     const int64_t shape[] = {t->batches, HEADS, rows, size};
     const int64_t strides[] = {rows * row_stride, size, row_stride, 1};
     memcpy(tensor->shape, shape, sizeof shape[0] * (size_t)tensor->rank);
@@ -262,13 +270,14 @@ static unsigned char *find_element(const attention_trial *t, int slot, int64_t i
 
 static void write_values(const attention_trial *t, int slot)
 {
+    const int is_whole = t->tensors[slot].dtype == TTM_F32;
     for (int64_t i = 0; i < t->batches * HEADS * head_elements(t, slot); i++) {
         const float value = (float)t->values[slot][i];
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
         const uint16_t upper = (uint16_t)(bits >> 16);
-        memcpy(find_element(t, slot, i), slot == LSE ? (void *)&bits : (void *)&upper,
-               slot == LSE ? sizeof bits : sizeof upper);
+        memcpy(find_element(t, slot, i), is_whole ? (void *)&bits : (void *)&upper,
+               is_whole ? sizeof bits : sizeof upper);
     }
 }
 
@@ -277,7 +286,7 @@ static double read_value(const attention_trial *t, int slot, int64_t i)
     uint32_t bits = 0;
     uint16_t upper = 0;
     float value;
-    if (slot == LSE) {
+    if (t->tensors[slot].dtype == TTM_F32) {
         memcpy(&bits, find_element(t, slot, i), sizeof bits);
     } else {
         memcpy(&upper, find_element(t, slot, i), sizeof upper);
@@ -296,7 +305,7 @@ static int prepare(attention_trial *t)
     }
     for (int slot = TTM_ATTENTION_BACKWARD_DOUT; slot <= TTM_ATTENTION_BACKWARD_V; slot++) {
         for (int64_t i = 0; i < t->batches * HEADS * head_elements(t, slot); i++) {
-            t->values[slot][i] = to_bf16(3.0 * probe_uniform(&t->random));
+            t->values[slot][i] = rounded_for(t, 3.0 * probe_uniform(&t->random));
         }
         write_values(t, slot);
     }
@@ -405,6 +414,8 @@ int probe_attention(const probe_runner *probed, const int numbers[PROBE_ATTENTIO
      * queries; another sequence; whole tiles. */
     static const int sizes[][4] = {
         {1, 201, 201, 1}, {2, 35, 99, 1}, {1, 70, 133, 0}, {1, 128, 128, 1}};
+    static const trial_units of_bf16 = {1.05 / 256.0, 1.01 / 256.0, 0x1p-16};
+    static const trial_units of_parts = {0x1p-20, 0x1p-22, 0x1p-20};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         attention_trial t = {
             .params = {.scale = 1.0 / sqrt((double)numbers[0]),
@@ -417,6 +428,8 @@ int probe_attention(const probe_runner *probed, const int numbers[PROBE_ATTENTIO
             .size = numbers[0],
             .aligned = numbers[1],
             .backward = numbers[2],
+            .parts = numbers[4],
+            .units = numbers[4] == 3 ? of_parts : of_bf16,
             .random = (uint64_t)(i + 1) * 1000003u};
         const int failed = prepare(&t) || run(probed, &t) || compare_results(&t);
         free_trial(&t);

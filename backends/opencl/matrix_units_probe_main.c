@@ -4,7 +4,7 @@
  * TTM_OPENCL_MATRIX_UNITS or TTM_OPENCL_ATTENTION names the kernel.
  *
  *     ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS PIECES
- *     ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD
+ *     ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD DROPOUT PARTS
  *
  * Each product is computed by the plugin and by the reference backend beside it: sizes with and
  * without edges, every epilogue, two matrices a batch. The bound is MATMUL's. */
@@ -309,7 +309,7 @@ int main(int argc, char **argv)
                 "usage: ttm-opencl-probe PLUGIN DEVICE DATA RESULT A_RUNS B_RUNS A_ACCESS B_ACCESS "
                 "PIECES\n"
                 "       ttm-opencl-probe PLUGIN DEVICE attention HEAD_SIZE ALIGNED BACKWARD "
-                "DROPOUT\n");
+                "DROPOUT PARTS\n");
         return 2;
     }
     if (argc == 10) {

@@ -27,10 +27,11 @@ ttm_status probe_run_op(const probe_runner *with, ttm_op *op);
 /** Returns a random number in [−1, 1) and moves `state` on. */
 double probe_uniform(uint64_t *state);
 
-enum { PROBE_ATTENTION_NUMBERS = 4 };
+enum { PROBE_ATTENTION_NUMBERS = 5 };
 
 /** Tries attention on matrix units; numbers = head size, 1 for aligned rows, 1 for the backward
- * pass, dropout as opencl_attention_dropout has it. Returns 0, or 1 after saying what is wrong. */
+ * pass, dropout as opencl_attention_dropout has it, parts of the operands. Returns 0, or 1 after
+ * saying what is wrong. */
 int probe_attention(const probe_runner *probed, const int numbers[PROBE_ATTENTION_NUMBERS]);
 
 #endif

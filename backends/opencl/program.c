@@ -25,7 +25,8 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     }
 #define ATTENTION_UNITS_PARTS(...)                                                \
     PARTS("matrix_units.cl", "types.cl", "philox.cl", "matrix_units_emulated.cl", \
-          "matrix_units_ptx.cl", "attention_units.cl", "attention_units_dropout.cl", __VA_ARGS__)
+          "matrix_units_ptx.cl", "matrix_units_parts.cl", "attention_units.cl",   \
+          "attention_units_dropout.cl", __VA_ARGS__)
     [OPENCL_COPY] = PARTS("types.cl", "strided.cl", "copy.cl"),
     [OPENCL_COPY_FLAT] = PARTS("types.cl", "copy_flat.cl"),
     [OPENCL_ELEMENTWISE] =

@@ -9,6 +9,12 @@ UNITS = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "emulat
 FORWARD, FORWARD_FOURS, FORWARD_ANY = "attention/41", "attention/22", "attention/54"
 BACKWARD, BACKWARD_FOURS, BACKWARD_ANY = "attention_backward/37", "attention_backward/11", "attention_backward/36"
 
+# Attention of f32 tensors split into parts, likewise: one tile, causal; more keys than queries, several tiles.
+SPLIT = (["--dtype", "f32", "--cases", "1300"],
+         {"TTM_OPENCL_ATTENTION": "emulated", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+SPLIT_FORWARD, SPLIT_FORWARD_TILES = "attention/122", "attention/128"
+SPLIT_BACKWARD, SPLIT_BACKWARD_TILES = "attention_backward/421", "attention_backward/631"
+
 # Products by emulated mma with operands as they are; and kernels in the shape of GPUs.
 PRODUCTS = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 GPU = ([], {"TTM_OPENCL_STYLE": "gpu"})
@@ -76,7 +82,23 @@ KERNEL_MUTATIONS = [
     ("kernel: attention on units: dq's warps leave out the last keys that they see", "attention_dq_matrix_units.cl",
      "warp_first + WARP_ROWS + before : keys", "warp_first + before : keys", BACKWARD, UNITS),
     ("kernel: attention on units: dk's and dv's warps leave out a slice too many", "attention_dkdv_matrix_units.cl",
-     "causal != 0 ? warp_first - before : 0", "causal != 0 ? warp_first - before + SLICE : 0", BACKWARD, UNITS),
+     "causal != 0 ? warp_first - before : -(1", "causal != 0 ? warp_first - before + SLICE : -(1", BACKWARD, UNITS),
+    ("kernel: attention on units: the last part of f32 rows left out", "matrix_units_parts.cl",
+     "PACK_PAIR(pairs[2][i], rest[2 * i], rest[2 * i + 1]);", "pairs[2][i] = 0;", SPLIT_FORWARD, SPLIT),
+    ("kernel: attention on units: the smallest products of parts left out", "attention_units.cl",
+     "for (int order = PARTS - 1; order >= 0", "for (int order = PARTS - 2; order >= 0", SPLIT_FORWARD, SPLIT),
+    ("kernel: attention on units: split products of the last 16 of a head alone", "attention_units.cl",
+     "is_first ? more[j][e] : sums[j][e] + more[j][e]", "more[j][e]", SPLIT_FORWARD, SPLIT),
+    ("kernel: attention on units: split keys put where others are read", "attention_matrix_units.cl",
+     "PUT_ROWS(raw, next_tile, TILE_COLS) ", "PUT_ROWS(raw, k_tile, TILE_COLS) ", SPLIT_FORWARD_TILES, SPLIT),
+    ("kernel: attention on units: the first values of f32 for all tiles", "attention_matrix_units.cl",
+     "next_v += TILE_COLS * more.s2;                                                                  \\\n", "\\\n", SPLIT_FORWARD_TILES, SPLIT),
+    ("kernel: attention on units: first rows of f32 for all tiles of the backward pass", "attention_backward_units.cl",
+     "next_b + next * stride_b", "next_b", SPLIT_BACKWARD_TILES, SPLIT),
+    ("kernel: attention on units: one part of split values for all", "attention_units.cl",
+     "owned + i % PARTS * OWNED_BYTES", "owned", SPLIT_BACKWARD, SPLIT),
+    ("kernel: attention on units: f32 results of all rows in the first eight", "attention_units.cl",
+     "(to + ROW_OF(i, lower) * stride", "(to + ROW_OF(i, 0) * stride", SPLIT_BACKWARD, SPLIT),
     ("kernel: attention on units: dropout masks the same for every head", "attention_units_dropout.cl",
      "(ulong)head_number * queries + first", "(ulong)first", FORWARD_FOURS, UNITS),
     ("kernel: attention on units: two lanes keep by the same two words", "attention_units_dropout.cl",

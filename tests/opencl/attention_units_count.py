@@ -4,10 +4,11 @@
     attention_units_count.py KERNELS_CL LIST_ATTENTION_SHAPES
 
 Kernels are compiled as in attention_units_offline.py, for aligned rows, and disassembled by CUDA's nvdisasm. Counted is the loop over
-tiles without the masks, which only tiles on the diagonal and at the end go through. Bounds are clocks that a scheduler, one of four of a
-multiprocessor, is kept busy by a warp's tile: the units', issuing one instruction a clock, and the pipes'. Nothing is measured.
+tiles without the masks, which only tiles on the diagonal and at the end go through, and without what is done instead for a tile of which
+a warp sees nothing. Bounds are clocks that a scheduler, one of four of a multiprocessor, is kept busy by a warp's tile: the units', issuing
+one instruction a clock, and the pipes'. Nothing is measured.
 
-Times are for 16 sequences of 1,024 tokens, 12 heads of 64, causal, 12 layers: by the largest bound, and by the units' clocks and all other
+Times are for 16 sequences (8 of f32 tensors) of 1,024 tokens, 12 heads of 64, causal, 12 layers: by the largest bound, and by the units' clocks and all other
 instructions' one after the other, as if nothing overlapped. Exit status 77 without clang-15, ptxas or nvdisasm.
 """
 import collections
@@ -27,7 +28,7 @@ import nvidia_offline
 DEVICES = {'sm_80': ('A100', 108, 1.41, 8.0, 2.0), 'sm_90': ('H100', 132, 1.83, 2048 / (2048 * 0.63 / 4), 1.0)}
 # 16 lanes a clock and multiprocessor for exp2, 64 for integers and comparisons, 128 bytes of local memory.
 CLOCKS_MUFU, CLOCKS_INTEGER, CLOCKS_512_BYTES = 8.0, 2.0, 16.0
-TOKENS, HEADS, LAYERS = 1024, 16 * 12, 12
+TOKENS, HEADS, LAYERS = 1024, {1: 16 * 12, 3: 8 * 12}, 12
 
 CLASSES = ['HMMA', 'LDSM', 'LDGSTS', 'MUFU', 'float', 'product', 'integer', 'predicate', 'other']
 FLOAT = {'FFMA', 'FADD', 'FMUL'}
@@ -67,14 +68,15 @@ def branches(instructions, labels):
 
 
 def count_loop(instructions, labels):
-    """How many of each class the loop over tiles has, without masks."""
+    """How many of each class the loop over tiles has, without masks and tiles that are left out."""
     jumps = list(branches(instructions, labels))
     begin, end = max(((target, place) for place, target in jumps if target <= place),
                      key=lambda loop: sum('HMMA' in text for text in instructions[loop[0]:loop[1] + 1]))
     masks = set()
     for place, target in jumps:
         skipped = instructions[place + 1:target]
-        if begin <= place < target <= end and sum('-INF' in text for text in skipped) >= 4 and not any('HMMA' in text for text in skipped):
+        is_rare = sum('-INF' in text for text in skipped) >= 4 or (skipped and skipped[-1].startswith('BRA'))
+        if begin <= place < target <= end and is_rare and not any('HMMA' in text for text in skipped):
             masks.update(range(place + 1, target))
     return collections.Counter(class_of(instructions[place]) for place in range(begin, end + 1) if place not in masks)
 
@@ -113,11 +115,12 @@ def count_shape(line, kernels_cl):
                 raise RuntimeError(report)
             counts = count_loop(*disassemble(cubin))
             clocks = bounds(counts, target)
-            name = f'{kernel.replace("_matrix_units", "")} {options["HEAD_SIZE"]}, {options["TILE_ROWS"]} rows, dropout {options["DROPOUT"]}'
+            name = (f'{kernel.replace("_matrix_units", "")} {options["HEAD_SIZE"]}, {options["TILE_ROWS"]} rows, dropout {options["DROPOUT"]}'
+                    f'{", f32 in parts" if options["PARTS"] == 3 else ""}')
             print(f'{name}, {target}: ' + ', '.join(f'{kind} {counts[kind]}' for kind in CLASSES))
             print('    clocks: ' + ', '.join(f'{what} {value:.0f}' for what, value in clocks.items()))
             if options['HEAD_SIZE'] == 64:
-                tiles = warp_tiles(options, 'dkdv' in kernel) * HEADS * LAYERS
+                tiles = warp_tiles(options, 'dkdv' in kernel) * HEADS[options['PARTS']] * LAYERS
                 apart = clocks['units'] + clocks['issue'] - counts['HMMA']
                 most, sum_of_both = (1e3 * tiles * value / (4 * processors * gigahertz * 1e9) for value in (max(clocks.values()), apart))
                 print(f'    {device}: {most:.2f} ms by the largest, {sum_of_both:.2f} ms by units and others one after the other')

@@ -15,7 +15,8 @@ import matrix_units_offline as units
 import nvidia_offline
 
 # As in program.c.
-PARTS = ['matrix_units', 'types', 'philox', 'matrix_units_emulated', 'matrix_units_ptx', 'attention_units', 'attention_units_dropout']
+PARTS = ['matrix_units', 'types', 'philox', 'matrix_units_emulated', 'matrix_units_ptx', 'matrix_units_parts',
+         'attention_units', 'attention_units_dropout']
 
 
 def parts_of(kernel):
@@ -34,7 +35,8 @@ def check_shape(line, kernels_cl):
     options, reckoned = more.rsplit(None, 1)
     name = kernel.replace('_matrix_units', '')
     failures = 0
-    for aligned in (1, 0):
+    # Rows of f32 that aren't aligned are taken nowhere.
+    for aligned in (1,) if '-DPARTS=3' in options else (1, 0):
         with tempfile.TemporaryDirectory() as folder:
             source, ptx = os.path.join(folder, 'kernel.cl'), os.path.join(folder, 'kernel.ptx')
             join_sources(source, kernels_cl, parts_of(kernel))

@@ -9,16 +9,20 @@ static int check_rules(void)
 {
     /* What each one lacks: local memory; rows of a fragment; a slice of whole tiles under a running
      * maximum; chunks for all work-items; a second stage; a head size; fewer work-items;
-     * a second stage for dropout. */
+     * a second stage for dropout; parts that add up to an f32; one slice a split tile; registers
+     * for dropout beside parts. */
     static const opencl_attention_shape wrong[] = {
-        {OPENCL_ATTENTION_FORWARD, 128, 128, 16, 64, 64, 2, 0, 0},
-        {OPENCL_ATTENTION_FORWARD, 64, 128, 8, 64, 64, 2, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 64, 128, 32, 64, 32, 2, 1, 0},
-        {OPENCL_ATTENTION_DQ, 64, 128, 16, 16, 16, 2, 1, 0},
-        {OPENCL_ATTENTION_DQ, 64, 64, 16, 32, 32, 1, 1, 0},
-        {OPENCL_ATTENTION_DKDV, 96, 64, 16, 32, 32, 2, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 64, 192, 16, 64, 64, 2, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 64, 64, 16, 64, 64, 1, 1, 1},
+        {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 64, 64, 2, 0, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 8, 64, 64, 2, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 32, 2, 1, 0},
+        {OPENCL_ATTENTION_DQ, 1, 64, 128, 16, 16, 16, 2, 1, 0},
+        {OPENCL_ATTENTION_DQ, 1, 64, 64, 16, 32, 32, 1, 1, 0},
+        {OPENCL_ATTENTION_DKDV, 1, 96, 64, 16, 32, 32, 2, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 64, 192, 16, 64, 64, 2, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 1, 1, 1},
+        {OPENCL_ATTENTION_DQ, 2, 64, 64, 16, 16, 16, 2, 1, 0},
+        {OPENCL_ATTENTION_DQ, 3, 64, 128, 16, 32, 16, 2, 1, 0},
+        {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 1},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -31,15 +35,18 @@ static int check_rules(void)
 }
 
 /* Whether what is found is for this kernel and takes dropout where it must. */
-static int is_found(opencl_attention_kernel kernel, int head_size, int choice,
+static int is_found(opencl_attention_kernel kernel, int parts, int head_size, int choice,
                     opencl_attention_dropout dropout)
 {
-    const opencl_attention_shape *found = opencl_attention_find(kernel, head_size, choice, dropout);
-    return found != NULL && found->kernel == kernel && found->head_size == head_size &&
+    const opencl_attention_shape *found =
+        opencl_attention_find(kernel, parts, head_size, choice, dropout);
+    return found != NULL && found->kernel == kernel && found->parts == parts &&
+           found->head_size == head_size &&
            (dropout == OPENCL_ATTENTION_KEEPS_ALL || found->takes_dropout);
 }
 
-/* Every kernel has a shape for both head sizes in every choice, with dropout and without. */
+/* Every kernel has a shape for both head sizes in every choice, with dropout and without; and for
+ * split f32 tensors with heads of 64, without. */
 static int check_choices(void)
 {
     int failures = 0;
@@ -48,10 +55,17 @@ static int check_choices(void)
             const int head_size = i % 2 == 0 ? 64 : 128;
             const int dropout =
                 i / 2 % 2 == 0 ? OPENCL_ATTENTION_KEEPS_ALL : OPENCL_ATTENTION_DROPS;
-            if (!is_found((opencl_attention_kernel)kernel, head_size, i / 4,
+            if (!is_found((opencl_attention_kernel)kernel, 1, head_size, i / 4,
                           (opencl_attention_dropout)dropout)) {
                 fprintf(stderr, "FAILED: kernel %d has no shape for %d, dropout %d\n", kernel,
                         head_size, dropout);
+                failures++;
+            }
+        }
+        for (int choice = 0; choice < OPENCL_ATTENTION_CHOICES; choice++) {
+            if (!is_found((opencl_attention_kernel)kernel, 3, 64, choice,
+                          OPENCL_ATTENTION_KEEPS_ALL)) {
+                fprintf(stderr, "FAILED: kernel %d has no shape for f32\n", kernel);
                 failures++;
             }
         }

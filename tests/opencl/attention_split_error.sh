@@ -1,0 +1,11 @@
+#!/bin/sh
+# The error of split f32 attention on emulated units: attention_split_error.sh PROGRAM
+. "$(dirname "$0")/common.sh"
+need_device PoCL
+export TTM_OPENCL_ATTENTION=emulated TTM_OPENCL_FP32=split TTM_OPENCL_MATRIX_UNITS_PROBE=1
+TTM_LOG=debug "$1" PoCL 2> "$folder/log" || fail "$(grep -v debug "$folder/log") an error is above its bound"
+for kernel in attention attention_dq attention_dkdv; do
+    grep -q "${kernel}_matrix_units.cl built .*-DPARTS=3" "$folder/log" || fail "$kernel wasn't split"
+    grep -q "_backward.cl built\| attention.cl built" "$folder/log" || fail "$kernel was compared with itself"
+done
+exit 0
