@@ -272,7 +272,7 @@ generation() {
     tell "$without"
 }
 
-# Kernels by themselves with cold caches, against the measured roofs.
+# Kernels by themselves with cold caches, against the measured roofs; attention of f32 split over matrix units too.
 kernels() {
     for type in bf16 fp32; do
         for op in attention layer_norm cross_entropy adamw; do
@@ -280,6 +280,8 @@ kernels() {
                 --seconds $seconds --json
         done
     done
+    TTM_OPENCL_FP32="split" attempt $((25 * patience)) kernel-split-attention.json "$bench" ops --backend "$device" --preset $dense --dtype fp32 --batch $batch_fp32 \
+        --seq $seq --op attention --cold --seconds $seconds --json
     tell ""
 }
 

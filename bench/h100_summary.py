@@ -166,7 +166,8 @@ def print_kernels():
         run = load(os.path.basename(path))
         for entry in run["entries"] if run else []:
             if entry["group"] == "op":
-                rows.append([f"{entry['name']} {entry['shapes']}".strip(), run["settings"]["dtype"], f"{entry['median_ns'] / 1e3:.1f}",
+                model = run["settings"]["dtype"] + (", split" if "kernel-split" in path else "")
+                rows.append([f"{entry['name']} {entry['shapes']}".strip(), model, f"{entry['median_ns'] / 1e3:.1f}",
                              number(entry.get("bytes_per_second") and entry["bytes_per_second"] / 1e9),
                              number(entry.get("flops") and entry["flops"] / 1e9), number(entry.get("roof_share"), "{:.2f}"), entry.get("bound") or "–"])
     table("Kernels by themselves, cold caches", ["op", "model", "µs", "GB/s", "GFLOP/s", "of the roof", "bound"], rows)
