@@ -110,5 +110,12 @@ int tool_check_combinations(tool_table *table)
             return code;
         }
     }
+    /* One of two devices would be ignored. In TTM_BACKEND it's a default, which --device replaces.
+     */
+    if (program->device != NULL && program->backend != NULL &&
+        strchr(program->backend, ':') != NULL) {
+        return tool_usage_error("--device doesn't go with --backend %s, which names a device",
+                                program->backend);
+    }
     return TOOL_GO_ON;
 }

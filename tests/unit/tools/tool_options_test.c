@@ -136,7 +136,7 @@ static void options_fill_their_variables(void **state)
     (void)state;
     const outcome result =
         parse("-o folder --steps 1e3 --rate=2.5e-1 --cache 1.5K --precision bf16 -v --json "
-              "--backend opencl:1 --device H100",
+              "--backend opencl --device H100",
               0);
     assert_int_equal(result.code, TOOL_GO_ON);
     assert_string_equal(result.out, "folder");
@@ -147,7 +147,7 @@ static void options_fill_their_variables(void **state)
     assert_string_equal(result.precision, "bf16");
     assert_true(result.verbose);
     assert_true(result.json);
-    assert_string_equal(result.backend, "opencl:1");
+    assert_string_equal(result.backend, "opencl");
     assert_string_equal(result.device, "H100");
     assert_string_equal(result.printed, "");
     assert_string_equal(result.error, "");
@@ -269,7 +269,8 @@ static void options_go_with_their_commands_and_with_each_other(void **state)
     (void)state;
     const char *const good[] = {
         "train",
-        "train --steps 3 --list x --backend cpu -a -o x",
+        "train --steps 3 --list x --backend cpu --device 0 -a -o x",
+        "train --backend cpu:0",
         "tune --steps 3",
         "info --list x --append --json",
         "train-fast --model m",
@@ -291,6 +292,7 @@ static void options_go_with_their_commands_and_with_each_other(void **state)
         {"info --model m", "--model doesn't go with info;"},
         {"train --append", "--append needs --out or --list;"},
         {"info --device 0", "--device doesn't go with info;"},
+        {"train --device 0 --backend opencl:1", "--device doesn't go with --backend opencl:1,"},
         {"tune --json", "--json doesn't go with tune;"},
     };
     const char *const shown[] = {
