@@ -189,25 +189,35 @@ INLINE void split_rows(uint (*kept)[STEPS][PARTS][4], __global const float *rows
 }
 #endif
 
-/* sums[j] (+)= left · right for two neighbouring fragments, 16 deep; `is_first` where sums hold nothing yet. Of split operands the small
- * products are summed first, and the sum of these 16 comes into `sums` by an f32 addition that rounds (matrix_units_mma.cl). */
-INLINE void add_products(float (*sums)[4], uint (*left)[4], uint (*right)[4], int is_first UNIT_PARAMETERS)
+/* Pairs of neighbouring fragments that are multiplied together: the six products of a sum wait for each other. */
+#define PAIRS_AT_ONCE (PARTS == 1 ? 1 : SLICE / 16)
+
+/* sums[j] (+)= left · right for PAIRS_AT_ONCE pairs of neighbouring fragments, 16 deep; `is_first` where sums hold nothing yet. Of split
+ * operands the small products are summed first, and the sum of these 16 comes into `sums` by an f32 addition that rounds
+ * (matrix_units_mma.cl). */
+INLINE void add_products(float (*sums)[4], uint (*left)[4], uint (*right)[PARTS][4], int is_first UNIT_PARAMETERS)
 {
 #if PARTS == 1
-    MULTIPLY(sums[0], left[0], right[0]);
-    MULTIPLY(sums[1], left[0], right[0] + 2);
+    MULTIPLY(sums[0], left[0], right[0][0]);
+    MULTIPLY(sums[1], left[0], right[0][0] + 2);
 #else
-    float more[2][4] = {{0.0f, 0.0f, 0.0f, 0.0f}, {0.0f, 0.0f, 0.0f, 0.0f}};
+    float more[2 * PAIRS_AT_ONCE][4];
+    UNROLL
+    for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
+        more[j][0] = more[j][1] = more[j][2] = more[j][3] = 0.0f;
+    }
     UNROLL
     for (int order = PARTS - 1; order >= 0; order--) {
         UNROLL
         for (int part = 0; part <= order; part++) {
-            MULTIPLY(more[0], left[part], right[order - part]);
-            MULTIPLY(more[1], left[part], right[order - part] + 2);
+            UNROLL
+            for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
+                MULTIPLY(more[j], left[part], right[j / 2][order - part] + j % 2 * 2);
+            }
         }
     }
     UNROLL
-    for (int j = 0; j < 2; j++) {
+    for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
         UNROLL
         for (int e = 0; e < 4; e++) {
             sums[j][e] = is_first ? more[j][e] : sums[j][e] + more[j][e];
@@ -236,11 +246,14 @@ INLINE void multiply_rows(float (*scores)[SLICE / 8][4], int is_kept, uint (*kep
             LOAD_LEFT(read[i / PARTS][i % PARTS], owned + i % PARTS * OWNED_BYTES, row + 16 * (i / PARTS), step);
         }
         UNROLL
-        for (int j = 0; j < SLICE / 16; j++) {
-            uint right[PARTS][4];
+        for (int j = 0; j < SLICE / 16; j += PAIRS_AT_ONCE) {
+            uint right[PAIRS_AT_ONCE][PARTS][4];
             UNROLL
             for (int part = 0; part < PARTS; part++) {
-                LOAD_RIGHT(right[part], walked + part * WALKED_BYTES, col + 16 * j, step);
+                UNROLL
+                for (int pair = 0; pair < PAIRS_AT_ONCE; pair++) {
+                    LOAD_RIGHT(right[pair][part], walked + part * WALKED_BYTES, col + 16 * (j + pair), step);
+                }
             }
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {
@@ -310,11 +323,14 @@ INLINE void add_weighted_rows(float (*sums)[HEAD_SIZE / 8][4], float (*weights)[
             }
         }
         UNROLL
-        for (int step = 0; step < STEPS; step++) {
-            uint right[PARTS][4];
+        for (int step = 0; step < STEPS; step += PAIRS_AT_ONCE) {
+            uint right[PAIRS_AT_ONCE][PARTS][4];
             UNROLL
             for (int part = 0; part < PARTS; part++) {
-                LOAD_RIGHT_ACROSS(right[part], walked + part * WALKED_BYTES, col + 16 * k, step);
+                UNROLL
+                for (int pair = 0; pair < PAIRS_AT_ONCE; pair++) {
+                    LOAD_RIGHT_ACROSS(right[pair][part], walked + part * WALKED_BYTES, col + 16 * k, step + pair);
+                }
             }
             UNROLL
             for (int i = 0; i < FRAGMENTS_DOWN; i++) {

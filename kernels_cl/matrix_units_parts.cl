@@ -1,9 +1,10 @@
 /* Splitting f32 numbers into three bf16 parts whose sum they are, for units that multiply bf16 (docs/opencl-matrix-units.md): each part is
  * what was left by those before it, rounded to nearest. What rounds to infinity, and NaN, is all in its first part.
  *
- * Macros: PARTS, as in matrix_units.cl; nothing is here but for 3. PACK_PAIR, which rounds two numbers, is one instruction of the unit. */
+ * Macros: PARTS, as in matrix_units.cl; nothing is here but for 3, and where there is PACK_PAIR, which rounds two numbers and is one
+ * instruction of the unit. */
 
-#if PARTS == 3
+#if PARTS == 3 && defined(PACK_PAIR)
 
 /* `pair` = the next parts of two numbers, which lose them; no first parts of numbers that may be infinite. */
 #define TAKE_PAIR(pair, low, high)                \
