@@ -85,6 +85,11 @@ done
 expect 0 "$bench" tune $small --rows 1,8
 tuned=$(find tune -name 'tune-*.txt')
 grep -q '^plan core-gradients 8 ' "$tuned" || fail "tune kept no order for 8 rows"
+mkdir -p "blocked/${tuned##*/}"
+# shellcheck disable=SC2086
+expect 1 env TTM_TUNE_DIR="$scratch/blocked" timeout 60 "$bench" tune $model --rows 1 --seconds 3600 --precision 1e-4
+one_line_error
+grep -q "blocked/${tuned##*/}.*Is a directory" err || fail "tuning that can't be kept: $(cat err)"
 TTM_LOG=info
 export TTM_LOG
 # shellcheck disable=SC2086

@@ -4,11 +4,14 @@
 #include "bench/layer_work.h"
 #include "bench/tune_plugin.h"
 #include "bench/ways.h"
+#include "common/tool_output.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ttm/tune.h>
+#include <unistd.h>
 
 enum { WAYS_MEASURED = 4, MOST_PLANS = 512 };
 
@@ -178,6 +181,23 @@ static ttm_status tune_shapes(tuner *state)
     return status;
 }
 
+/* Finds out whether the tuning can be kept, before minutes of measuring. A folder that isn't there
+ * is made when there is something to keep. */
+static ttm_status check_file(bench_session *session, const char *path)
+{
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    if (slash == NULL || access(folder, F_OK) != 0 || tool_output_check(path) == TOOL_GO_ON) {
+        return TTM_OK;
+    }
+    session->failure_told = true;
+    return TTM_ERROR_IO;
+}
+
 ttm_status bench_run_tune(bench_session *session)
 {
     char path[4096];
@@ -189,6 +209,9 @@ ttm_status bench_run_tune(bench_session *session)
     state->session = session;
     state->tuning = (ttm_tuning){.struct_size = sizeof state->tuning, .plans = state->plans};
     ttm_status status = ttm_tuning_path(path, sizeof path, session->device);
+    if (status == TTM_OK) {
+        status = check_file(session, path);
+    }
     /* First: the roofs and the orders of contraction depend on it. */
     if (status == TTM_OK) {
         status = bench_tune_plugin(session);
