@@ -8,37 +8,22 @@
  * writing out for less.
  *
  * Step t of the loop multiplies slice t and begins to fetch slice t + STAGES - 1 into the place of slice t - 1, which
- * everybody has left at the step's barrier. Elements outside of the operands are 0, but for lines whose sums nobody writes. */
+ * everybody has left at the step's barrier. Where f32 operands are split while units multiply, what is split has been read a step
+ * earlier, or the step would last as long as a read and the splitting. Elements outside of the operands are 0, but for lines whose sums nobody writes. */
 
 #define CHUNKS(lines) ((lines) * TILE_DEPTH / 8)
 #define CHUNKS_OF_ITEM(lines) (CHUNKS(lines) / ITEMS)
-
-#if PARTS == 3
-/* The next bf16 part of `rest`, which loses it: rounded to nearest, so that the three parts of an f32 are all of it. What would
- * round to infinity is cut off; infinities and NaN are all in their first part. */
-INLINE ushort8 take_part(float8 *rest)
-{
-    const uint8 bits = as_uint8(*rest);
-    const uint8 rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    const uint8 cut = bits >> 16;
-    const int8 special = (bits & 0x7f800000u) == 0x7f800000u;
-    const uint8 quiet = cut | select((uint8)(0u), (uint8)(0x40u), (bits & 0x7fffffffu) > 0x7f800000u);
-    const uint8 part = select(select(rounded, cut, (rounded & 0x7f80u) == 0x7f80u), quiet, special);
-    *rest = select(*rest - as_float8(part << 16), (float8)(0.0f), special);
-    return convert_ushort8(part);
-}
-#endif
 
 INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAMETERS)
 {
 #if PARTS == 1
     STORE_CHUNK(target, chunk);
 #else
-    float8 rest = chunk;
+    ushort8 parts[PARTS];
+    split_eight(parts, chunk);
     UNROLL
-    for (int part = 0; part < 3; part++) {
-        const ushort8 taken = take_part(&rest);
-        STORE_CHUNK(target + part * part_bytes, taken);
+    for (int part = 0; part < PARTS; part++) {
+        STORE_CHUNK(target + part * part_bytes, parts[part]);
     }
 #endif
 }
@@ -99,6 +84,9 @@ INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAM
     further_a += TILE_DEPTH * strides.s1;                                                                  \
     further_b += TILE_DEPTH * strides.s2;
 
+/* Whether slices are in registers a step before they go to local memory. */
+#define READS_AHEAD (UNIT_IS_ASYNCHRONOUS && PARTS == 3)
+
 /* Puts what was read into registers into local memory. */
 #define PUT(RUNS, ACCESS, LINES, raw, target)                                                 \
     if (ACCESS != 2) {                                                                        \
@@ -157,7 +145,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     FIND_FIRST(B_RUNS, TILE_COLS, first_b, b, strides.s3, strides.s2, cols_left)
     long further_a = 0;
     long further_b = 0;
-    float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
+    float sums[SUMS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
     clear_sums(sums);
     const int steps = (int)((depth + TILE_DEPTH - 1) / TILE_DEPTH);
     /* Where lines are neighbours, a tile that the operand doesn't fill cuts chunks. Single elements aren't worth a second path. */
@@ -171,6 +159,9 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
         }
         END_COPIES();
     }
+    if (READS_AHEAD && STAGES - 1 < steps) {
+        FETCH_NEXT(STAGES - 1, base)
+    }
     int used = 0;
     int filled = STAGES - 1;
     for (int step = 0; step < steps; step++) {
@@ -181,7 +172,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
         if (UNIT_IS_ASYNCHRONOUS) {
             multiply_slices(sums, base + used * STAGE_BYTES, warp_row, warp_col, lane UNIT_ARGUMENTS);
         }
-        if (next < steps) {
+        if (!READS_AHEAD && next < steps) {
             FETCH_NEXT(next, base + filled * STAGE_BYTES)
         }
         END_COPIES();
@@ -191,11 +182,14 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
         if (next < steps) {
             PUT_BOTH(base + filled * STAGE_BYTES)
         }
+        if (READS_AHEAD && next + 1 < steps) {
+            FETCH_NEXT(next + 1, base)
+        }
+        UNIT_FINISH(sums);
         used = used + 1 == STAGES ? 0 : used + 1;
         filled = filled + 1 == STAGES ? 0 : filled + 1;
     }
     WAIT_COPIES(0);
-    UNIT_FINISH(sums);
     barrier(CLK_LOCAL_MEM_FENCE);
     finish_tile(sums, memory, warp, lane, warp_row, warp_col, first_row, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);
 }

@@ -13,6 +13,8 @@
  * phase n of `full`, and for the end of phase n − 1 of `empty`, which for n = 0 counts as ended. */
 
 #define GROUP_ITEMS (ITEMS + LANES)
+#define A_SLICE_BYTES (PARTS * A_BYTES)
+#define B_SLICE_BYTES (PARTS * B_BYTES)
 #define BARRIERS_PLACE LARGER(STAGES *STAGE_BYTES, WARPS *SEGMENT_BYTES)
 #define FULL(stage) (base + BARRIERS_PLACE + (stage)*8)
 #define EMPTY(stage) (base + BARRIERS_PLACE + (STAGES + (stage)) * 8)
@@ -93,13 +95,17 @@ INLINE int produce(ring_position *at, uint base, __global const uchar *a, __glob
     if (IS_PRODUCER) {
         const uint target = base + at->stage * STAGE_BYTES;
         EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);
-        COPY_SLICE(target, a + (long)at->step * A_BYTES, A_BYTES, FULL(at->stage));
-        COPY_SLICE(target + A_BYTES, b + (long)at->step * B_BYTES, B_BYTES, FULL(at->stage));
+        COPY_SLICE(target, a + (long)at->step * A_SLICE_BYTES, A_SLICE_BYTES, FULL(at->stage));
+        COPY_SLICE(target + A_SLICE_BYTES, b + (long)at->step * B_SLICE_BYTES, B_SLICE_BYTES, FULL(at->stage));
     }
     move_on(at);
     return 1;
 }
 
+/* Slices whose multiplication still goes on when the next one begins. Sums of 16 of depth must be added to the others first; then the
+ * units have the other warps' slices. */
+#define LEFT_BEHIND (SUMS_APART ? 0 : 1)
+#define LEFT_STAGE (LEFT_BEHIND == 0 ? used.stage : used.stage == 0 ? STAGES - 1 : used.stage - 1)
 #if EMULATED
 #define BEGIN_SLICES(stage) \
     begun[begun_count++] = base + (stage)*STAGE_BYTES;
@@ -107,22 +113,27 @@ INLINE int produce(ring_position *at, uint base, __global const uchar *a, __glob
     while (begun_count > (left)) {                                                                               \
         if (IS_CONSUMER) {                                                                                       \
             multiply_slices(sums, begun[0], warp_row, 0, lane, memory, exchange);                                \
+            UNIT_FINISH(sums);                                                                                   \
         }                                                                                                        \
         begun[0] = begun[1];                                                                                     \
         begun_count--;                                                                                           \
     }
 #else
 #define BEGIN_SLICES(stage) multiply_slices(sums, base + (stage)*STAGE_BYTES, warp_row, 0, lane);
+#if SUMS_APART
+#define WAIT_SLICES(left) UNIT_FINISH(sums);
+#else
 #define WAIT_SLICES(left) WAIT_ALL_BUT_ONE_MULTIPLY();
 #endif
+#endif
 
-/* Multiplies the slices of the consumers' next stage, once they are there, and leaves the stage before. */
+/* Multiplies the slices of the consumers' next stage, once they are there, and leaves the last stage that is done with. */
 #define CONSUME                                                                          \
     if (PASSES(FULL(used.stage), used.parity)) {                                         \
         BEGIN_SLICES(used.stage)                                                         \
-        WAIT_SLICES(1)                                                                   \
-        if (IS_CONSUMER && lane == 0 && used.step > 0) {                                 \
-            ARRIVE(EMPTY(used.stage == 0 ? STAGES - 1 : used.stage - 1));                \
+        WAIT_SLICES(LEFT_BEHIND)                                                         \
+        if (IS_CONSUMER && lane == 0 && used.step >= LEFT_BEHIND) {                      \
+            ARRIVE(EMPTY(LEFT_STAGE));                                                   \
         }                                                                                \
         move_on(&used);                                                                  \
     }
@@ -148,8 +159,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     const long slices = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
     const int steps = (int)min(slices - first_slice, piece_depth / TILE_DEPTH);
     __global const uchar *packed = (__global const uchar *)(scratch + scratch_start);
-    __global const uchar *a_slices = packed + a_place + get_group_id(2) * a_bytes + (first_row / TILE_ROWS * slices + first_slice) * A_BYTES;
-    __global const uchar *b_slices = packed + b_place + get_group_id(2) * b_bytes + (first_col / TILE_COLS * slices + first_slice) * B_BYTES;
+    __global const uchar *a_slices = packed + a_place + get_group_id(2) * a_bytes + (first_row / TILE_ROWS * slices + first_slice) * A_SLICE_BYTES;
+    __global const uchar *b_slices = packed + b_place + get_group_id(2) * b_bytes + (first_col / TILE_COLS * slices + first_slice) * B_SLICE_BYTES;
 #if PIECES
     const long pitch = (cols + 3) / 4 * 4;
     __global float *partial = (__global float *)(packed + sums_place) +
@@ -163,7 +174,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
         FENCE_BARRIERS();
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    float sums[FRAGMENTS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
+    float sums[SUMS_DOWN][FRAGMENTS_ACROSS][FRAGMENT_SUMS];
     clear_sums(sums);
     ring_position filled = {0, 0, 0};
     ring_position used = {0, 0, 0};
@@ -199,7 +210,9 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
         CONSUME
     }
     /* The epilogue's stores go where slices were: all warps must have read theirs, and then all copies have arrived. */
-    UNIT_FINISH(sums);
+    if (LEFT_BEHIND > 0) {
+        UNIT_FINISH(sums);
+    }
     MEET_CONSUMERS();
 #endif
     finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? first_row : rows, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);

@@ -77,7 +77,7 @@ INLINE void finish_element(__global result_t *out, __global const result_t *bias
 INLINE void clear_sums(float (*sums)[FRAGMENTS_ACROSS][FRAGMENT_SUMS])
 {
     UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+    for (int i = 0; i < SUMS_DOWN; i++) {
         UNROLL
         for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
             UNROLL

@@ -61,6 +61,10 @@
 #define FRAGMENTS_DOWN (WARP_ROWS / FRAGMENT_ROWS)
 #define FRAGMENTS_ACROSS (WARP_COLS / FRAGMENT_COLS)
 
+/* Sums that a warp keeps: wgmma takes as many again for the 16 of depth that it is multiplying, where these are summed by themselves. */
+#define SUMS_APART (UNIT == 2 && PARTS == 3)
+#define SUMS_DOWN  (FRAGMENTS_DOWN * (1 + SUMS_APART))
+
 #define A_BYTES (TILE_ROWS * TILE_DEPTH * 2)
 #define B_BYTES (TILE_COLS * TILE_DEPTH * 2)
 #define STAGE_BYTES (PARTS * (A_BYTES + B_BYTES))

@@ -7,6 +7,7 @@
 typedef ushort8 raw_chunk;
 #define ZERO_CHUNK ((ushort8)(0))
 #else
+#define CUTS_LARGE /* in matrix_units_parts.cl */
 typedef float8 raw_chunk;
 #define ZERO_CHUNK ((float8)(0.0f))
 #endif

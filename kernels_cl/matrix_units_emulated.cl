@@ -189,14 +189,13 @@ INLINE uint emulated_word(uint word, int from, __local uint *exchange)
 INLINE float add_eight_products(float sum, const float *products)
 {
     float largest = fabs(sum);
+    float plain = sum;
     for (int i = 0; i < 8; i++) {
         largest = fmax(largest, fabs(products[i]));
+        plain += products[i];
     }
-    if (!isfinite(largest) || largest < 0x1p-100f) {
-        for (int i = 0; i < 8; i++) {
-            sum += products[i];
-        }
-        return sum;
+    if (!isfinite(plain) || largest < 0x1p-100f) {
+        return plain;
     }
     const int shift = 23 - ilogb(largest);
     int total = convert_int_rtz(ldexp(sum, shift));
@@ -266,8 +265,8 @@ INLINE float emulated_operand(ulong descriptor, int along_lines, int line, int k
     return bf16_to_float(*(__local const ushort *)(memory + address));
 }
 
-/* wgmma.m64nNk16, sums += a·b, for the item's two rows and N/4 columns. */
-INLINE void emulated_wide_multiply(float *sums, ulong a, ulong b, int cols, int a_along_lines, int b_along_lines,
+/* wgmma.m64nNk16, sums += a·b, or a·b alone where `is_first`, for the item's two rows and N/4 columns. */
+INLINE void emulated_wide_multiply(float *sums, ulong a, ulong b, int is_first, int cols, int a_along_lines, int b_along_lines,
                                    __local const uchar *memory)
 {
     const int item = get_local_id(0) % 128;
@@ -276,6 +275,7 @@ INLINE void emulated_wide_multiply(float *sums, ulong a, ulong b, int cols, int 
         for (int i = 0; i < 4; i++) {
             const int row = item / LANES * 16 + lane / 4 + i / 2 * 8;
             const int col = j * 8 + 2 * (lane % 4) + i % 2;
+            sums[j * 4 + i] = is_first ? 0.0f : sums[j * 4 + i];
             for (int high = 0; high < 2; high++) {
                 float products[8];
                 for (int k = 0; k < 8; k++) {

@@ -3,7 +3,7 @@
  *
  * OpenCL C is compiled for sm_90, which lacks these instructions. So each is a comment of the assembly with a mark in front,
  * and backends/opencl/matrix_units_retarget.c makes instructions of them, and sm_90a of the target, in the PTX that comes out.
- * The accumulators are in the instruction's list until UNIT_FINISH: nothing may be done with them before. */
+ * The accumulators are in the instruction's list until finish_multiply: nothing may be done with them before. */
 
 #if A_RUNS == 0
 #define A_WIDTH TILE_DEPTH
@@ -28,22 +28,23 @@
 /* From one 16 of depth to the next. */
 #define STEP_BYTES(runs, width) ((runs) == 0 ? 32 : 16 * (width)*2)
 
+/* The unit's sums: the kernel's, or of split operands those of the 16 of depth that are being multiplied. */
+#define UNIT_SUMS(sums) &(sums)[SUMS_APART][0][0]
+
+/* MULTIPLY: d = a·b where `is_first`, else d += a·b. WAIT_MULTIPLY ends all that has begun; what is done with d may not come before. */
 #if EMULATED
+#define MULTIPLY(d, a, b, is_first) \
+    emulated_wide_multiply(d, a, b, is_first, TILE_COLS, A_RUNS, B_RUNS, memory)
 #define UNIT_PREPARE()
-#define MULTIPLY(d, a, b) emulated_wide_multiply(d, a, b, TILE_COLS, A_RUNS, B_RUNS, memory)
 #define BEGIN_MULTIPLY()
 #define END_MULTIPLY()
-#define WAIT_MULTIPLY()
+#define WAIT_MULTIPLY(d)
 #else
-/* What cp.async and stores wrote becomes visible to the units; and the slice that comes next into the place of the last
- * may only do so when that has been read. */
-#define WAIT_MULTIPLY() asm volatile("//@ wgmma.wait_group.sync.aligned 0;" ::: "memory")
-#define WAIT_ALL_BUT_ONE_MULTIPLY() asm volatile("//@ wgmma.wait_group.sync.aligned 1;" ::: "memory")
-#define UNIT_PREPARE()                                               \
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");     \
-    WAIT_MULTIPLY()
+/* What cp.async and stores wrote becomes visible to the units. */
+#define UNIT_PREPARE() asm volatile("fence.proxy.async.shared::cta;" ::: "memory")
 #define BEGIN_MULTIPLY() asm volatile("//@ wgmma.fence.sync.aligned;" ::: "memory")
 #define END_MULTIPLY() asm volatile("//@ wgmma.commit_group.sync.aligned;" ::: "memory")
+#define WAIT_ALL_BUT_ONE_MULTIPLY() asm volatile("//@ wgmma.wait_group.sync.aligned 1;" ::: "memory")
 #define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
 #define D32(i) D16(i), D16(i + 16)
@@ -56,33 +57,65 @@
 #define N96                                                                                               \
     N64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, " \
         "%83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
-#define TEXT_2(x) #x
-#define TEXT(x) TEXT_2(x)
-#define WGMMA(cols, list, a_place, b_place, ...)                                                          \
-    asm volatile("//@ { .reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" #cols       \
-                 "k16.f32.bf16.bf16 {" list "}, %" #a_place ", %" #b_place ", p, 1, 1, " TEXT(A_RUNS) ", " \
-                 TEXT(B_RUNS) "; }"                                                                       \
-                 : __VA_ARGS__                                                                            \
-                 : "l"(a), "l"(b)                                                                         \
-                 : "memory")
-INLINE void wide_multiply(float *d, ulong a, ulong b)
-{
 #if TILE_COLS == 64
-    WGMMA(64, N32, 32, 33, D32(0));
+#define SUMS_AND_OPERANDS N32 "}, %32, %33"
+#define SUMS_LIST D32(0)
 #elif TILE_COLS == 96
-    WGMMA(96, N48, 48, 49, D32(0), D16(32));
+#define SUMS_AND_OPERANDS N48 "}, %48, %49"
+#define SUMS_LIST D32(0), D16(32)
 #elif TILE_COLS == 128
-    WGMMA(128, N64, 64, 65, D32(0), D32(32));
+#define SUMS_AND_OPERANDS N64 "}, %64, %65"
+#define SUMS_LIST D32(0), D32(32)
 #elif TILE_COLS == 192
-    WGMMA(192, N96, 96, 97, D32(0), D32(32), D32(64));
+#define SUMS_AND_OPERANDS N96 "}, %96, %97"
+#define SUMS_LIST D32(0), D32(32), D32(64)
 #else
 #error "TILE_COLS isn't 64, 96, 128 or 192"
 #endif
+#define TEXT_2(x) #x
+#define TEXT(x) TEXT_2(x)
+/* `compare`: eq for a predicate that is true and adds to d, ne for one that is false. */
+#define WGMMA(compare)                                                                                    \
+    asm volatile("//@ { .reg .pred p; setp." compare ".b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" TEXT( \
+                     TILE_COLS) "k16.f32.bf16.bf16 {" SUMS_AND_OPERANDS ", p, 1, 1, " TEXT(A_RUNS) ", " TEXT(B_RUNS) "; }" \
+                 : SUMS_LIST                                                                              \
+                 : "l"(a), "l"(b)                                                                         \
+                 : "memory")
+INLINE void wide_multiply(float *d, ulong a, ulong b, int is_first)
+{
+    if (is_first) {
+        WGMMA("ne");
+    } else {
+        WGMMA("eq");
+    }
 }
-#define MULTIPLY(d, a, b) wide_multiply(d, a, b)
+/* The slice that comes next into the place of the last may only do so when that has been read, too. */
+INLINE void wait_multiply(float *d)
+{
+    asm volatile("//@ wgmma.wait_group.sync.aligned 0;" : SUMS_LIST : : "memory");
+}
+#define MULTIPLY(d, a, b, is_first) wide_multiply(d, a, b, is_first)
+#define WAIT_MULTIPLY(d) wait_multiply(d)
 #endif
 
-/* sums += a·b, as in matrix_units_mma.cl. Of split operands the small products come first in each 16 of depth. */
+/* What multiply_slices has begun ends. Of split operands its 16 of depth come into the sums by an f32 addition that rounds, as in
+ * matrix_units_mma.cl. */
+INLINE void finish_multiply(float (*sums)[FRAGMENTS_ACROSS][4])
+{
+    WAIT_MULTIPLY(UNIT_SUMS(sums));
+#if SUMS_APART
+    UNROLL
+    for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
+        UNROLL
+        for (int s = 0; s < 4; s++) {
+            sums[0][j][s] += sums[SUMS_APART][j][s];
+        }
+    }
+#endif
+}
+#define UNIT_FINISH(sums) finish_multiply(sums)
+
+/* Begins sums += a·b, as in matrix_units_mma.cl. Of split operands, whose slices are 16 deep, the small products come first. */
 INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int warp_row, int warp_col,
                             int lane UNIT_PARAMETERS)
 {
@@ -99,13 +132,11 @@ INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int w
         for (int order = PARTS - 1; order >= 0; order--) {
             UNROLL
             for (int part = 0; part <= order; part++) {
-                MULTIPLY(&sums[0][0][0],
-                         a + (ulong)((step * STEP_BYTES(A_RUNS, A_WIDTH) + part * A_BYTES) / 16),
-                         b + (ulong)((step * STEP_BYTES(B_RUNS, B_WIDTH) + (order - part) * B_BYTES) / 16));
+                MULTIPLY(UNIT_SUMS(sums), a + (ulong)((step * STEP_BYTES(A_RUNS, A_WIDTH) + part * A_BYTES) / 16),
+                         b + (ulong)((step * STEP_BYTES(B_RUNS, B_WIDTH) + (order - part) * B_BYTES) / 16),
+                         SUMS_APART && order == PARTS - 1 && part == 0);
             }
         }
     }
     END_MULTIPLY();
 }
-
-#define UNIT_FINISH(sums) WAIT_MULTIPLY()

@@ -1,17 +1,18 @@
 /* An operand of a product packed: slices of TILE_LINES lines (rows of a, columns of b) by TILE_DEPTH in the layout that they have in
- * local memory (matrix_units.cl), one behind the other, for copies of whole slices.
+ * local memory (matrix_units.cl), one behind the other, for copies of whole slices. An f32 operand is split, and its three parts of a slice
+ * lie one behind the other.
  *
- * Shapes: x [batches, lines, depth], bf16, any strides; packed [batches, tiles of lines, slices of depth, TILE_LINES·TILE_DEPTH].
+ * Shapes: x [batches, lines, depth], any strides; packed [batches, tiles of lines, slices of depth, PARTS, TILE_LINES·TILE_DEPTH], bf16.
  * What lies outside of x is 0. Launch: groups of 256; global (⌈depth / SPAN⌉·TILE_LINES·SPAN / 8, tiles, batches).
- * Macros: TILE_LINES, TILE_DEPTH, and RUNS and ACCESS (0 or 1) as A_RUNS and A_ACCESS in matrix_units.cl.
+ * Macros: PARTS, TILE_LINES, TILE_DEPTH, and RUNS and ACCESS (0 or 1) as A_RUNS and A_ACCESS in matrix_units.cl.
  *
- * An item moves a chunk of 8 elements. Neighbouring items take what neighbours in memory: RUNS 0: 128 bytes of a line, whose chunks
+ * An item moves a chunk of 8 elements. Neighbouring items take what neighbours in memory: RUNS 0: 64 elements of a line, whose chunks
  * go to one slice or several; RUNS 1: lines of one k. Either way every 32 bytes that are read or written are used. Bound by memory
- * bandwidth: as many bytes are written as are read. */
+ * bandwidth: of bf16 as many bytes are written as are read, of f32 half as many again. */
 
 #define SPAN 64 /* depth that a line's neighbouring items read */
 #define CHUNKS_OF_SPAN (TILE_LINES * SPAN / 8)
-#define SLICE_BYTES (TILE_LINES * TILE_DEPTH * 2)
+#define PART_BYTES (TILE_LINES * TILE_DEPTH * 2)
 
 /* batches: of the inner dimension; outer and inner: x's strides from matrix to matrix. */
 __kernel __attribute__((reqd_work_group_size(256, 1, 1))) void pack(__global float *scratch, long scratch_start, long packed_place,
@@ -42,7 +43,7 @@ __kernel __attribute__((reqd_work_group_size(256, 1, 1))) void pack(__global flo
         return;
     }
     const int count = (int)clamp(there, 0L, 8L);
-    ushort8 chunk = ZERO_CHUNK;
+    raw_chunk chunk = ZERO_CHUNK;
     if (count > 0) {
         __global const data_t *from = x + x_start + batch / batches * outer + batch % batches * inner +
                                       (first_line + line) * line_stride + k * k_stride;
@@ -50,5 +51,14 @@ __kernel __attribute__((reqd_work_group_size(256, 1, 1))) void pack(__global flo
     }
     __global uchar *packed = (__global uchar *)(scratch + scratch_start) + packed_place;
     const long number_of_slice = (batch * get_num_groups(1) + get_group_id(1)) * slices + slice;
-    *(__global ushort8 *)(packed + number_of_slice * SLICE_BYTES + place) = chunk;
+    packed += number_of_slice * PARTS * PART_BYTES + place;
+#if PARTS == 1
+    *(__global ushort8 *)packed = chunk;
+#else
+    ushort8 parts[PARTS];
+    split_eight(parts, chunk);
+    for (int part = 0; part < PARTS; part++) {
+        *(__global ushort8 *)(packed + part * PART_BYTES) = parts[part];
+    }
+#endif
 }

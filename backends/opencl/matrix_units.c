@@ -19,9 +19,6 @@
  * docs/opencl-matrix-units.md. */
 #define LEAST_SPLIT_DEPTH 240
 
-/* Twice the registers for half the threads: without, sums are spilled. */
-#define INTEL_REGISTERS " -cl-intel-256-GRF-per-thread"
-
 /* What a kernel for pieces is probed with. */
 #define PROBED_PIECES 3
 
@@ -31,29 +28,46 @@ typedef struct proven {
     char options[OPENCL_UNIT_OPTIONS_BYTES];
 } proven;
 
+/* What TTM_OPENCL_FP32 says of f32 products. */
+typedef enum split_policy {
+    SPLIT_WHERE_FASTER, /* Where tuning has found that to be faster than all else. */
+    SPLIT_ALWAYS,
+    SPLIT_NEVER
+} split_policy;
+
+/* What operands are, for what is used and what has failed: bf16, or f32 that are split. */
+enum { OF_BF16, OF_SPLIT, OPERAND_KINDS };
+
 struct opencl_units {
     pthread_mutex_t lock;
     int32_t device_index;
-    opencl_unit unit; /* What is used now; NONE after a failure. */
+    opencl_unit unit[OPERAND_KINDS]; /* What is used now; NONE after a failure. */
     int emulated;
-    int splits; /* f32 products are split. */
+    split_policy splits;
     int only;   /* The one variant to use, or -1. */
     int pieces; /* What TTM_OPENCL_PIECES says, or 0. */
     opencl_tuned_units tuned;
     int is_said[OPENCL_MOST_TUNED_UNITS]; /* That an entry is used, in the log. */
     int tried_variant;                    /* While tuning, or -1; with tried_pieces. */
     int tried_pieces;
-    opencl_unit planned; /* The unit at first: what scratch is asked for, whatever fails later. */
-    int forced;          /* Named by the user: small products too, and kept failures don't count. */
-    int never_packed;    /* Kernels with packed operands have failed. */
-    int is_probe;        /* In a child: nothing is proven, and nothing is caught. */
+    opencl_split_trial split_trial;
+    opencl_unit planned[OPERAND_KINDS]; /* At first: what scratch is asked for, whatever fails. */
+    int forced; /* Named by the user: small products too, and kept failures don't count. */
+    int never_packed[OPERAND_KINDS]; /* Kernels with packed operands have failed. */
+    int is_probe;                    /* In a child: nothing is proven, and nothing is caught. */
     proven *first;
 };
 
-/* "emulated-mma" */
-static void write_unit_name(char name[32], const opencl_units *units)
+static int kind_of(int parts)
 {
-    snprintf(name, 32, "%s%s", units->emulated ? "emulated-" : "", opencl_unit_name(units->unit));
+    return parts == 3 ? OF_SPLIT : OF_BF16;
+}
+
+/* "emulated-mma" */
+static void write_unit_name(char name[32], const opencl_units *units, int parts)
+{
+    snprintf(name, 32, "%s%s", units->emulated ? "emulated-" : "",
+             opencl_unit_name(units->unit[kind_of(parts)]));
 }
 
 /* "wgmma", "emulated-mma:2", … */
@@ -69,9 +83,10 @@ static ttm_status read_wish(opencl_units *units, const char *wish)
     }
     int count = 0;
     const opencl_unit_variant *variants = opencl_unit_variants(&count);
-    units->unit = fields > 0 ? opencl_unit_named(name) : OPENCL_UNIT_NONE;
-    if (fields < 1 || fields > 2 || units->unit == OPENCL_UNIT_NONE || units->only >= count ||
-        (fields == 2 && (units->only < 0 || variants[units->only].unit != units->unit))) {
+    const opencl_unit unit = fields > 0 ? opencl_unit_named(name) : OPENCL_UNIT_NONE;
+    units->unit[OF_BF16] = unit;
+    if (fields < 1 || fields > 2 || unit == OPENCL_UNIT_NONE || units->only >= count ||
+        (fields == 2 && (units->only < 0 || variants[units->only].unit != unit))) {
         return opencl_fail(TTM_ERROR_ARGUMENT,
                            "TTM_OPENCL_MATRIX_UNITS is '%s'; use auto, off, mma, wgmma, dpas, "
                            "mfma or one of these units with emulated- before it; with :N for "
@@ -97,11 +112,41 @@ static ttm_status read_pieces(opencl_units *units)
     return TTM_OK;
 }
 
+/* TTM_OPENCL_FP32. */
+static ttm_status read_split_policy(opencl_units *units)
+{
+    static const char *const names[] = {
+        [SPLIT_WHERE_FASTER] = "auto", [SPLIT_ALWAYS] = "split", [SPLIT_NEVER] = "strict"};
+    const char *wish = getenv("TTM_OPENCL_FP32");
+    for (int policy = SPLIT_WHERE_FASTER; policy <= SPLIT_NEVER; policy++) {
+        if (wish == NULL || strcmp(wish, names[policy]) == 0) {
+            /* What is probed is what is split. */
+            units->splits = policy == SPLIT_WHERE_FASTER && units->is_probe ? SPLIT_ALWAYS
+                                                                            : (split_policy)policy;
+            return TTM_OK;
+        }
+    }
+    return opencl_fail(TTM_ERROR_ARGUMENT, "TTM_OPENCL_FP32 is '%s'; use auto, split or strict",
+                       wish);
+}
+
+/* The unit of a device, for a device that has one that somebody has tried. */
+static opencl_unit find_tried_unit(const ttm_backend_device *device)
+{
+    const opencl_unit unit = opencl_unit_of_device(device->description);
+    if (unit == OPENCL_UNIT_NONE || opencl_unit_is_tried(unit)) {
+        return unit;
+    }
+    opencl_log(TTM_LOG_DEBUG,
+               "%s has matrix units that nobody has tried; TTM_OPENCL_MATRIX_UNITS=%s does",
+               device->description->name, opencl_unit_name(unit));
+    return OPENCL_UNIT_NONE;
+}
+
 ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *device,
                              int32_t device_index)
 {
     const char *wish = getenv("TTM_OPENCL_MATRIX_UNITS");
-    const char *products = getenv("TTM_OPENCL_FP32");
     opencl_units *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device's matrix units");
@@ -111,24 +156,16 @@ ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *dev
     made->only = -1;
     made->tried_variant = -1;
     made->is_probe = getenv("TTM_OPENCL_MATRIX_UNITS_PROBE") != NULL;
-    made->splits = products != NULL && strcmp(products, "split") == 0;
-    ttm_status status = TTM_OK;
-    if (products != NULL && !made->splits && strcmp(products, "strict") != 0) {
-        status = opencl_fail(TTM_ERROR_ARGUMENT, "TTM_OPENCL_FP32 is '%s'; use strict or split",
-                             products);
-    } else if (wish == NULL || strcmp(wish, "auto") == 0) {
-        made->unit = opencl_unit_of_device(device->description);
-        if (made->unit != OPENCL_UNIT_NONE && !opencl_unit_is_tried(made->unit)) {
-            opencl_log(TTM_LOG_DEBUG,
-                       "%s has matrix units that nobody has tried; TTM_OPENCL_MATRIX_UNITS=%s "
-                       "does",
-                       device->description->name, opencl_unit_name(made->unit));
-            made->unit = OPENCL_UNIT_NONE;
-        }
-    } else if (strcmp(wish, "off") != 0) {
+    ttm_status status = read_split_policy(made);
+    if (status == TTM_OK && (wish == NULL || strcmp(wish, "auto") == 0)) {
+        made->unit[OF_BF16] = find_tried_unit(device);
+    } else if (status == TTM_OK && strcmp(wish, "off") != 0) {
         status = read_wish(made, wish);
     }
-    made->planned = made->unit;
+    const opencl_unit unit = made->unit[OF_BF16];
+    made->unit[OF_SPLIT] =
+        unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA ? unit : OPENCL_UNIT_NONE;
+    memcpy(made->planned, made->unit, sizeof made->planned);
     if (status == TTM_OK) {
         status = read_pieces(made);
     }
@@ -181,7 +218,7 @@ static void write_options(char *options, const opencl_units *units,
              "-DB_ACCESS=%d%s%s",
              (int)product->a.dtype, (int)product->out.dtype, units->emulated, a.runs, b.runs,
              a.access, b.access, pieces > 1 ? " -DPIECES=1" : "",
-             units->unit == OPENCL_UNIT_DPAS && !units->emulated ? INTEL_REGISTERS : "");
+             units->emulated ? "" : opencl_unit_variant_compiler(variant));
 }
 
 static opencl_family family_of(const opencl_unit_variant *variant)
@@ -201,29 +238,6 @@ static opencl_family family_of(const opencl_unit_variant *variant)
     }
 }
 
-/* 1 or 3, or 0 for products that matrix units don't take. */
-static int parts_for(const opencl_units *units, opencl_unit unit, const opencl_product *product)
-{
-    const ttm_dtype data = product->a.dtype;
-    const ttm_dtype result = product->out.dtype;
-    const int64_t rows = extent(&product->out, 1);
-    const int64_t cols = extent(&product->out, 0);
-    const int64_t depth = extent(&product->a, 0);
-    if (depth < 1 || rows > INT32_MAX / 2 || cols > INT32_MAX / 2 ||
-        (!units->forced && (rows < 32 || cols < 32 || rows * cols * depth < LEAST_MULTIPLIES))) {
-        return 0;
-    }
-    if (data == TTM_BF16 && (result == TTM_BF16 || result == TTM_F32)) {
-        return 1;
-    }
-    return data == TTM_F32 && result == TTM_F32 && units->splits && unit == OPENCL_UNIT_MMA &&
-                   depth >= (units->forced ? 16 : LEAST_SPLIT_DEPTH)
-               ? 3
-               : 0;
-}
-
-/* ---- Plans ---- */
-
 static opencl_unit_class class_of(const opencl_units *units, const opencl_product *product,
                                   opencl_unit unit, int parts)
 {
@@ -238,7 +252,8 @@ static opencl_unit_class class_of(const opencl_units *units, const opencl_produc
     return products;
 }
 
-/* What tuning says of a product, NULL for nothing. Who names a variant gets that one. */
+/* What tuning says of a product in these parts, NULL for nothing. Who names a variant gets that
+ * one. */
 static const opencl_tuned_unit *find_tuned(const opencl_units *units, const opencl_product *product,
                                            opencl_unit unit, int parts)
 {
@@ -248,6 +263,40 @@ static const opencl_tuned_unit *find_tuned(const opencl_units *units, const open
     const opencl_unit_class products = class_of(units, product, unit, parts);
     return opencl_tuned_units_find(&units->tuned, &products);
 }
+
+/* Whether an f32 product is split for `unit`. */
+static int is_split(const opencl_units *units, opencl_unit unit, const opencl_product *product)
+{
+    if (product->a.dtype != TTM_F32 || product->out.dtype != TTM_F32 ||
+        extent(&product->a, 0) < (units->forced ? 16 : LEAST_SPLIT_DEPTH)) {
+        return 0;
+    }
+    if (units->splits == SPLIT_NEVER || units->split_trial != OPENCL_SPLIT_BY_POLICY) {
+        return units->splits != SPLIT_NEVER && units->split_trial == OPENCL_SPLIT_ALL;
+    }
+    return units->splits == SPLIT_ALWAYS || find_tuned(units, product, unit, 3) != NULL;
+}
+
+/* 1 or 3, or 0 for products that don't go to `use`, the units of bf16 and of split products. */
+static int parts_for(const opencl_units *units, const opencl_unit use[OPERAND_KINDS],
+                     const opencl_product *product)
+{
+    const ttm_dtype data = product->a.dtype;
+    const ttm_dtype result = product->out.dtype;
+    const int64_t rows = extent(&product->out, 1);
+    const int64_t cols = extent(&product->out, 0);
+    const int64_t depth = extent(&product->a, 0);
+    if (depth < 1 || rows > INT32_MAX / 2 || cols > INT32_MAX / 2 ||
+        (!units->forced && (rows < 32 || cols < 32 || rows * cols * depth < LEAST_MULTIPLIES))) {
+        return 0;
+    }
+    if (data == TTM_BF16 && (result == TTM_BF16 || result == TTM_F32)) {
+        return use[OF_BF16] != OPENCL_UNIT_NONE ? 1 : 0;
+    }
+    return use[OF_SPLIT] != OPENCL_UNIT_NONE && is_split(units, use[OF_SPLIT], product) ? 3 : 0;
+}
+
+/* ---- Plans ---- */
 
 /* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. What was
  * tuned and doesn't fit leaves the choice to the rule. */
@@ -286,7 +335,7 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
 static void say_tuned(opencl_units *units, const opencl_product *product, int parts,
                       const opencl_unit_plan *plan)
 {
-    const opencl_tuned_unit *tuned = find_tuned(units, product, units->unit, parts);
+    const opencl_tuned_unit *tuned = find_tuned(units, product, units->unit[kind_of(parts)], parts);
     if (tuned != NULL && tuned->variant == plan->variant &&
         !units->is_said[tuned - units->tuned.entries]) {
         char text[OPENCL_TUNED_UNIT_BYTES];
@@ -298,16 +347,16 @@ static void say_tuned(opencl_units *units, const opencl_product *product, int pa
 
 int opencl_units_present(const opencl_units *units)
 {
-    return units->unit != OPENCL_UNIT_NONE;
+    return units->unit[OF_BF16] != OPENCL_UNIT_NONE || units->unit[OF_SPLIT] != OPENCL_UNIT_NONE;
 }
 
 int opencl_units_class(opencl_unit_class *products, const ttm_backend_device *device,
                        const opencl_product *product)
 {
     const opencl_units *units = device->units;
-    const int parts = opencl_units_present(units) ? parts_for(units, units->unit, product) : 0;
+    const int parts = parts_for(units, units->unit, product);
     if (parts > 0) {
-        *products = class_of(units, product, units->unit, parts);
+        *products = class_of(units, product, units->unit[kind_of(parts)], parts);
     }
     return parts > 0;
 }
@@ -315,9 +364,9 @@ int opencl_units_class(opencl_unit_class *products, const ttm_backend_device *de
 opencl_unit_plan opencl_units_plan(const ttm_backend_device *device, const opencl_product *product)
 {
     const opencl_units *units = device->units;
-    const int parts = opencl_units_present(units) ? parts_for(units, units->unit, product) : 0;
-    return parts > 0 ? plan_for(device, product, units->unit, parts, room_of(product),
-                                units->never_packed)
+    const int parts = parts_for(units, units->unit, product);
+    return parts > 0 ? plan_for(device, product, units->unit[kind_of(parts)], parts,
+                                room_of(product), units->never_packed[kind_of(parts)])
                      : (opencl_unit_plan){.variant = -1};
 }
 
@@ -333,6 +382,11 @@ void opencl_units_try(opencl_units *units, int variant, int pieces)
     units->tried_pieces = pieces;
 }
 
+void opencl_units_try_split(opencl_units *units, opencl_split_trial trial)
+{
+    units->split_trial = trial;
+}
+
 /* ---- Proof ---- */
 
 static opencl_cache_key verdict_key(const ttm_backend_device *device, opencl_family family,
@@ -343,35 +397,25 @@ static opencl_cache_key verdict_key(const ttm_backend_device *device, opencl_fam
     return key;
 }
 
-/* What fails with packed operands may work with operands as they are. */
-static void demote_packed(opencl_units *units, const ttm_backend_device *device,
-                          const opencl_cache_key *unit_key, const char *reason)
-{
-    char name[32];
-    write_unit_name(name, units);
-    opencl_log(TTM_LOG_WARNING,
-               "packed operands for matrix units (%s) of %s aren't used: %s; products take them as "
-               "they are",
-               name, device->description->name, reason);
-    opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
-    units->never_packed = 1;
-}
-
+/* What fails with packed operands may work with operands as they are, and what fails with split f32
+ * operands may work with bf16. */
 static void demote(opencl_units *units, const ttm_backend_device *device, opencl_family family,
-                   const opencl_cache_key *unit_key, const char *reason)
+                   int parts, const opencl_cache_key *unit_key, const char *reason)
 {
     char name[32];
-    if (family == OPENCL_MATRIX_UNITS_PACKED) {
-        demote_packed(units, device, unit_key, reason);
-        return;
-    }
-    write_unit_name(name, units);
-    opencl_log(TTM_LOG_WARNING,
-               "matrix units (%s) of %s aren't used: %s; products go to other kernels", name,
-               device->description->name, reason);
+    opencl_unit *unit = &units->unit[kind_of(parts)];
+    const int is_packed = family == OPENCL_MATRIX_UNITS_PACKED;
+    write_unit_name(name, units, parts);
+    opencl_log(TTM_LOG_WARNING, "%smatrix units (%s) of %s aren't used%s: %s; products %s",
+               is_packed ? "packed operands for " : "", name, device->description->name,
+               parts == 3 ? " for f32" : "", reason,
+               is_packed ? "take them as they are" : "go to other kernels");
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
-    units->unit =
-        units->unit == OPENCL_UNIT_WGMMA && !units->forced ? OPENCL_UNIT_MMA : OPENCL_UNIT_NONE;
+    if (is_packed) {
+        units->never_packed[kind_of(parts)] = 1;
+    } else {
+        *unit = *unit == OPENCL_UNIT_WGMMA && !units->forced ? OPENCL_UNIT_MMA : OPENCL_UNIT_NONE;
+    }
 }
 
 static int is_proven_here(const opencl_units *units, const char *options)
@@ -409,29 +453,34 @@ static opencl_probe_request make_request(const opencl_product *product, opencl_o
 
 /* Whether the kernel may be used; finds that out where nobody knows. The lock is held. */
 static int is_proven(opencl_units *units, const ttm_backend_device *device, opencl_family family,
-                     const char *options, opencl_probe_request *request, int variant)
+                     const char *options, opencl_probe_request *request, int number)
 {
+    int count = 0;
     char reason[OPENCL_PROBE_REASON_BYTES] = "";
     char name[32];
+    char unit_name[64];
+    const int parts = opencl_unit_variants(&count)[number].parts;
     if (units->is_probe || is_proven_here(units, options)) {
         return 1;
     }
     const opencl_cache_key key = verdict_key(device, family, options);
-    write_unit_name(name, units);
-    const opencl_cache_key unit_key = verdict_key(device, family, name);
+    write_unit_name(name, units, parts);
+    snprintf(unit_name, sizeof unit_name, "%s%s", name, parts == 3 ? " for f32" : "");
+    const opencl_cache_key unit_key = verdict_key(device, family, unit_name);
     opencl_verdict verdict = opencl_verdict_read(&key);
     if (!units->forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
-        demote(units, device, family, &unit_key, "they failed their probe in an earlier run");
+        demote(units, device, family, parts, &unit_key,
+               "they failed their probe in an earlier run");
         return 0;
     }
     if (verdict != OPENCL_VERDICT_PASSED) {
         snprintf(request->variable, sizeof request->variable, "TTM_OPENCL_MATRIX_UNITS=%s:%d", name,
-                 variant);
+                 number);
         request->device_index = units->device_index;
         opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s", options);
         verdict = opencl_probe_run(reason, sizeof reason, request);
         if (verdict != OPENCL_VERDICT_PASSED) {
-            demote(units, device, family, &unit_key, reason);
+            demote(units, device, family, parts, &unit_key, reason);
             return 0;
         }
         opencl_verdict_write(&key, verdict);
@@ -503,13 +552,13 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
 size_t opencl_units_workspace_bytes(const ttm_backend_device *device, const opencl_product *product)
 {
     const opencl_units *units = device->units;
-    const int parts =
-        units->planned != OPENCL_UNIT_NONE ? parts_for(units, units->planned, product) : 0;
+    const int parts = parts_for(units, units->planned, product);
     if (parts == 0) {
         return 0;
     }
     const size_t limit = (size_t)(device->description->limits.allocation_bytes / 4);
-    const opencl_unit_plan plan = plan_for(device, product, units->planned, parts, limit, 0);
+    const opencl_unit_plan plan =
+        plan_for(device, product, units->planned[kind_of(parts)], parts, limit, 0);
     const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
     return plan.variant >= 0 ? opencl_unit_plan_bytes(&plan, &sizes) : 0;
 }
@@ -522,18 +571,15 @@ static int find_kernel(opencl_unit_plan *plan, opencl_family *family, char *opti
     int count = 0;
     opencl_units *units = device->units;
     const opencl_unit_variant *variants = opencl_unit_variants(&count);
-    while (units->unit != OPENCL_UNIT_NONE) {
+    for (;;) {
         const int parts = parts_for(units, units->unit, product);
-        if (parts > 0) {
-            *plan = plan_for(device, product, units->unit, parts, room_of(product),
-                             units->never_packed);
-        }
-        if (parts == 0 || plan->variant < 0) {
+        *plan = opencl_units_plan(device, product);
+        if (plan->variant < 0) {
             return 0;
         }
         const opencl_unit_variant *variant = &variants[plan->variant];
         const int copies = !variant->packed &&
-                           (units->unit == OPENCL_UNIT_MMA || units->unit == OPENCL_UNIT_WGMMA);
+                           (variant->unit == OPENCL_UNIT_MMA || variant->unit == OPENCL_UNIT_WGMMA);
         const opencl_operand_way a = opencl_operand_way_of(&product->a, 1, copies);
         const opencl_operand_way b = opencl_operand_way_of(&product->b, 0, copies);
         opencl_probe_request request = make_request(product, a, b, plan->pieces);
@@ -544,7 +590,6 @@ static int find_kernel(opencl_unit_plan *plan, opencl_family *family, char *opti
             return 1;
         }
     }
-    return 0;
 }
 
 ttm_status opencl_product_by_matrix_units(int *done, ttm_backend_stream *stream,

@@ -49,6 +49,9 @@ opencl_unit opencl_unit_named(const char *name);
 void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
                                const opencl_unit_variant *variant);
 
+/** Returns the compiler's options for a device that has the unit, with a space in front, or "". */
+const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant);
+
 /** Returns the work-items of a group. */
 int opencl_unit_variant_items(const opencl_unit_variant *variant);
 
@@ -91,6 +94,16 @@ opencl_unit_plan opencl_units_plan(const ttm_backend_device *device, const openc
 
 /** Uses what was tuned from now on, in place of what was tuned before. */
 void opencl_units_use(opencl_units *units, const opencl_tuned_units *tuned);
+
+/** Which f32 products are split while tuning. */
+typedef enum opencl_split_trial {
+    OPENCL_SPLIT_BY_POLICY, /**< As TTM_OPENCL_FP32 says: not a trial. */
+    OPENCL_SPLIT_ALL,       /**< All that may be; none with the policy `strict`. */
+    OPENCL_SPLIT_NONE
+} opencl_split_trial;
+
+/** Splits f32 products as a trial says, until the next one. */
+void opencl_units_try_split(opencl_units *units, opencl_split_trial trial);
 
 /** Uses this variant and number of pieces for all products that they fit; -1: no more. */
 void opencl_units_try(opencl_units *units, int variant, int pieces);

@@ -11,23 +11,24 @@ opencl_packed_places opencl_packed_places_of(const opencl_product *product,
                                              const opencl_unit_variant *variant)
 {
     const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
-    const int64_t a = (int64_t)opencl_unit_packed_bytes(sizes.rows, sizes.depth, variant->tile_rows,
-                                                        variant->tile_depth);
-    const int64_t b = (int64_t)opencl_unit_packed_bytes(sizes.cols, sizes.depth, variant->tile_cols,
-                                                        variant->tile_depth);
+    const int64_t a =
+        (int64_t)opencl_unit_packed_bytes(variant, sizes.rows, sizes.depth, variant->tile_rows);
+    const int64_t b =
+        (int64_t)opencl_unit_packed_bytes(variant, sizes.cols, sizes.depth, variant->tile_cols);
     return (opencl_packed_places){.a_bytes = sizes.a_matrices > 1 ? a : 0,
                                   .b_place = a * sizes.a_matrices,
                                   .b_bytes = sizes.b_matrices > 1 ? b : 0,
                                   .end = a * sizes.a_matrices + b * sizes.b_matrices};
 }
 
-/* Packs the operand whose lines are `line_dim` from the last dimension, in tiles of `tile_lines`,
- * to byte `place` of the scratch. */
+/* Packs the operand whose lines are `line_dim` from the last dimension (1: a, 0: b) to byte `place`
+ * of the scratch. */
 static ttm_status pack(ttm_backend_stream *stream, const opencl_product *product,
-                       const ttm_tensor *operand, int line_dim, int tile_lines, int tile_depth,
+                       const ttm_tensor *operand, int line_dim, const opencl_unit_variant *variant,
                        int64_t place)
 {
     const int32_t last = operand->rank - 1;
+    const int tile_lines = line_dim == 1 ? variant->tile_rows : variant->tile_cols;
     const opencl_operand_way way = opencl_operand_way_of(operand, line_dim, 0);
     const int64_t lines = operand->shape[last - line_dim];
     const int64_t depth = operand->shape[last - (1 - line_dim)];
@@ -35,8 +36,8 @@ static ttm_status pack(ttm_backend_stream *stream, const opencl_product *product
     const int64_t matrices = opencl_operand_matrices(operand, opencl_product_batches(product));
     opencl_call call = opencl_call_start(
         stream, OPENCL_PACK, "pack",
-        "-DDATA=%d -DPARTS=1 -DTILE_LINES=%d -DTILE_DEPTH=%d -DRUNS=%d -DACCESS=%d",
-        (int)operand->dtype, tile_lines, tile_depth, way.runs, way.access);
+        "-DDATA=%d -DPARTS=%d -DTILE_LINES=%d -DTILE_DEPTH=%d -DRUNS=%d -DACCESS=%d",
+        (int)operand->dtype, variant->parts, tile_lines, variant->tile_depth, way.runs, way.access);
     opencl_call_tensor(&call, &product->workspace, &product->workspace);
     opencl_call_long(&call, place);
     opencl_call_tensor(&call, operand, operand);
@@ -57,10 +58,8 @@ ttm_status opencl_pack_operands(ttm_backend_stream *stream, const opencl_product
                                 const opencl_unit_variant *variant,
                                 const opencl_packed_places *places)
 {
-    const ttm_status status =
-        pack(stream, product, &product->a, 1, variant->tile_rows, variant->tile_depth, 0);
-    return status == TTM_OK ? pack(stream, product, &product->b, 0, variant->tile_cols,
-                                   variant->tile_depth, places->b_place)
+    const ttm_status status = pack(stream, product, &product->a, 1, variant, 0);
+    return status == TTM_OK ? pack(stream, product, &product->b, 0, variant, places->b_place)
                             : status;
 }
 

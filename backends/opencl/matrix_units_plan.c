@@ -15,6 +15,10 @@
 #define COPIES_BY_ITEMS 32.0
 #define COPIES_BY_BULK  4.0
 
+/* Of f32 operands in parts three times the bytes come for six times the products. */
+#define PRODUCTS_OF_SPLIT 6.0
+#define COPIES_OF_SPLIT   0.5
+
 /* Few stages leave the units waiting. */
 static double wait_for_stages(int stages)
 {
@@ -41,10 +45,12 @@ size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces)
     return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
 }
 
-size_t opencl_unit_packed_bytes(int64_t lines, int64_t depth, int tile_lines, int tile_depth)
+size_t opencl_unit_packed_bytes(const opencl_unit_variant *variant, int64_t lines, int64_t depth,
+                                int tile_lines)
 {
-    const double bytes = 2.0 * (double)opencl_parts(lines, tile_lines) * tile_lines *
-                         (double)opencl_parts(depth, tile_depth) * tile_depth;
+    const double bytes = 2.0 * variant->parts * (double)opencl_parts(lines, tile_lines) *
+                         tile_lines * (double)opencl_parts(depth, variant->tile_depth) *
+                         variant->tile_depth;
     return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
 }
 
@@ -53,11 +59,11 @@ static double packed_bytes(const opencl_unit_variant *variant, const opencl_unit
 {
     return variant->packed == 0
                ? 0.0
-               : (double)opencl_unit_packed_bytes(sizes->rows, sizes->depth, variant->tile_rows,
-                                                  variant->tile_depth) *
+               : (double)opencl_unit_packed_bytes(variant, sizes->rows, sizes->depth,
+                                                  variant->tile_rows) *
                          (double)sizes->a_matrices +
-                     (double)opencl_unit_packed_bytes(sizes->cols, sizes->depth, variant->tile_cols,
-                                                      variant->tile_depth) *
+                     (double)opencl_unit_packed_bytes(variant, sizes->cols, sizes->depth,
+                                                      variant->tile_cols) *
                          (double)sizes->b_matrices;
 }
 
@@ -103,14 +109,17 @@ static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *v
     const int64_t groups = opencl_parts(sizes->rows, variant->tile_rows) *
                            opencl_parts(sizes->cols, variant->tile_cols) * sizes->batches *
                            plan->pieces;
-    const double copies = variant->packed ? COPIES_BY_BULK : COPIES_BY_ITEMS;
+    const int is_split = variant->parts == 3;
+    const double copies =
+        (variant->packed ? COPIES_BY_BULK : COPIES_BY_ITEMS) * (is_split ? COPIES_OF_SPLIT : 1.0);
     const double waits =
         !variant->packed ? 1.0
                          : wait_for_stages(variant->stages) *
                                (variant->tile_cols > MOST_SHARING_COLS ? COST_OF_BEING_ALONE : 1.0);
     const int launches = (plan->pieces > 1) + 2 * variant->packed;
     double cost = (double)opencl_parts(groups, units) * rows * cols * (double)plan->piece_depth *
-                  (1.0 + copies / rows + copies / cols) * waits;
+                  (is_split ? PRODUCTS_OF_SPLIT : 1.0) * (1.0 + copies / rows + copies / cols) *
+                  waits;
     cost += launches * COST_OF_LAUNCH +
             2.0 * (double)opencl_unit_plan_bytes(plan, sizes) * COST_OF_BYTE / (double)units;
     return variant->packed ? cost / LEAST_PACKED_GAIN : cost;

@@ -47,8 +47,10 @@ opencl_unit_sizes opencl_unit_sizes_of(const opencl_product *product);
 /** Returns the bytes that the sums of so many pieces take: rows of whole float4. */
 size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces);
 
-/** Returns the bytes of a matrix of so many lines, packed: whole slices. */
-size_t opencl_unit_packed_bytes(int64_t lines, int64_t depth, int tile_lines, int tile_depth);
+/** Returns the bytes of a matrix of so many lines, packed for a variant in tiles of `tile_lines`:
+ * whole slices. */
+size_t opencl_unit_packed_bytes(const opencl_unit_variant *variant, int64_t lines, int64_t depth,
+                                int tile_lines);
 
 /** Returns the bytes of scratch that a plan takes: a packed, b packed, the pieces' sums. */
 size_t opencl_unit_plan_bytes(const opencl_unit_plan *plan, const opencl_unit_sizes *sizes);

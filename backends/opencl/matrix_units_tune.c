@@ -1,4 +1,5 @@
-/* The rule's plan is measured first, and stays unless another is faster by more than times vary.
+/* The rule's plan is measured first, and stays unless another is faster by more than times vary. An
+ * f32 product must be faster on units than by all other kernels: else nothing is kept of it.
  * Results need no check: a kernel runs only once its probe has passed. */
 #include "opencl/matrix_units_tune.h"
 
@@ -22,6 +23,7 @@ typedef struct placed {
     ttm_backend_stream *stream;
     opencl_product product;
     ttm_memory *memory[BUFFERS];
+    int is_split_off; /* It's measured by other kernels than units'. */
 } placed;
 
 /* ---- Memory ---- */
@@ -94,7 +96,9 @@ static ttm_status run(const placed *state, int repeats, int *done)
     ttm_status status = TTM_OK;
     *done = 1;
     for (int k = 0; k < repeats && status == TTM_OK && *done; k++) {
-        status = opencl_product_by_matrix_units(done, state->stream, &state->product);
+        status = state->is_split_off
+                     ? opencl_product_run(state->stream, &state->product)
+                     : opencl_product_by_matrix_units(done, state->stream, &state->product);
     }
     return status == TTM_OK ? opencl_stream_synchronize(state->stream) : status;
 }
@@ -128,16 +132,36 @@ static int is_plan(const opencl_unit_plan *plan, int variant, int pieces,
            (variant != rule->variant || pieces != rule->pieces);
 }
 
-/* *best = the fastest plan found before `until`. */
-static ttm_status search(opencl_tuned_unit *best, const placed *state, double until)
+/* *seconds = the time that a plan must be below: of an f32 product, what other kernels take. */
+static ttm_status measure_others(double *seconds, placed *state)
+{
+    *seconds = INFINITY;
+    if (state->product.a.dtype != TTM_F32) {
+        return TTM_OK;
+    }
+    state->is_split_off = 1;
+    opencl_units_try_split(state->device->units, OPENCL_SPLIT_NONE);
+    const ttm_status status = measure(seconds, state, INFINITY);
+    opencl_units_try_split(state->device->units, OPENCL_SPLIT_ALL);
+    state->is_split_off = 0;
+    *seconds *= WORTH_CHANGING;
+    return status;
+}
+
+/* *best = the fastest plan found before `until`; variant -1 where other kernels are as fast. */
+static ttm_status search(opencl_tuned_unit *best, placed *state, double until)
 {
     int count = 0;
     int tried = 1;
     double fastest = 0.0;
+    double others = 0.0;
     opencl_units *units = state->device->units;
     (void)opencl_unit_variants(&count);
     const opencl_unit_plan rule = opencl_units_plan(state->device, &state->product);
-    ttm_status status = measure(&fastest, state, INFINITY);
+    ttm_status status = measure_others(&others, state);
+    if (status == TTM_OK) {
+        status = measure(&fastest, state, INFINITY);
+    }
     const double before = fastest;
     best->variant = rule.variant;
     best->pieces = rule.pieces;
@@ -160,11 +184,13 @@ static ttm_status search(opencl_tuned_unit *best, const placed *state, double un
         }
     }
     opencl_units_try(units, -1, 0);
-    if (status == TTM_OK) {
+    if (status == TTM_OK && best->variant >= 0) {
         char text[OPENCL_TUNED_UNIT_BYTES];
         opencl_tuned_unit_print(text, best);
-        opencl_log(TTM_LOG_INFO, "%s: %.3f ms by rule, %.3f ms by the best of %d plans", text,
-                   before * 1e3, fastest * 1e3, tried);
+        opencl_log(TTM_LOG_INFO, "%s: %.3f ms by rule, %.3f ms by the best of %d plans%s", text,
+                   before * 1e3, fastest * 1e3, tried,
+                   fastest < others ? "" : "; not kept, other kernels are as fast");
+        best->variant = fastest < others ? best->variant : -1;
     }
     return status;
 }
@@ -177,7 +203,9 @@ static ttm_status tune_product(opencl_tuned_units *tuned, ttm_backend_device *de
     ttm_status status = place(&state);
     if (status == TTM_OK && opencl_units_class(&entry.products, device, product)) {
         status = search(&entry, &state, until);
-        if (status == TTM_OK && entry.variant >= 0 && !opencl_tuned_units_set(tuned, &entry)) {
+        if (status == TTM_OK && entry.variant < 0) {
+            opencl_tuned_units_remove(tuned, &entry.products);
+        } else if (status == TTM_OK && !opencl_tuned_units_set(tuned, &entry)) {
             opencl_log(TTM_LOG_INFO, "no more than %d classes of products are kept",
                        OPENCL_MOST_TUNED_UNITS);
         }
@@ -222,12 +250,13 @@ ttm_status opencl_units_tune(opencl_tuned_units *tuned, ttm_backend_device *devi
     opencl_tuned_units known = {.count = 0};
     ttm_status status = TTM_OK;
     int left = 0;
+    opencl_units_use(device->units, &known); /* nothing: the rule is what is compared with */
+    opencl_units_try_split(device->units, OPENCL_SPLIT_ALL);
     for (size_t k = 0; k < op_count; k++) {
         left += read_product(&product, &known, device, &ops[k]);
     }
     const double end = opencl_seconds() + seconds;
     known.count = 0;
-    opencl_units_use(device->units, &known); /* nothing: the rule is what is compared with */
     for (size_t k = 0; k < op_count && status == TTM_OK; k++) {
         if (read_product(&product, &known, device, &ops[k])) {
             status = tune_product(tuned, device, &product,
@@ -235,6 +264,6 @@ ttm_status opencl_units_tune(opencl_tuned_units *tuned, ttm_backend_device *devi
             left--;
         }
     }
-    opencl_units_use(device->units, tuned);
+    opencl_units_try_split(device->units, OPENCL_SPLIT_BY_POLICY);
     return status;
 }

@@ -32,29 +32,42 @@ static int is_same(const opencl_unit_class *x, const opencl_unit_class *y)
            memcmp(x->sizes, y->sizes, sizeof x->sizes) == 0;
 }
 
+/* The place of a class's entry, or tuned->count. */
+static int place_of(const opencl_tuned_units *tuned, const opencl_unit_class *products)
+{
+    int place = 0;
+    while (place < tuned->count && !is_same(&tuned->entries[place].products, products)) {
+        place++;
+    }
+    return place;
+}
+
 const opencl_tuned_unit *opencl_tuned_units_find(const opencl_tuned_units *tuned,
                                                  const opencl_unit_class *products)
 {
-    for (int k = 0; k < tuned->count; k++) {
-        if (is_same(&tuned->entries[k].products, products)) {
-            return &tuned->entries[k];
-        }
-    }
-    return NULL;
+    const int place = place_of(tuned, products);
+    return place < tuned->count ? &tuned->entries[place] : NULL;
 }
 
 int opencl_tuned_units_set(opencl_tuned_units *tuned, const opencl_tuned_unit *entry)
 {
-    int place = 0;
-    while (place < tuned->count && !is_same(&tuned->entries[place].products, &entry->products)) {
-        place++;
-    }
+    const int place = place_of(tuned, &entry->products);
     if (place == OPENCL_MOST_TUNED_UNITS) {
         return 0;
     }
     tuned->entries[place] = *entry;
     tuned->count = place == tuned->count ? tuned->count + 1 : tuned->count;
     return 1;
+}
+
+void opencl_tuned_units_remove(opencl_tuned_units *tuned, const opencl_unit_class *products)
+{
+    const int place = place_of(tuned, products);
+    if (place < tuned->count) {
+        tuned->count--;
+        memmove(&tuned->entries[place], &tuned->entries[place + 1],
+                (size_t)(tuned->count - place) * sizeof tuned->entries[0]);
+    }
 }
 
 void opencl_tuned_unit_print(char text[OPENCL_TUNED_UNIT_BYTES], const opencl_tuned_unit *entry)

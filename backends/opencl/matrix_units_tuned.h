@@ -41,6 +41,9 @@ const opencl_tuned_unit *opencl_tuned_units_find(const opencl_tuned_units *tuned
 /** Adds an entry in place of its class's old one. Returns 0 when there is no room. */
 int opencl_tuned_units_set(opencl_tuned_units *tuned, const opencl_tuned_unit *entry);
 
+/** Removes the entry of a class, where there is one. */
+void opencl_tuned_units_remove(opencl_tuned_units *tuned, const opencl_unit_class *products);
+
 /** Writes an entry as one line without its end, with the variant's shape, not its number. */
 void opencl_tuned_unit_print(char text[OPENCL_TUNED_UNIT_BYTES], const opencl_tuned_unit *entry);
 

@@ -44,6 +44,12 @@ static const opencl_unit_variant variants[] = {
     {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1},
     {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1},
     {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1},
+    {OPENCL_UNIT_WGMMA, 3, 128, 128, 16, 16, 128, 2, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 2, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 96, 16, 16, 96, 2, 1},
+    {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1},
+    {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -76,6 +82,19 @@ void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
              (int)variant->unit, variant->parts, variant->tile_rows, variant->tile_cols,
              variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
              variant->packed ? " -DPACKED=1" : "");
+}
+
+const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant)
+{
+    if (variant->unit == OPENCL_UNIT_DPAS) {
+        /* Twice the registers for half the threads: without, sums are spilled. */
+        return " -cl-intel-256-GRF-per-thread";
+    }
+    /* Two groups of 288 share a multiprocessor's 65,536 registers; the compiler would take a few
+     * more without need. */
+    return variant->packed && variant->parts == 3 && variant->tile_rows == 128
+               ? " -cl-nv-maxrregcount=112"
+               : "";
 }
 
 /* Warps that multiply. */
@@ -136,7 +155,7 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
                          divides(64, variant->tile_rows) &&
                          (variant->tile_cols == 64 || variant->tile_cols == 96 ||
                           variant->tile_cols == 128 || variant->tile_cols == 192) &&
-                         variant->parts == 1);
+                         (variant->parts == 1 || depth == 16));
     /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
     const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
     const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);

@@ -503,14 +503,16 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
     opencl_product_settings_read(&settings, device);
     const double share = has_clblast && has_units ? 0.5 * seconds : seconds;
     ttm_status status = TTM_OK;
-    if (has_units && op_count > 0) {
-        status = opencl_units_tune(&settings.units, device, ops, op_count, share);
-        count += (size_t)settings.units.count;
+    if (has_clblast) {
+        opencl_units_try_split(device->units, OPENCL_SPLIT_NONE);
+        status = tune_clblast(&settings, &count, device, ops, op_count, share);
+        opencl_units_try_split(device->units, OPENCL_SPLIT_BY_POLICY);
     }
-    if (has_clblast && status == TTM_OK) {
-        size_t clblast_count = 0;
-        status = tune_clblast(&settings, &clblast_count, device, ops, op_count, share);
-        count += clblast_count;
+    /* Behind CLBlast, which an f32 product on units must be faster than. */
+    if (has_units && op_count > 0 && status == TTM_OK) {
+        status = opencl_units_tune(&settings.units, device, ops, op_count, share);
+        opencl_units_use(device->units, &settings.units);
+        count += (size_t)settings.units.count;
     }
     return status == TTM_OK && op_count > 0 && count > 0
                ? opencl_product_settings_save(device, &settings)

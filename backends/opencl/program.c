@@ -56,16 +56,17 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_ADAMW] = PARTS("types.cl", "philox.cl", "adamw.cl"),
     [OPENCL_MATRIX_UNITS_MMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_mma.cl",
-              "matmul_tiles.cl", "matmul_matrix_units.cl"),
+              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_parts.cl",
+              "matrix_units_mma.cl", "matmul_tiles.cl", "matmul_matrix_units.cl"),
     [OPENCL_MATRIX_UNITS_WGMMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_wgmma.cl",
-              "matmul_tiles.cl", "matmul_matrix_units.cl"),
+              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_parts.cl",
+              "matrix_units_wgmma.cl", "matmul_tiles.cl", "matmul_matrix_units.cl"),
     [OPENCL_MATRIX_UNITS_PACKED] = PARTS(
         "matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
         "matrix_units_ptx.cl", "matrix_units_wgmma.cl", "matmul_tiles.cl", "matmul_packed.cl"),
-    [OPENCL_PACK] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl", "pack.cl"),
+    [OPENCL_PACK] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl",
+                          "matrix_units_parts.cl", "pack.cl"),
     [OPENCL_MATRIX_UNITS_DPAS] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
               "matrix_units_plain.cl", "matrix_units_chunks.cl", "matrix_units_dpas.cl",
@@ -302,13 +303,29 @@ static void keep_refused(const opencl_cache_key *key, const char *ptx, size_t by
     }
 }
 
+/* Of the options the compiler of PTX knows NVIDIA's own: -cl-nv-verbose, -cl-nv-maxrregcount=N. */
+static void keep_ptx_options(char kept[OPTIONS_BYTES], const char *options)
+{
+    size_t used = 0;
+    while (*options != '\0') {
+        const size_t length = strcspn(options, " ");
+        if (strncmp(options, "-cl-nv-", 7) == 0 && used + length + 1 < OPTIONS_BYTES) {
+            memcpy(kept + used, options, length);
+            kept[used + length] = ' ';
+            used += length + 1;
+        }
+        options += length + strspn(options + length, " ");
+    }
+    kept[used] = '\0';
+}
+
 /* Replaces *program by one from its own PTX, retargeted. */
 static ttm_status build_retargeted(cl_program *program, const opencl_programs *programs,
                                    opencl_family family, const char *options,
                                    const opencl_cache_key *key)
 {
-    /* Of the options the second compiler knows this one. */
-    const char *ptx_options = strstr(options, "-cl-nv-verbose") != NULL ? "-cl-nv-verbose" : "";
+    char ptx_options[OPTIONS_BYTES];
+    keep_ptx_options(ptx_options, options);
     size_t bytes = 0;
     size_t new_bytes = 0;
     char *ptx = NULL;

@@ -4,6 +4,12 @@ else the suite is told: arguments, and the environment."""
 # Products of bf16 by emulated matrix units with packed operands, without the proof that they give elsewhere, which these faults fail too.
 PACKED = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:18", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
+# The same of f32 in parts, and with operands as they are.
+PRODUCTS_SPLIT = (["--dtype", "f32", "--cases", "16"],
+         {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:24", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+READ_AHEAD = (["--dtype", "f32", "--cases", "5"],
+               {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:20", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+
 # Attention on emulated matrix units, likewise. A causal case, one with dropout of a multiple of 4 keys and one of another number.
 UNITS = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "emulated:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 FORWARD, FORWARD_FOURS, FORWARD_ANY = "attention/41", "attention/22", "attention/54"
@@ -54,8 +60,8 @@ KERNEL_MUTATIONS = [
      "more_strides.s3 == 1 &&", "matmul/41", SPACED),
     ("kernel: cross_entropy: logits behind the last whole vector forgotten", "cross_entropy.cl", "if (rest < vocab) {\n        const float value",
      "if (rest < end) {\n        const float value", "cross_entropy", GPU),
-    ("kernel: pack: what lies behind the depth not zeroed", "pack.cl", "ushort8 chunk = ZERO_CHUNK;\n    if (count > 0) {",
-     "ushort8 chunk = ZERO_CHUNK + (ushort8)(0x3f80);\n    if (count > 0) {", "matmul/12", PACKED),
+    ("kernel: pack: what lies behind the depth not zeroed", "pack.cl", "raw_chunk chunk = ZERO_CHUNK;\n    if (count > 0) {",
+     "raw_chunk chunk = ZERO_CHUNK + (raw_chunk)(0x3f80);\n    if (count > 0) {", "matmul/12", PACKED),
     ("kernel: pack: chunks not swizzled", "pack.cl", "PLACE_ALONG_DEPTH(line, (int)(k % TILE_DEPTH) / 8)",
      "(line * TILE_DEPTH + (int)(k % TILE_DEPTH)) * 2", "matmul/12", PACKED),
     ("kernel: matmul_packed: copies not waited for", "matmul_packed.cl", "if (PASSES(FULL(used.stage), used.parity)) {", "if (used.step < filled.step) {",
@@ -63,10 +69,16 @@ KERNEL_MUTATIONS = [
     ("kernel: matmul_packed: stages filled while they are read", "matmul_packed.cl", "if (!PASSES(EMPTY(at->stage), at->parity ^ 1)) {",
      "if (at->step < 0) {", "matmul/12", PACKED),
     ("kernel: matmul_packed: a stage left before its product has ended", "matmul_packed.cl",
-     "ARRIVE(EMPTY(used.stage == 0 ? STAGES - 1 : used.stage - 1));", "ARRIVE(EMPTY(used.stage));", "matmul/12", PACKED),
+     "ARRIVE(EMPTY(LEFT_STAGE));", "ARRIVE(EMPTY(used.stage));", "matmul/12", PACKED),
     ("kernel: matmul_packed: parity not changed with the round", "matmul_packed.cl", "at->parity ^= 1;", "at->parity ^= 0;", "matmul/12", PACKED),
     ("kernel: matmul_packed: b's slice expected, not a's too", "matmul_packed.cl", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);",
      "EXPECT_BYTES(FULL(at->stage), B_BYTES);", "matmul/12", PACKED),
+    ("kernel: wgmma: of f32 in parts, sums of the 16 of depth before counted again", "matrix_units_wgmma.cl",
+     "SUMS_APART && order == PARTS - 1 && part == 0", "0", "matmul/12", PRODUCTS_SPLIT),
+    ("kernel: parts: the second part of all of the number", "matrix_units_parts.cl", "parts[1] = round_to_pairs(rest)", "parts[1] = parts[0]", "matmul/12", PRODUCTS_SPLIT),
+    ("kernel: parts: the third part forgotten", "matrix_units_parts.cl", "cut_to_pairs(as_uint4(rest - widen_pairs(parts[1])))", "(uint2)(0u)",
+     "matmul/3", PRODUCTS_SPLIT),
+    ("kernel: matrix units: slices not read ahead", "matmul_matrix_units.cl", "FETCH_NEXT(next + 1, base)", "further_a += 1;", "matmul/1", READ_AHEAD),
     ("kernel: matmul: right half of the last block not written", "matmul_cpu.cl", "if (count > VECTOR) {", "if (count > 2 * VECTOR - 1) {", "matmul"),
     # Flags and parameters
     ("kernel: softmax: scale ignored in the sum", "softmax.cl", "sum += exp(scale * value - maximum);", "sum += exp(value - maximum);", "softmax"),
@@ -84,7 +96,7 @@ KERNEL_MUTATIONS = [
     ("kernel: attention on units: dk's and dv's warps leave out a slice too many", "attention_dkdv_matrix_units.cl",
      "causal != 0 ? warp_first - before : -(1", "causal != 0 ? warp_first - before + SLICE : -(1", BACKWARD, UNITS),
     ("kernel: attention on units: the last part of f32 rows left out", "matrix_units_parts.cl",
-     "PACK_PAIR(pairs[2][i], rest[2 * i], rest[2 * i + 1]);", "pairs[2][i] = 0;", SPLIT_FORWARD, SPLIT),
+     "cut_to_pairs(as_uint4(rest - widen_pairs(parts[1])))", "(uint2)(0u)", SPLIT_FORWARD, SPLIT),
     ("kernel: attention on units: the smallest products of parts left out", "attention_units.cl",
      "for (int order = PARTS - 1; order >= 0", "for (int order = PARTS - 2; order >= 0", SPLIT_FORWARD, SPLIT),
     ("kernel: attention on units: split products of the last 16 of a head alone", "attention_units.cl",

@@ -1,5 +1,6 @@
-/* Prints the variants of the kernel on matrix units, one a line: the unit, and build options. A
- * variant that isn't valid is a failure; so is a rule that lets a wrong one pass. */
+/* Prints the variants of the kernel on matrix units, one a line: the unit, and build options, those
+ * of its own compiler among them. A variant that isn't valid is a failure; so is a rule that lets a
+ * wrong one pass. */
 #include "opencl/matrix_units.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@ static int check_rules(void)
 {
     /* What each one lacks: chunks for all work-items; local memory; a warp that divides the tile; a
      * depth; columns of wgmma; rows of a warp; stages; parts; stages and parts without asynchronous
-     * copies; a warp of whole fragments; local memory with mbarriers; bulk copies. */
+     * copies; a warp of whole fragments; local memory with mbarriers; bulk copies; 16 of depth
+     * where wgmma takes f32 in parts. */
     static const opencl_unit_variant wrong[] = {
         {OPENCL_UNIT_MMA, 3, 128, 64, 16, 32, 32, 2, 0},
         {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 4, 0},
@@ -23,6 +25,7 @@ static int check_rules(void)
         {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 8, 64, 2, 0},
         {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 1},
         {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 1},
+        {OPENCL_UNIT_WGMMA, 3, 64, 64, 32, 16, 64, 2, 0},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -47,8 +50,8 @@ int main(void)
         }
         char options[OPENCL_UNIT_OPTIONS_BYTES];
         opencl_unit_variant_write(options, variant);
-        printf("%s %s -DDATA=%d\n", opencl_unit_name(variant->unit), options,
-               variant->parts == 3 ? 1 : 2);
+        printf("%s %s -DDATA=%d%s\n", opencl_unit_name(variant->unit), options,
+               variant->parts == 3 ? 1 : 2, opencl_unit_variant_compiler(variant));
     }
     return failures == 0 ? 0 : 1;
 }

@@ -44,8 +44,9 @@ def read(path):
         return file.read().encode('ascii', 'replace').decode()
 
 
-def assemble(ptx, target, retarget, folder):
+def assemble(ptx, target, retarget, folder, options=''):
     """PTX made for sm_80, renamed: (registers, local bytes, bytes spilled)"""
+    most_registers = re.findall(r'-cl-nv-(maxrregcount=\d+)', options)
     text = read(ptx).replace('.version 7.5', '.version 8.0').replace('.target sm_80', '.target ' + target.rstrip('a'))
     if target.endswith('a'):
         result = subprocess.run([retarget], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -55,7 +56,7 @@ def assemble(ptx, target, retarget, folder):
     final = os.path.join(folder, 'final.ptx')
     with open(final, 'w', encoding='utf-8') as file:
         file.write(text)
-    code, report = run(['ptxas', '-v', '-arch=' + target, final, '-o', os.path.join(folder, 'kernel.cubin')])
+    code, report = run(['ptxas', '-v', '-arch=' + target, *['--' + option for option in most_registers], final, '-o', os.path.join(folder, 'kernel.cubin')])
     # ptxas warns where it makes wgmma wait for each other.
     if code != 0 or 'serialized' in report:
         raise RuntimeError(report)
@@ -70,9 +71,10 @@ def assemble(ptx, target, retarget, folder):
 
 def lets_two_run(unit, options, registers):
     """Whether a multiprocessor has registers for two groups of wgmma, one of which multiplies while the other writes; tiles of more than 128
-    columns have too many sums for that."""
+    columns have too many sums for that, and so has a pair of warpgroups with 128 columns in parts, each of which has the units to itself while
+    the other adds."""
     macros = {name: int(value) for name, value in re.findall(r'-D(\w+)=(\d+)', options)}
-    if unit != 'wgmma' or macros['TILE_COLS'] > 128:
+    if unit != 'wgmma' or macros['TILE_COLS'] > 128 or (macros['PARTS'] == 3 and macros['TILE_ROWS'] * macros['TILE_COLS'] > 128 * 96):
         return True
     items = 32 * (macros['TILE_ROWS'] // macros['WARP_ROWS'] + macros.get('PACKED', 0))
     return 2 * items * ((registers + 7) // 8 * 8) <= 65536
@@ -80,8 +82,8 @@ def lets_two_run(unit, options, registers):
 
 def compile_nvidia(source, options, folder, targets, retarget):
     ptx = os.path.join(folder, 'kernel.ptx')
-    nvidia_offline.compile_ptx(source, options, ptx)
-    return [assemble(ptx, target, retarget, folder) for target in targets]
+    nvidia_offline.compile_ptx(source, re.sub(r'-cl-nv-\S+', '', options), ptx)
+    return [assemble(ptx, target, retarget, folder, options) for target in targets]
 
 
 def compile_amd(source, options, folder, targets):
@@ -105,7 +107,7 @@ def compile_intel(source, options, folder, targets):
         os.mkdir(dump)
         os.environ.update(IGC_ShaderDumpEnable='1', IGC_DumpToCustomDir=dump)
         [(_, _, local, spilled)] = offline_compile.compile_intel(
-            source, '-cl-std=CL1.2 -cl-mad-enable -cl-intel-256-GRF-per-thread ' + options, folder, None)
+            source, '-cl-std=CL1.2 -cl-mad-enable ' + options, folder, None)
         # Where the compiler tries twice, the last listing is what counts.
         listings = [read(os.path.join(dump, name)) for name in sorted(os.listdir(dump), key=len) if name.endswith('.asm')]
         if not listings or not re.search(r'^\s+dpas\.8x8 \(8\|M0\)', listings[-1], re.MULTILINE):
@@ -138,9 +140,10 @@ def check_packing(options, kernels_cl, retarget):
     for lines in sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int):
         for runs, access in ((0, 1), (1, 1), (0, 0)):
             with tempfile.TemporaryDirectory() as folder:
-                parts = [nvidia_offline.BUILTINS, 'matrix_units', 'types', 'matrix_units_chunks', 'pack']
+                parts = [nvidia_offline.BUILTINS, 'matrix_units', 'types', 'matrix_units_chunks', 'matrix_units_parts', 'pack']
                 source = write_source(folder, kernels_cl, parts)
-                way = f'-DDATA=2 -DPARTS=1 -DTILE_LINES={lines} -DTILE_DEPTH={macros["TILE_DEPTH"]} -DRUNS={runs} -DACCESS={access}'
+                way = (f'-DDATA={2 if macros["PARTS"] == "1" else 1} -DPARTS={macros["PARTS"]} -DTILE_LINES={lines} '
+                       f'-DTILE_DEPTH={macros["TILE_DEPTH"]} -DRUNS={runs} -DACCESS={access}')
                 try:
                     [(registers, local, spilled)] = compile_nvidia(source, way, folder, ('sm_90',), retarget)
                 except RuntimeError as error:
@@ -166,7 +169,7 @@ def check_variant(line, kernels_cl, retarget):
         way = (f'-DRESULT={result} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DA_ACCESS={min(a_access, most_access)} '
                f'-DB_ACCESS={min(b_access, most_access)} -DPIECES={pieces}')
         with tempfile.TemporaryDirectory() as folder:
-            kernel = PACKED_KERNEL if packed else ['matrix_units_chunks'] + KERNEL
+            kernel = PACKED_KERNEL if packed else ['matrix_units_chunks', 'matrix_units_parts'] + KERNEL
             source = write_source(folder, kernels_cl, ([nvidia_offline.BUILTINS] if COPIES[unit] == 'ptx' else []) +
                                   SHARED + ['matrix_units_' + COPIES[unit], 'matrix_units_' + unit] + kernel)
             try:

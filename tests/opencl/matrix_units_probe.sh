@@ -53,6 +53,15 @@ demoted 1
 demoted 1
 grep -q 'matmul_packed.cl' "$folder/out" && fail "a packed kernel was used all the same"
 
+# Split f32 operands that fail cost f32 products alone: bf16 ones go to the unit all the same.
+(TTM_OPENCL_MATRIX_UNITS=emulated-wgmma TTM_OPENCL_FP32=split TTM_OPENCL_OPTIONS=-Dsplit_large=3
+ export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_FP32 TTM_OPENCL_OPTIONS
+ TTM_LOG=debug "$TTM_TOOLS/ttm-bench" ops --backend opencl:PoCL --product 64x64x256,64x64x64:bf16 --no-roofs --seconds 0.01 --quiet \
+     > "$folder/out" 2>&1 || fail "products: $(tail -n 3 "$folder/out")"
+ grep "aren't used for f32: " "$folder/out") || fail "split products that fail are used"
+demoted 1
+grep -q 'matmul_matrix_units.cl.*PARTS=1' "$folder/out" || fail "bf16 products don't go to the unit: $(grep matmul "$folder/out")"
+
 # Off, and a value that is none.
 (TTM_OPENCL_MATRIX_UNITS=off && multiply) || exit 1
 grep -q 'matrix_units' "$folder/out" && fail "off isn't off"

@@ -170,6 +170,12 @@ float4 OVERLOADED copysign(float4 x, float4 y)
     return as_float4((as_int4(x) & 0x7fffffff) | (as_int4(y) & (int4)(0x80000000)));
 }
 
+int OVERLOADED any(int8 x)
+{
+    const int4 both = x.lo | x.hi;
+    return (both.x | both.y | both.z | both.w) < 0;
+}
+
 #define DEFINE_SELECT(type, condition)                                         \
     type OVERLOADED select(type a, type b, condition c)                        \
     {                                                                          \

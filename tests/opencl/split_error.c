@@ -1,18 +1,21 @@
 /* f32 products by six bf16 products on matrix units beside f32 multiply-adds in order and sums in
  * double: every error is at most twice the bound of an f32 product, K·u·Σ|ab|. Prints how large
- * both get.
+ * both get. Numbers that would round to infinity as bf16 are among them; infinities and NaN stay
+ * what they are.
  *
- *     split-error DEVICE */
+ *     split-error DEVICE DEPTH… */
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <ttm/compute.h>
 #include <ttm/device.h>
 
-enum { ROWS = 64, COLS = 64, MOST_DEPTH = 2048, KINDS = 4 };
+enum { ROWS = 64, COLS = 64, MOST_DEPTH = 2048, KINDS = 5 };
 
-static const char *const kinds[KINDS] = {"uniform", "positive", "wide", "cancelling"};
+static const char *const kinds[KINDS] = {"uniform", "positive", "wide", "cancelling", "large"};
 
 static float a[ROWS * MOST_DEPTH];
 static float b[MOST_DEPTH * COLS];
@@ -41,6 +44,8 @@ static float draw(int kind)
         return (float)fabs(number);
     case 2:
         return (float)ldexp(number, (int)(20.0 * uniform()));
+    case 4:
+        return (float)copysign(FLT_MAX * (1.0 - 0x1p-8 * fabs(number)), number);
     default:
         return (float)number;
     }
@@ -54,7 +59,7 @@ static void fill(int kind, int depth)
         a[i] = draw(kind);
     }
     for (int i = 0; i < depth * COLS; i++) {
-        b[i] = draw(kind);
+        b[i] = kind == 4 ? (float)(0x1p-64 * uniform()) : draw(kind);
     }
     for (int k = depth / 2; kind == 3 && k < depth / 2 * 2; k++) {
         for (int i = 0; i < ROWS; i++) {
@@ -112,20 +117,42 @@ static int compare(int kind, int depth)
     return split <= 2.0;
 }
 
+/* Returns whether a row of a with a NaN gives NaN, one with an infinity no finite number, and
+ * others are as without these. */
+static int compare_special(ttm_device *device, ttm_stream *stream, int depth)
+{
+    static float before[ROWS * COLS];
+    int wrong = 0;
+    fill(0, depth);
+    multiply(device, stream, depth);
+    memcpy(before, out, sizeof before);
+    a[0 * depth + 5] = NAN;
+    a[1 * depth + 6] = INFINITY;
+    multiply(device, stream, depth);
+    for (int j = 0; j < COLS; j++) {
+        wrong += !isnan(out[j]) || isfinite(out[COLS + j]);
+    }
+    return wrong == 0 && memcmp(before + 2 * COLS, out + 2 * COLS, (ROWS - 2) * COLS * 4) == 0;
+}
+
 int main(int argc, char **argv)
 {
-    static const int depths[] = {240, 251, 512, 1024, MOST_DEPTH};
     ttm_device *device = NULL;
     ttm_stream *stream = NULL;
     int failures = 0;
     check(ttm_device_open(&device, "opencl", argc > 1 ? argv[1] : NULL));
     check(ttm_stream_create(&stream, device));
-    for (int kind = 0; kind < KINDS; kind++) {
-        for (size_t d = 0; d < sizeof depths / sizeof depths[0]; d++) {
-            fill(kind, depths[d]);
-            multiply(device, stream, depths[d]);
-            failures += !compare(kind, depths[d]);
+    for (int d = 2; d < argc; d++) {
+        const int depth = atoi(argv[d]);
+        for (int kind = 0; kind < KINDS && depth >= 16 && depth <= MOST_DEPTH; kind++) {
+            fill(kind, depth);
+            multiply(device, stream, depth);
+            failures += !compare(kind, depth);
         }
+    }
+    if (!compare_special(device, stream, 240)) {
+        fprintf(stderr, "FAILED: NaN or an infinity didn't stay what it was, or where it was\n");
+        failures++;
     }
     ttm_stream_destroy(stream);
     ttm_device_close(device);

@@ -127,4 +127,39 @@ TTM_OPENCL_MATRIX_UNITS=emulated-dpas multiply 64x64x128:tn:bf16
 grep -q 'as tuned' "$folder/err" && fail "another unit uses it"
 multiply 64x64x128:tn:bf16
 grep -q 'as tuned' "$folder/err" || fail "the file isn't used any more"
+
+# f32 products are split where tuning has found that to be faster than all other kernels, which the emulation never is: nothing is kept, and
+# what was kept is gone. What a GPU would have written is used for its class, but not where TTM_OPENCL_FP32 is strict.
+splits()
+{
+    multiply "$1"
+    grep -q 'as tuned: .* parts 3 ' "$folder/err" && grep -q 'PARTS=3' "$folder/err"
+}
+splits 64x64x256 && fail "split without being tuned"
+python3 - "$file" << 'END' || fail "can't write an entry"
+import sys
+
+def add(word, data):
+    for byte in data:
+        word = (word ^ byte) * 0x100000001b3 % 2**64
+    return word
+
+text = open(sys.argv[1], encoding='utf-8').read()
+text = text[:text.index('sum ')] + 'unit emulated-mma parts 3 result 1 runs 0 1 sizes 6 6 8 0 variant 64x64x16:32x32:3 pieces 1\n'
+data = text.encode() + b'\0'
+first = add(0xcbf29ce484222325, data)
+second = add(0x84222325cbf29ce4 ^ (first << 17 | first >> 47) % 2**64, data)
+open(sys.argv[1], 'w', encoding='utf-8').write(f'{text}sum {first:016x}{second:016x}\n')
+END
+splits 64x64x256 || fail "what was tuned isn't split: $(grep -e tuned -e built "$folder/err")"
+splits 64x64x128 && fail "another class is split"
+TTM_OPENCL_FP32=strict splits 64x64x256 && fail "strict splits"
+tune_units 5 1 64x64x256
+grep -q 'not kept, other kernels are as fast' "$folder/err" || fail "the emulation was faster: $(cat "$folder/err")"
+grep -q 'parts 3' "$file" && fail "what isn't faster is kept: $(cat "$file")"
+splits 64x64x256 && fail "still split"
+[ "$(grep -c '^unit ' "$file")" = 3 ] || fail "other classes are gone: $(cat "$file")"
+TTM_OPENCL_FP32=fast "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter matmul/1 --in-process > "$folder/out" 2>&1 &&
+    fail "a wrong value passes"
+grep -q "TTM_OPENCL_FP32 is 'fast'; use auto, split or strict" "$folder/out" || fail "no line about a wrong value: $(cat "$folder/out")"
 exit 0
