@@ -223,7 +223,7 @@ products() {
 }
 
 # Packed operands beside operands as they are, both with their variants of 128 rows: on Hopper alone. A tile in the file's name, its stages, and whether
-# it is packed.
+# it is packed. Of split f32 all variants, on two shapes.
 packed() {
     case " $units " in
     *" wgmma "*) name=wgmma ;;
@@ -237,13 +237,23 @@ packed() {
     line=-1
     while read -r unit options; do
         line=$((line + 1))
-        case "$unit $options" in *wgmma*TILE_ROWS=128*) ;; *) continue ;; esac
+        case "$unit $options" in *wgmma*PARTS=3* | *wgmma*TILE_ROWS=128*) ;; *) continue ;; esac
         tile=$(echo "$options" | sed 's/.*TILE_ROWS=\([0-9]*\).*TILE_COLS=\([0-9]*\).*TILE_DEPTH=\([0-9]*\).*STAGES=\([0-9]*\).*/\1x\2x\3s\4/')
         case $options in *PACKED=1*) tile=${tile}packed ;; esac
-        for shape in $shapes; do
-            TTM_OPENCL_MATRIX_UNITS=$name:$line attempt $((25 * patience)) "variant-$shape-$tile.json" "$bench" ops --backend "$device" \
-                --product "$shape:nn:bf16" --no-roofs --seconds 0.1 --json
-        done
+        case $options in
+        *PARTS=3*)
+            for shape in $square "$(echo "$shapes" | cut -d " " -f 2)"; do
+                TTM_OPENCL_FP32="split" TTM_OPENCL_MATRIX_UNITS=$name:$line attempt $((25 * patience)) "variant-$shape-$tile-split.json" "$bench" ops \
+                    --backend "$device" --product "$shape:nn:f32" --no-roofs --seconds 0.1 --json
+            done
+            ;;
+        *)
+            for shape in $shapes; do
+                TTM_OPENCL_MATRIX_UNITS=$name:$line attempt $((25 * patience)) "variant-$shape-$tile.json" "$bench" ops --backend "$device" \
+                    --product "$shape:nn:bf16" --no-roofs --seconds 0.1 --json
+            done
+            ;;
+        esac
     done <"$out/variants"
     tell ""
 }

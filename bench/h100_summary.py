@@ -109,11 +109,13 @@ def print_products():
     table("f32 products, TFLOP/s", ["M×N×K", "TTM_OPENCL_FP32", "ours", "cuBLAS fp32", "ratio"], rows)
 
 
-def print_variants():
+def print_variants(is_split):
     """Products by each variant of wgmma, operands as they are and packed, packing included."""
     tiles, shapes = {}, set()
     for path in glob.glob(os.path.join(sys.argv[1], "variant-*.json")):
-        shape, tile = os.path.basename(path)[:-5].split("-")[1:]
+        shape, tile, *more = os.path.basename(path)[:-5].split("-")[1:]
+        if (more == ["split"]) != is_split:
+            continue
         shapes.add(shape)
         tiles.setdefault(tile, {})[shape] = entry_speed(os.path.basename(path))
     order = sorted(tiles, key=lambda tile: (tile.endswith("packed"), tile))
@@ -122,7 +124,7 @@ def print_variants():
         best = {packed: max((tiles[tile].get(shape) or 0 for tile in order if tile.endswith("packed") == packed), default=0) for packed in (False, True)}
         rows.append([shape] + [number(tiles[tile].get(shape), "{:.1f}") for tile in order] + [ratio(best[True], best[False])])
     if rows:
-        table("Variants of wgmma, nn, bf16, TFLOP/s with packing", ["M×N×K"] + order + ["best packed / best other"], rows)
+        table(f"Variants of wgmma, nn, {'f32 split' if is_split else 'bf16'}, TFLOP/s with packing", ["M×N×K"] + order + ["best packed / best other"], rows)
 
 
 def print_step_ops(kind, dtype):
@@ -187,7 +189,8 @@ def main():
     print_steps()
     print_choices()
     print_products()
-    print_variants()
+    print_variants(False)
+    print_variants(True)
     for dtype in ("bf16", "fp32"):
         for kind in ("dense", "ttm64"):
             print_step_ops(kind, dtype)
