@@ -104,10 +104,15 @@ static void packs_only_what_gains(void)
     /* More than is ever asked for: the gradient of the logits. */
     choice.room = (size_t)1 << 40;
     CHECK(!is_packed(plan(choice, 16384, 768, 50304).variant));
+    /* f32 in parts is there for all, and packed by tuning alone. */
+    choice.parts = 3;
+    CHECK(plan(choice, 4096, 4096, 4096).variant >= 0);
+    CHECK(!is_packed(plan(choice, 4096, 4096, 4096).variant));
+    CHECK(!is_packed(plan(choice, 8192, 50304, 768).variant));
 }
 
-/* The bytes that a plan asks for are those of whole tiles and slices, once for what batches share.
- */
+/* The bytes that a plan asks for are those of whole tiles and slices in all parts, once for what
+ * batches share. */
 static void counts_packed_bytes(void)
 {
     int count = 0;
@@ -124,7 +129,7 @@ static void counts_packed_bytes(void)
         const size_t deep = (size_t)opencl_parts(70, one->tile_depth) * (size_t)one->tile_depth;
         const size_t a = (size_t)opencl_parts(65, one->tile_rows) * (size_t)one->tile_rows * deep;
         CHECK(opencl_unit_plan_bytes(&cut, &sizes) ==
-              2 * (3 * a + (size_t)one->tile_cols * deep) + sums);
+              2 * (size_t)one->parts * (3 * a + (size_t)one->tile_cols * deep) + sums);
     }
 }
 
