@@ -4,10 +4,10 @@
  * rows, as a model has them, and between rows are NaN, which no result may read.
  *
  *     attention-split-error DEVICE */
+#include "split_error.h"
+
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <ttm/compute.h>
 #include <ttm/device.h>
 
@@ -29,21 +29,6 @@ static const char *const names[TENSORS] = {
 static float values[TENSORS][START + MOST_ROWS * PITCH];
 static double exact[TENSORS][HEADS * MOST_ROWS * SIZE];
 static double absolute[TENSORS][HEADS * MOST_ROWS * SIZE];
-
-static void check(ttm_status status)
-{
-    if (status != TTM_OK) {
-        fprintf(stderr, "FAILED: %s\n", ttm_error_message());
-        exit(1);
-    }
-}
-
-static double uniform(void)
-{
-    static uint64_t state = 1;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int32_t)(state >> 32) / 2147483648.0;
-}
 
 static float draw(int kind)
 {

@@ -4,11 +4,11 @@
  * what they are.
  *
  *     split-error DEVICE DEPTH… */
+#include "split_error.h"
+
 #include <float.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <ttm/compute.h>
 #include <ttm/device.h>
@@ -20,21 +20,6 @@ static const char *const kinds[KINDS] = {"uniform", "positive", "wide", "cancell
 static float a[ROWS * MOST_DEPTH];
 static float b[MOST_DEPTH * COLS];
 static float out[ROWS * COLS];
-
-static void check(ttm_status status)
-{
-    if (status != TTM_OK) {
-        fprintf(stderr, "FAILED: %s\n", ttm_error_message());
-        exit(1);
-    }
-}
-
-static double uniform(void)
-{
-    static uint64_t state = 1;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int32_t)(state >> 32) / 2147483648.0;
-}
 
 static float draw(int kind)
 {
