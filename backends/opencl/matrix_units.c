@@ -299,7 +299,9 @@ static int parts_for(const opencl_units *units, const opencl_unit use[OPERAND_KI
 /* ---- Plans ---- */
 
 /* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. What was
- * tuned and doesn't fit leaves the choice to the rule. */
+ * tuned and doesn't fit leaves the choice to the rule, but where only what was found faster is
+ * split.
+ */
 static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_product *product,
                                  opencl_unit unit, int parts, size_t room, int never_packed)
 {
@@ -323,7 +325,8 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
     }
     choice.pieces = units->pieces > 0 ? units->pieces : choice.pieces;
     opencl_unit_plan plan = opencl_unit_plan_for(&choice, &sizes);
-    if (plan.variant < 0 && tuned != NULL) {
+    const int is_only_as_tuned = parts == 3 && units->splits == SPLIT_WHERE_FASTER;
+    if (plan.variant < 0 && tuned != NULL && !is_only_as_tuned) {
         choice.only = -1;
         choice.pieces = units->pieces;
         plan = opencl_unit_plan_for(&choice, &sizes);
