@@ -107,7 +107,7 @@ static const char *default_backend(void)
 /* TTM_DTYPE_NONE for "all". */
 static ttm_dtype find_dtype(const char *name)
 {
-    static const ttm_dtype floats[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64};
+    static const ttm_dtype floats[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64, TTM_TF32};
     for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) {
         if (strcmp(name, ttm_dtype_name(floats[i])) == 0) {
             return floats[i];
@@ -253,7 +253,7 @@ int main(int argc, char **argv)
         TOOL_STRING("filter", 'f', "NAME", &arguments.filter,
                     "only the cases of this group or name, such as memory or matmul/3; a shell "
                     "pattern such as 'tt_*' is understood"),
-        TOOL_CHOICE("dtype", 't', "all|f32|bf16|f16|f64", &arguments.dtype,
+        TOOL_CHOICE("dtype", 't', "all|f32|bf16|f16|f64|tf32", &arguments.dtype,
                     "type of the tensors' elements"),
         TOOL_GROUP("How"),
         TOOL_INT("seed", 's', "N", &arguments.seed, 0, INT64_MAX, "seed of the random cases"),

@@ -132,7 +132,7 @@ static void write_dtypes(ttm_json_writer *writer, uint32_t mask)
 {
     ttm_json_key(writer, "dtypes");
     ttm_json_begin_array(writer);
-    for (int dtype = TTM_F32; dtype <= TTM_F64; dtype++) {
+    for (int dtype = TTM_F32; dtype <= TTM_TF32; dtype++) {
         if ((mask & (1u << dtype)) != 0) {
             ttm_json_write_string(writer, ttm_dtype_name((ttm_dtype)dtype));
         }

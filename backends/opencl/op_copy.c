@@ -90,6 +90,7 @@ static uint64_t bits_of(ttm_dtype dtype, double value)
     case TTM_F16:
         bits = f16_from_double(value);
         break;
+    case TTM_TF32:
     case TTM_DTYPE_NONE:
         break;
     }

@@ -35,6 +35,7 @@ static void load(double *target, const ttm_tensor *tensor, int64_t first, int64_
             target[i] = ((const int32_t *)data)[first + i * stride];
         }
         break;
+    case TTM_TF32:
     case TTM_DTYPE_NONE:
         break;
     }
@@ -70,6 +71,7 @@ static void store(const ttm_tensor *tensor, int64_t first, int64_t stride, int64
             ((int32_t *)data)[first + i * stride] = (int32_t)source[i];
         }
         break;
+    case TTM_TF32:
     case TTM_DTYPE_NONE:
         break;
     }

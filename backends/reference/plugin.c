@@ -93,8 +93,9 @@ static int op_supported(ttm_backend_device *device, const ttm_op *op)
         return 0; /* an op of a newer minor version */
     }
     for (uint32_t i = 0; i < op->tensor_count; i++) {
-        if (ttm_tensor_present(&op->tensors[i]) && (op->tensors[i].layout != TTM_LAYOUT_STRIDED ||
-                                                    ttm_dtype_bytes(op->tensors[i].dtype) == 0)) {
+        if (ttm_tensor_present(&op->tensors[i]) &&
+            (op->tensors[i].layout != TTM_LAYOUT_STRIDED ||
+             ttm_dtype_bytes(op->tensors[i].dtype) == 0 || op->tensors[i].dtype == TTM_TF32)) {
             return 0;
         }
     }

@@ -100,10 +100,12 @@ typedef struct ttm_add_params {
  * dimensions, the same number in all. A transposed operand is a view with exchanged strides; batch
  * strides of a, b and residual may be 0. beta is 0 or 1; with beta = 0 out isn't read (it may hold
  * NaN). residual may be exactly out (then beta = 0). gelu is the tanh form of the op GELU. a, b of
- * one type; out of that type or f32; bias, residual and pre of out's type. Backends may refuse an a
- * or b with no unit stride in its last two dimensions, or an out whose last stride isn't 1: the
- * core then copies. Accuracy of value: (K + 4)·u32·(|alpha·a·b| + |beta·out| + |bias| +
- * |residual|)_abs + one rounding to the output type, with u32 = 2^-24. */
+ * one type; out of that type or f32; bias, residual and pre of out's type. Since minor version 5 a
+ * and b may be TF32, with an f32 out; where a backend refuses that, the core makes f32 of them.
+ * Backends may refuse an a or b with no unit stride in its last two dimensions, or an out whose
+ * last stride isn't 1: the core then copies. Accuracy of value: (K + 4)·u32·(|alpha·a·b| +
+ * |beta·out| + |bias| + |residual|)_abs + one rounding to the output type, with u32 = 2^-24; where
+ * a and b are TF32 2^-10·|alpha·a·b|_abs more, what two roundings to 11 bits can make. */
 enum {
     TTM_MATMUL_OUT = 0, /* inout if beta = 1, else out */
     TTM_MATMUL_A = 1,

@@ -19,7 +19,10 @@ typedef enum ttm_dtype {
     TTM_BF16 = 2, /**< The upper half of a binary32. Conversion rounds to nearest, ties to even. */
     TTM_F16 = 3,  /**< IEEE 754 binary16. */
     TTM_I32 = 4,  /**< Signed 32-bit integers: token ids, targets. */
-    TTM_F64 = 5   /**< IEEE 754 binary64. For checking; few backends compute in it. */
+    TTM_F64 = 5,  /**< IEEE 754 binary64. For checking; few backends compute in it. */
+    TTM_TF32 = 6  /**< Since minor version 5. In memory an f32. As an operand of MATMUL, the only
+                     place where it is allowed, it says that elements may be rounded to 11
+                     significant bits before they are multiplied. */
 } ttm_dtype;
 
 /** Returns the size of one element in bytes, 0 for TTM_DTYPE_NONE and unknown types. */
@@ -30,6 +33,7 @@ static inline size_t ttm_dtype_bytes(ttm_dtype dtype)
         return 8;
     case TTM_F32:
     case TTM_I32:
+    case TTM_TF32:
         return 4;
     case TTM_BF16:
     case TTM_F16:
@@ -41,7 +45,7 @@ static inline size_t ttm_dtype_bytes(ttm_dtype dtype)
 }
 
 /** Returns the type's name as the tools and files spell it: "f32", "bf16", "f16", "i32", "f64",
- * "none". */
+ * "tf32", "none". */
 static inline const char *ttm_dtype_name(ttm_dtype dtype)
 {
     switch (dtype) {
@@ -55,6 +59,8 @@ static inline const char *ttm_dtype_name(ttm_dtype dtype)
         return "i32";
     case TTM_F64:
         return "f64";
+    case TTM_TF32:
+        return "tf32";
     case TTM_DTYPE_NONE:
         break;
     }

@@ -100,6 +100,21 @@ static bool is_native(const ttm_stream *stream, const ttm_op *op)
            device->backend->op_supported(device->handle, op) != 0;
 }
 
+/* TF32 is a permission: where the backend makes no use of it, operands are f32. `slots` are the
+ * op's then. */
+static void withdraw_tf32(ttm_op *op, ttm_tensor slots[TTM_MATMUL_TENSORS],
+                          const ttm_stream *stream)
+{
+    if (op->opcode != TTM_OP_MATMUL || op->tensors[TTM_MATMUL_A].dtype != TTM_TF32 ||
+        is_native(stream, op)) {
+        return;
+    }
+    memcpy(slots, op->tensors, TTM_MATMUL_TENSORS * sizeof slots[0]);
+    slots[TTM_MATMUL_A].dtype = TTM_F32;
+    slots[TTM_MATMUL_B].dtype = TTM_F32;
+    op->tensors = slots;
+}
+
 static size_t native_workspace(const ttm_stream *stream, const ttm_op *op)
 {
     const ttm_device *device = stream->device;
@@ -211,6 +226,8 @@ ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op)
     full.struct_size = sizeof full;
     full.label = op->label != NULL ? op->label : stream->label;
     memset(&full.workspace, 0, sizeof full.workspace);
+    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    withdraw_tf32(&full, slots, stream);
     size_t workspace_bytes = 0;
     size_t native_bytes = 0;
     const route chosen = choose_route(&workspace_bytes, &native_bytes, stream, &full);

@@ -181,6 +181,8 @@ const char *ttm_op_name(ttm_opcode opcode)
 uint16_t ttm_op_since_minor(const ttm_op *op)
 {
     switch (op->opcode) {
+    case TTM_OP_MATMUL:
+        return op->tensors[TTM_MATMUL_A].dtype == TTM_TF32 ? 5 : 0;
     case TTM_OP_ADAMW:
         return op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype != op->tensors[TTM_ADAMW_PARAMETERS].dtype;
     case TTM_OP_TT_BUILD:

@@ -143,10 +143,18 @@ static ttm_dtype first_type(const ttm_op *op, ttm_slot_type type)
     return TTM_DTYPE_NONE;
 }
 
+/* Whether a slot may be TF32, which then counts as f32: an operand of MATMUL beside another. */
+static bool may_be_tf32(const ttm_op *op, uint32_t slot)
+{
+    return op->opcode == TTM_OP_MATMUL && (slot == TTM_MATMUL_A || slot == TTM_MATMUL_B) &&
+           op->tensors[TTM_MATMUL_A].dtype == op->tensors[TTM_MATMUL_B].dtype;
+}
+
 static ttm_status check_types(const ttm_op *op)
 {
     const ttm_op_info *info = ttm_op_get_info(op->opcode);
-    const ttm_dtype data = first_type(op, TTM_TYPE_DATA);
+    const ttm_dtype first = first_type(op, TTM_TYPE_DATA);
+    const ttm_dtype data = first == TTM_TF32 ? TTM_F32 : first;
     const ttm_dtype result = first_type(op, TTM_TYPE_RESULT);
     const ttm_dtype stored = first_type(op, TTM_TYPE_STORED);
     const ttm_dtype accumulate = data == TTM_F64 ? TTM_F64 : TTM_F32;
@@ -154,8 +162,11 @@ static ttm_status check_types(const ttm_op *op)
         if (!ttm_tensor_present(&op->tensors[slot])) {
             continue;
         }
-        const ttm_dtype dtype = op->tensors[slot].dtype;
+        ttm_dtype dtype = op->tensors[slot].dtype;
         bool fits = true;
+        if (dtype == TTM_TF32 && may_be_tf32(op, slot)) {
+            dtype = TTM_F32;
+        }
         switch (info->slots[slot].type) {
         case TTM_TYPE_DATA:
             fits = is_float(dtype) && dtype == data;
@@ -176,6 +187,7 @@ static ttm_status check_types(const ttm_op *op)
             fits = is_float(dtype);
             break;
         case TTM_TYPE_ANY:
+            fits = dtype != TTM_TF32;
             break;
         }
         if (!fits) {

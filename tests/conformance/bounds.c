@@ -24,6 +24,7 @@ static double unit(ttm_dtype dtype)
     case TTM_F16:
         return 0x1p-11;
     case TTM_F32:
+    case TTM_TF32:
     case TTM_I32:
     case TTM_DTYPE_NONE:
         break;
@@ -39,6 +40,7 @@ static double tiny(ttm_dtype dtype)
     case TTM_F16:
         return 0x1p-24; /* subnormal f16 numbers are normal in the f32 that they are computed in */
     case TTM_F32:
+    case TTM_TF32:
     case TTM_BF16:
     case TTM_I32:
     case TTM_DTYPE_NONE:
@@ -139,6 +141,20 @@ static void gelu_backward(double *bounds, const bound_question *q)
 /* The product's own error (K + 4)·u32·|·|_abs goes through the activation, whose slope is at most
  * 1.13; the activation adds its own, as stated for GELU and GELU_BACKWARD, and a residual one more
  * addition. */
+/* What rounding operands of TF32 may cost: 2^-10 of |alpha·a·b|_abs, without what is added to it.
+ */
+static double operand_rounding(const bound_question *q, int64_t i)
+{
+    const ttm_matmul_params *params = &q->made->params.matmul;
+    if (q->made->dtype != TTM_TF32) {
+        return 0.0;
+    }
+    const double product = q->absolute->values[TTM_MATMUL_OUT][i] -
+                           magnitude(q, TTM_MATMUL_BIAS, i % cols_of(q)) -
+                           params->beta * magnitude(q, TTM_MATMUL_OUT, i);
+    return 0x1p-10 * fabs(product);
+}
+
 static void matmul(double *bounds, const bound_question *q)
 {
     const struct operand *a = &q->made->slots[TTM_MATMUL_A];
@@ -146,7 +162,7 @@ static void matmul(double *bounds, const bound_question *q)
     const ttm_activation activation = q->made->params.matmul.activation;
     const double *absolute = q->absolute->values[TTM_MATMUL_OUT];
     for (int64_t i = 0; i < count_of(q); i++) {
-        double error = factor * absolute[i];
+        double error = factor * absolute[i] + operand_rounding(q, i);
         if (q->slot == TTM_MATMUL_OUT && activation != TTM_ACTIVATION_NONE) {
             const double pre = activation == TTM_ACTIVATION_GELU_BACKWARD
                                    ? 1.0 + magnitude(q, TTM_MATMUL_PRE, i)

@@ -42,6 +42,18 @@ static ttm_status (*const generators[TTM_OP_COUNT])(conformance_case *, const st
 static const ttm_dtype types[PLAIN_CASES] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64,
                                              TTM_F32, TTM_BF16, TTM_F32, TTM_F32};
 
+/* TF32 is for products alone: one case in 16 of theirs, and with other ops f32 where it is asked
+ * for. */
+static ttm_dtype data_type(ttm_opcode opcode, uint64_t index, ttm_dtype asked)
+{
+    if (opcode != TTM_OP_MATMUL) {
+        asked = asked == TTM_TF32 ? TTM_F32 : asked;
+    } else if (asked == TTM_DTYPE_NONE && index % 16 == 6) {
+        asked = TTM_TF32;
+    }
+    return asked != TTM_DTYPE_NONE ? asked : types[index % PLAIN_CASES];
+}
+
 ttm_status case_generate(conformance_case *made, ttm_opcode opcode, uint64_t index, uint64_t seed,
                          ttm_dtype dtype, const struct target *oracle)
 {
@@ -50,7 +62,7 @@ ttm_status case_generate(conformance_case *made, ttm_opcode opcode, uint64_t ind
     made->index = index;
     made->seed = seed;
     made->random = draw_start(seed, (int)opcode, index);
-    made->dtype = dtype != TTM_DTYPE_NONE ? dtype : types[index % PLAIN_CASES];
+    made->dtype = data_type(opcode, index, dtype);
     made->style = index < PLAIN_CASES ? STYLE_PLAIN : (layout_style)draw_below(&made->random, 3);
     for (int32_t slot = 0; slot < TTM_OP_MAX_TENSORS; slot++) {
         made->same_as[slot] = slot;

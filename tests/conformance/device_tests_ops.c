@@ -267,7 +267,7 @@ static ttm_status see_types(uint32_t *seen, ttm_opcode opcode, uint64_t index,
 
 static ttm_status dtypes(const char **skipped, const test_bench *bench)
 {
-    static const ttm_dtype types[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64, TTM_I32};
+    static const ttm_dtype types[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64, TTM_I32, TTM_TF32};
     const uint32_t claimed = bench->tested->info.dtype_mask;
     uint32_t seen = 0;
     if (bench->tested->backend->op_run == NULL) {

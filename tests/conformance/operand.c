@@ -90,6 +90,7 @@ double round_to(ttm_dtype dtype, double value)
 {
     switch (dtype) {
     case TTM_F32:
+    case TTM_TF32:
         return (float)value;
     case TTM_BF16:
         return bf16_to_float(bf16_from_double(value));
@@ -169,6 +170,7 @@ static void write_element(unsigned char *target, ttm_dtype dtype, double value)
         memcpy(target, &value, sizeof value);
         break;
     case TTM_F32:
+    case TTM_TF32:
         memcpy(target, &single, sizeof single);
         break;
     case TTM_BF16:
@@ -203,6 +205,7 @@ double operand_read_image(const unsigned char *image, const struct operand *oper
         memcpy(&value, source, sizeof value);
         return value;
     case TTM_F32:
+    case TTM_TF32:
         memcpy(&single, source, sizeof single);
         return single;
     case TTM_BF16:
