@@ -82,8 +82,13 @@ static ttm_status make_regular(ttm_tensor *dense, ttm_stream *stream, const ttm_
     if (has_unit_stride(x)) {
         return TTM_OK;
     }
-    TTM_TRY(ttm_scratch_take(dense, stream, x->dtype, x->rank, x->shape));
-    return ttm_copy(stream, dense, x);
+    /* What is copied are the elements as they are. */
+    ttm_tensor stored = *x;
+    stored.dtype = x->dtype == TTM_TF32 ? TTM_F32 : x->dtype;
+    TTM_TRY(ttm_scratch_take(dense, stream, stored.dtype, x->rank, x->shape));
+    TTM_TRY(ttm_copy(stream, dense, &stored));
+    dense->dtype = x->dtype;
+    return TTM_OK;
 }
 
 static ttm_status regularise_strides(ttm_stream *stream, const ttm_op *op)

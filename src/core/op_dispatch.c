@@ -100,8 +100,8 @@ static bool is_native(const ttm_stream *stream, const ttm_op *op)
            device->backend->op_supported(device->handle, op) != 0;
 }
 
-/* TF32 is a permission: where the backend makes no use of it, operands are f32. `slots` are the
- * op's then. */
+/* TF32 is a permission: where the backend makes no use of it, but takes the op otherwise, operands
+ * are f32. `slots` are the op's then. */
 static void withdraw_tf32(ttm_op *op, ttm_tensor slots[TTM_MATMUL_TENSORS],
                           const ttm_stream *stream)
 {
@@ -109,10 +109,14 @@ static void withdraw_tf32(ttm_op *op, ttm_tensor slots[TTM_MATMUL_TENSORS],
         is_native(stream, op)) {
         return;
     }
+    ttm_op plain = *op;
     memcpy(slots, op->tensors, TTM_MATMUL_TENSORS * sizeof slots[0]);
     slots[TTM_MATMUL_A].dtype = TTM_F32;
     slots[TTM_MATMUL_B].dtype = TTM_F32;
-    op->tensors = slots;
+    plain.tensors = slots;
+    if (is_native(stream, &plain)) {
+        *op = plain;
+    }
 }
 
 static size_t native_workspace(const ttm_stream *stream, const ttm_op *op)
