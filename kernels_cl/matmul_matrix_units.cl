@@ -85,7 +85,7 @@ INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAM
     further_b += TILE_DEPTH * strides.s2;
 
 /* Whether slices are in registers a step before they go to local memory. */
-#define READS_AHEAD (UNIT_IS_ASYNCHRONOUS && PARTS == 3)
+#define READS_AHEAD (UNIT_IS_ASYNCHRONOUS && PARTS > 1)
 
 /* Puts what was read into registers into local memory. */
 #define PUT(RUNS, ACCESS, LINES, raw, target)                                                 \

@@ -7,7 +7,7 @@
  *   TILE_DEPTH            16, 32 or 64: depth of the slices of a and b that are in local memory at a time
  *   WARP_ROWS, WARP_COLS  part of the tile that one warp (LANES work-items in step) computes
  *   STAGES                slices in local memory: one is used while the next STAGES - 1 arrive
- *   PARTS                 1: a and b are bf16. 3: they are f32, split into three bf16 parts each
+ *   PARTS                 1: a and b are bf16. 2 and 3: they are f32, split into so many bf16 parts each; 2 leave 16 of their bits
  *   A_RUNS, B_RUNS        0: the operand's neighbours in memory differ in k; 1: in the row of a, the column of b
  *   A_ACCESS, B_ACCESS    0: element by element, any strides; 1: 16 or 32 bytes at once through registers;
  *                         2: 16 bytes at once straight to local memory (bf16 only, NVIDIA only)

@@ -1,6 +1,6 @@
 /* Reading 8 neighbours of an operand, which are a chunk of a slice (matrix_units.cl), into registers.
  *
- * Macros: PARTS, as in matrix_units.cl; data_t is bf16 for 1 and f32 for 3. */
+ * Macros: PARTS, as in matrix_units.cl; data_t is bf16 for 1, else f32. */
 
 /* A chunk that is on its way through registers. */
 #if PARTS == 1

@@ -25,8 +25,8 @@
 #endif
 
 /* sums += a·b for the warp whose part of the tile begins at (warp_row, warp_col); the slices of a and b begin at
- * `tile`. Of split operands the small products are summed first, and every 16 of depth come into the sum by an f32
- * addition that rounds: the units' own sums are cut off, always towards 0. */
+ * `tile`. Of split operands the small products are summed first. Of three parts every 16 of depth come into the sum by an
+ * f32 addition that rounds: the units' own sums are cut off, always towards 0. */
 INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int warp_row, int warp_col,
                             int lane UNIT_PARAMETERS)
 {
@@ -47,27 +47,27 @@ INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int w
         }
         UNROLL
         for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-#if PARTS == 1
-            UNROLL
-            for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
-                MULTIPLY(sums[i][j], a[0][i], b[0][j / 2] + j % 2 * 2);
-            }
-#else
+#if PARTS == 3
             float more[FRAGMENTS_ACROSS][4];
             UNROLL
             for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
                 more[j][0] = more[j][1] = more[j][2] = more[j][3] = 0.0f;
             }
+            float(*const target)[4] = more;
+#else
+            float(*const target)[4] = sums[i];
+#endif
             UNROLL
-            for (int order = 2; order >= 0; order--) {
+            for (int order = PARTS - 1; order >= 0; order--) {
                 UNROLL
                 for (int part = 0; part <= order; part++) {
                     UNROLL
                     for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
-                        MULTIPLY(more[j], a[part][i], b[order - part][j / 2] + j % 2 * 2);
+                        MULTIPLY(target[j], a[part][i], b[order - part][j / 2] + j % 2 * 2);
                     }
                 }
             }
+#if PARTS == 3
             UNROLL
             for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
                 UNROLL

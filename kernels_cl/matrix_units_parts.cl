@@ -1,10 +1,10 @@
-/* An f32 as the sum of three bf16, for units that multiply bf16 (docs/opencl-matrix-units.md): each part is what was left by those before
- * it, rounded to nearest. Two numbers' parts are a word, the first one's in the lower half.
+/* An f32 as the sum of three bf16, or nearly as that of two, for units that multiply bf16 (docs/opencl-matrix-units.md): each part is what
+ * was left by those before it, rounded to nearest. Two numbers' parts are a word, the first one's in the lower half.
  *
- * Macros: PARTS, as in matrix_units.cl; nothing is here but for 3. PACK_PAIR, where it's there, rounds two numbers by one instruction.
+ * Macros: PARTS, as in matrix_units.cl; nothing is here for 1. PACK_PAIR, where it's there, rounds two numbers by one instruction.
  * CUTS_LARGE: finite numbers stay finite. That takes registers which attention hasn't got: there those of 3.39·10³⁸ and more become infinite. */
 
-#if PARTS == 3
+#if PARTS > 1
 
 #ifdef PACK_PAIR
 
@@ -81,18 +81,20 @@ INLINE void split_four(uint2 *parts, float4 x)
     rest = select((float4)(0.0f), rest, fabs(rest) <= FLT_MAX);
 #endif
     parts[1] = round_to_pairs(rest);
+#if PARTS == 3
     parts[2] = cut_to_pairs(as_uint4(rest - widen_pairs(parts[1])));
+#endif
 }
 
-/* The parts of 8 numbers, 16 bytes each; the third holds all that is left, without rounding. */
+/* The parts of 8 numbers, 16 bytes each; a third holds all that is left, without rounding. */
 INLINE void split_eight(ushort8 *parts, float8 x)
 {
-    uint2 low[3];
-    uint2 high[3];
+    uint2 low[PARTS];
+    uint2 high[PARTS];
     split_four(low, x.lo);
     split_four(high, x.hi);
     UNROLL
-    for (int part = 0; part < 3; part++) {
+    for (int part = 0; part < PARTS; part++) {
         parts[part] = as_ushort8((uint4)(low[part], high[part]));
     }
 }

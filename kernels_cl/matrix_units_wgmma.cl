@@ -28,7 +28,7 @@
 /* From one 16 of depth to the next. */
 #define STEP_BYTES(runs, width) ((runs) == 0 ? 32 : 16 * (width)*2)
 
-/* The unit's sums: the kernel's, or of split operands those of the 16 of depth that are being multiplied. */
+/* The unit's sums: the kernel's, or of operands in three parts those of the 16 of depth that are being multiplied. */
 #define UNIT_SUMS(sums) &(sums)[SUMS_APART][0][0]
 
 /* MULTIPLY: d = a·b where `is_first`, else d += a·b. WAIT_MULTIPLY ends all that has begun; what is done with d may not come before. */
@@ -98,7 +98,7 @@ INLINE void wait_multiply(float *d)
 #define WAIT_MULTIPLY(d) wait_multiply(d)
 #endif
 
-/* What multiply_slices has begun ends. Of split operands its 16 of depth come into the sums by an f32 addition that rounds, as in
+/* What multiply_slices has begun ends. Of operands in three parts its 16 of depth come into the sums by an f32 addition that rounds, as in
  * matrix_units_mma.cl. */
 INLINE void finish_multiply(float (*sums)[FRAGMENTS_ACROSS][4])
 {
@@ -115,7 +115,8 @@ INLINE void finish_multiply(float (*sums)[FRAGMENTS_ACROSS][4])
 }
 #define UNIT_FINISH(sums) finish_multiply(sums)
 
-/* Begins sums += a·b, as in matrix_units_mma.cl. Of split operands, whose slices are 16 deep, the small products come first. */
+/* Begins sums += a·b, as in matrix_units_mma.cl. Of operands in parts the small products come first; those in three have slices
+ * that are 16 deep. */
 INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int warp_row, int warp_col,
                             int lane UNIT_PARAMETERS)
 {

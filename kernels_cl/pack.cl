@@ -1,5 +1,5 @@
 /* An operand of a product packed: slices of TILE_LINES lines (rows of a, columns of b) by TILE_DEPTH in the layout that they have in
- * local memory (matrix_units.cl), one behind the other, for copies of whole slices. An f32 operand is split, and its three parts of a slice
+ * local memory (matrix_units.cl), one behind the other, for copies of whole slices. An f32 operand is split, and its parts of a slice
  * lie one behind the other.
  *
  * Shapes: x [batches, lines, depth], any strides; packed [batches, tiles of lines, slices of depth, PARTS, TILE_LINES·TILE_DEPTH], bf16.

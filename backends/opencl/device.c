@@ -4,6 +4,7 @@
 #include "opencl/attention_few.h"
 #include "opencl/attention_units.h"
 #include "opencl/matrix_units.h"
+#include "opencl/matrix_units_policy.h"
 #include "opencl/product_settings.h"
 
 #include <stdio.h>
@@ -92,14 +93,17 @@ ttm_status opencl_device_info(int32_t index, ttm_device_info *info)
         return status;
     }
     const opencl_limits *limits = &description->limits;
+    opencl_unit_policy policy;
+    const int has_tf32 =
+        opencl_unit_policy_read(&policy, description) == TTM_OK && opencl_unit_splits(policy.unit);
     ttm_device_info told = {.kind = kind_of(description->type),
                             .memory_bytes = limits->memory_bytes,
                             .memory_free_bytes = opencl_free_bytes(description),
                             .max_allocation_bytes = limits->allocation_bytes,
                             .alignment_bytes = planned_alignment(limits),
                             .compute_units = limits->compute_units,
-                            .dtype_mask =
-                                1u << TTM_F32 | 1u << TTM_BF16 | 1u << TTM_F16 | 1u << TTM_I32};
+                            .dtype_mask = 1u << TTM_F32 | 1u << TTM_BF16 | 1u << TTM_F16 |
+                                          1u << TTM_I32 | (uint32_t)has_tf32 << TTM_TF32};
     snprintf(told.name, sizeof told.name, "%s", description->name);
     snprintf(told.vendor, sizeof told.vendor, "%.63s", description->vendor);
     snprintf(told.driver, sizeof told.driver, "%.127s", description->driver);

@@ -4,6 +4,7 @@
 #include "opencl/matrix_units_operands.h"
 #include "opencl/matrix_units_packed.h"
 #include "opencl/matrix_units_plan.h"
+#include "opencl/matrix_units_policy.h"
 #include "opencl/matrix_units_probe.h"
 #include "opencl/matrix_units_tuned.h"
 
@@ -28,151 +29,72 @@ typedef struct proven {
     char options[OPENCL_UNIT_OPTIONS_BYTES];
 } proven;
 
-/* What TTM_OPENCL_FP32 says of f32 products. */
-typedef enum split_policy {
-    SPLIT_WHERE_FASTER, /* Where tuning has found that to be faster than all else. */
-    SPLIT_ALWAYS,
-    SPLIT_NEVER
-} split_policy;
-
-/* What operands are, for what is used and what has failed: bf16, or f32 that are split. */
-enum { OF_BF16, OF_SPLIT, OPERAND_KINDS };
+/* What operands are, for what is used and what has failed: bf16; f32 in two parts, which is enough
+ * for TF32; f32 in three. */
+enum { OF_BF16, OF_TF32, OF_SPLIT, OPERAND_KINDS };
 
 struct opencl_units {
     pthread_mutex_t lock;
     int32_t device_index;
-    opencl_unit unit[OPERAND_KINDS]; /* What is used now; NONE after a failure. */
-    int emulated;
-    split_policy splits;
-    int only;   /* The one variant to use, or -1. */
-    int pieces; /* What TTM_OPENCL_PIECES says, or 0. */
+    opencl_unit_policy policy;
+    opencl_unit unit[OPERAND_KINDS];    /* What is used now; NONE after a failure. */
+    opencl_unit planned[OPERAND_KINDS]; /* At first: what scratch is asked for, whatever fails. */
+    int never_packed[OPERAND_KINDS];    /* Kernels with packed operands have failed. */
     opencl_tuned_units tuned;
     int is_said[OPENCL_MOST_TUNED_UNITS]; /* That an entry is used, in the log. */
     int tried_variant;                    /* While tuning, or -1; with tried_pieces. */
     int tried_pieces;
     opencl_split_trial split_trial;
-    opencl_unit planned[OPERAND_KINDS]; /* At first: what scratch is asked for, whatever fails. */
-    int forced; /* Named by the user: small products too, and kept failures don't count. */
-    int never_packed[OPERAND_KINDS]; /* Kernels with packed operands have failed. */
-    int is_probe;                    /* In a child: nothing is proven, and nothing is caught. */
     proven *first;
 };
 
+/* By the parts that an operand is in. */
 static int kind_of(int parts)
 {
-    return parts == 3 ? OF_SPLIT : OF_BF16;
+    return parts - 1;
+}
+
+/* What a failure is said to be about. */
+static const char *kind_suffix(int parts)
+{
+    static const char *const suffixes[] = {
+        [OF_BF16] = "", [OF_TF32] = " for tf32", [OF_SPLIT] = " for f32"};
+    return suffixes[kind_of(parts)];
 }
 
 /* "emulated-mma" */
 static void write_unit_name(char name[32], const opencl_units *units, int parts)
 {
-    snprintf(name, 32, "%s%s", units->emulated ? "emulated-" : "",
+    snprintf(name, 32, "%s%s", units->policy.is_emulated ? "emulated-" : "",
              opencl_unit_name(units->unit[kind_of(parts)]));
-}
-
-/* "wgmma", "emulated-mma:2", … */
-static ttm_status read_wish(opencl_units *units, const char *wish)
-{
-    char name[32];
-    char rest[32] = "";
-    units->forced = 1;
-    const int fields = sscanf(wish, "%31[a-z-]:%d%31s", name, &units->only, rest);
-    if (fields > 0 && strncmp(name, "emulated-", 9) == 0) {
-        units->emulated = 1;
-        memmove(name, name + 9, strlen(name + 9) + 1);
-    }
-    int count = 0;
-    const opencl_unit_variant *variants = opencl_unit_variants(&count);
-    const opencl_unit unit = fields > 0 ? opencl_unit_named(name) : OPENCL_UNIT_NONE;
-    units->unit[OF_BF16] = unit;
-    if (fields < 1 || fields > 2 || unit == OPENCL_UNIT_NONE || units->only >= count ||
-        (fields == 2 && (units->only < 0 || variants[units->only].unit != unit))) {
-        return opencl_fail(TTM_ERROR_ARGUMENT,
-                           "TTM_OPENCL_MATRIX_UNITS is '%s'; use auto, off, mma, wgmma, dpas, "
-                           "mfma or one of these units with emulated- before it; with :N for "
-                           "variant N of that unit",
-                           wish);
-    }
-    return TTM_OK;
-}
-
-/* TTM_OPENCL_PIECES: for tests. */
-static ttm_status read_pieces(opencl_units *units)
-{
-    char rest[2] = "";
-    const char *wish = getenv("TTM_OPENCL_PIECES");
-    if (wish == NULL) {
-        return TTM_OK;
-    }
-    if (sscanf(wish, "%d%1s", &units->pieces, rest) != 1 || units->pieces < 1 ||
-        units->pieces > OPENCL_MOST_PIECES) {
-        return opencl_fail(TTM_ERROR_ARGUMENT, "TTM_OPENCL_PIECES is '%s'; use 1 to %d", wish,
-                           OPENCL_MOST_PIECES);
-    }
-    return TTM_OK;
-}
-
-/* TTM_OPENCL_FP32. */
-static ttm_status read_split_policy(opencl_units *units)
-{
-    static const char *const names[] = {
-        [SPLIT_WHERE_FASTER] = "auto", [SPLIT_ALWAYS] = "split", [SPLIT_NEVER] = "strict"};
-    const char *wish = getenv("TTM_OPENCL_FP32");
-    for (int policy = SPLIT_WHERE_FASTER; policy <= SPLIT_NEVER; policy++) {
-        if (wish == NULL || strcmp(wish, names[policy]) == 0) {
-            /* What is probed is what is split. */
-            units->splits = policy == SPLIT_WHERE_FASTER && units->is_probe ? SPLIT_ALWAYS
-                                                                            : (split_policy)policy;
-            return TTM_OK;
-        }
-    }
-    return opencl_fail(TTM_ERROR_ARGUMENT, "TTM_OPENCL_FP32 is '%s'; use auto, split or strict",
-                       wish);
-}
-
-/* The unit of a device, for a device that has one that somebody has tried. */
-static opencl_unit find_tried_unit(const ttm_backend_device *device)
-{
-    const opencl_unit unit = opencl_unit_of_device(device->description);
-    if (unit == OPENCL_UNIT_NONE || opencl_unit_is_tried(unit)) {
-        return unit;
-    }
-    opencl_log(TTM_LOG_DEBUG,
-               "%s has matrix units that nobody has tried; TTM_OPENCL_MATRIX_UNITS=%s does",
-               device->description->name, opencl_unit_name(unit));
-    return OPENCL_UNIT_NONE;
 }
 
 ttm_status opencl_units_open(opencl_units **units, const ttm_backend_device *device,
                              int32_t device_index)
 {
-    const char *wish = getenv("TTM_OPENCL_MATRIX_UNITS");
     opencl_units *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device's matrix units");
     }
     pthread_mutex_init(&made->lock, NULL);
     made->device_index = device_index;
-    made->only = -1;
     made->tried_variant = -1;
-    made->is_probe = getenv("TTM_OPENCL_MATRIX_UNITS_PROBE") != NULL;
-    ttm_status status = read_split_policy(made);
-    if (status == TTM_OK && (wish == NULL || strcmp(wish, "auto") == 0)) {
-        made->unit[OF_BF16] = find_tried_unit(device);
-    } else if (status == TTM_OK && strcmp(wish, "off") != 0) {
-        status = read_wish(made, wish);
-    }
-    const opencl_unit unit = made->unit[OF_BF16];
-    made->unit[OF_SPLIT] =
-        unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA ? unit : OPENCL_UNIT_NONE;
-    memcpy(made->planned, made->unit, sizeof made->planned);
-    if (status == TTM_OK) {
-        status = read_pieces(made);
-    }
+    const ttm_status status = opencl_unit_policy_read(&made->policy, device->description);
     if (status != TTM_OK) {
         opencl_units_close(made);
         return status;
     }
+    if (made->policy.untried != OPENCL_UNIT_NONE) {
+        opencl_log(TTM_LOG_DEBUG,
+                   "%s has matrix units that nobody has tried; TTM_OPENCL_MATRIX_UNITS=%s does",
+                   device->description->name, opencl_unit_name(made->policy.untried));
+    }
+    const opencl_unit unit = made->policy.unit;
+    const opencl_unit splitting = opencl_unit_splits(unit) ? unit : OPENCL_UNIT_NONE;
+    made->unit[OF_BF16] = unit;
+    made->unit[OF_TF32] = splitting;
+    made->unit[OF_SPLIT] = splitting;
+    memcpy(made->planned, made->unit, sizeof made->planned);
     *units = made;
     return TTM_OK;
 }
@@ -216,9 +138,9 @@ static void write_options(char *options, const opencl_units *units,
     snprintf(options + used, OPENCL_UNIT_OPTIONS_BYTES - used,
              " -DDATA=%d -DRESULT=%d -DEMULATED=%d -DA_RUNS=%d -DB_RUNS=%d -DA_ACCESS=%d "
              "-DB_ACCESS=%d%s%s",
-             (int)product->a.dtype, (int)product->out.dtype, units->emulated, a.runs, b.runs,
-             a.access, b.access, pieces > 1 ? " -DPIECES=1" : "",
-             units->emulated ? "" : opencl_unit_variant_compiler(variant));
+             (int)product->a.dtype, (int)product->out.dtype, units->policy.is_emulated, a.runs,
+             b.runs, a.access, b.access, pieces > 1 ? " -DPIECES=1" : "",
+             units->policy.is_emulated ? "" : opencl_unit_variant_compiler(variant));
 }
 
 static opencl_family family_of(const opencl_unit_variant *variant)
@@ -243,7 +165,7 @@ static opencl_unit_class class_of(const opencl_units *units, const opencl_produc
 {
     const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
     opencl_unit_class products = {.unit = unit,
-                                  .is_emulated = units->emulated,
+                                  .is_emulated = units->policy.is_emulated,
                                   .parts = parts,
                                   .result = (int)product->out.dtype,
                                   .a_runs = opencl_operand_way_of(&product->a, 1, 0).runs,
@@ -257,7 +179,7 @@ static opencl_unit_class class_of(const opencl_units *units, const opencl_produc
 static const opencl_tuned_unit *find_tuned(const opencl_units *units, const opencl_product *product,
                                            opencl_unit unit, int parts)
 {
-    if (units->tuned.count == 0 || units->only >= 0 || units->tried_variant >= 0) {
+    if (units->tuned.count == 0 || units->policy.only >= 0 || units->tried_variant >= 0) {
         return NULL;
     }
     const opencl_unit_class products = class_of(units, product, unit, parts);
@@ -268,16 +190,18 @@ static const opencl_tuned_unit *find_tuned(const opencl_units *units, const open
 static int is_split(const opencl_units *units, opencl_unit unit, const opencl_product *product)
 {
     if (product->a.dtype != TTM_F32 || product->out.dtype != TTM_F32 ||
-        extent(&product->a, 0) < (units->forced ? 16 : LEAST_SPLIT_DEPTH)) {
+        extent(&product->a, 0) < (units->policy.is_forced ? 16 : LEAST_SPLIT_DEPTH)) {
         return 0;
     }
-    if (units->splits == SPLIT_NEVER || units->split_trial != OPENCL_SPLIT_BY_POLICY) {
-        return units->splits != SPLIT_NEVER && units->split_trial == OPENCL_SPLIT_ALL;
+    if (units->policy.splits == OPENCL_SPLIT_NEVER ||
+        units->split_trial != OPENCL_SPLIT_BY_POLICY) {
+        return units->policy.splits != OPENCL_SPLIT_NEVER && units->split_trial == OPENCL_SPLIT_ALL;
     }
-    return units->splits == SPLIT_ALWAYS || find_tuned(units, product, unit, 3) != NULL;
+    return units->policy.splits == OPENCL_SPLIT_ALWAYS ||
+           find_tuned(units, product, unit, 3) != NULL;
 }
 
-/* 1 or 3, or 0 for products that don't go to `use`, the units of bf16 and of split products. */
+/* 1, 2 or 3, or 0 for products that don't go to `use`, the units of each kind of operands. */
 static int parts_for(const opencl_units *units, const opencl_unit use[OPERAND_KINDS],
                      const opencl_product *product)
 {
@@ -287,18 +211,22 @@ static int parts_for(const opencl_units *units, const opencl_unit use[OPERAND_KI
     const int64_t cols = extent(&product->out, 0);
     const int64_t depth = extent(&product->a, 0);
     if (depth < 1 || rows > INT32_MAX / 2 || cols > INT32_MAX / 2 ||
-        (!units->forced && (rows < 32 || cols < 32 || rows * cols * depth < LEAST_MULTIPLIES))) {
+        (!units->policy.is_forced &&
+         (rows < 32 || cols < 32 || rows * cols * depth < LEAST_MULTIPLIES))) {
         return 0;
     }
     if (data == TTM_BF16 && (result == TTM_BF16 || result == TTM_F32)) {
         return use[OF_BF16] != OPENCL_UNIT_NONE ? 1 : 0;
+    }
+    if (product->rounds_operands && use[OF_TF32] != OPENCL_UNIT_NONE) {
+        return 2;
     }
     return use[OF_SPLIT] != OPENCL_UNIT_NONE && is_split(units, use[OF_SPLIT], product) ? 3 : 0;
 }
 
 /* ---- Plans ---- */
 
-/* The plan for a product on `unit`, in parts of 1 or 3, with `room` bytes of scratch. What was
+/* The plan for a product on `unit`, in so many parts, with `room` bytes of scratch. What was
  * tuned and doesn't fit leaves the choice to the rule, but where only what was found faster is
  * split.
  */
@@ -310,11 +238,11 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
     const opencl_tuned_unit *tuned = find_tuned(units, product, unit, parts);
     opencl_unit_choice choice = {.unit = unit,
                                  .parts = parts,
-                                 .only = units->only,
+                                 .only = units->policy.only,
                                  .compute_units = device->description->limits.compute_units,
                                  .room = room,
                                  .never_packed = never_packed};
-    if (units->tried_variant >= 0 && units->only < 0) {
+    if (units->tried_variant >= 0 && units->policy.only < 0) {
         choice.only = units->tried_variant;
     } else if (tuned != NULL) {
         choice.only = tuned->variant;
@@ -323,12 +251,12 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
     if (units->tried_variant >= 0) {
         choice.pieces = units->tried_pieces;
     }
-    choice.pieces = units->pieces > 0 ? units->pieces : choice.pieces;
+    choice.pieces = units->policy.pieces > 0 ? units->policy.pieces : choice.pieces;
     opencl_unit_plan plan = opencl_unit_plan_for(&choice, &sizes);
-    const int is_only_as_tuned = parts == 3 && units->splits == SPLIT_WHERE_FASTER;
+    const int is_only_as_tuned = parts == 3 && units->policy.splits == OPENCL_SPLIT_WHERE_FASTER;
     if (plan.variant < 0 && tuned != NULL && !is_only_as_tuned) {
         choice.only = -1;
-        choice.pieces = units->pieces;
+        choice.pieces = units->policy.pieces;
         plan = opencl_unit_plan_for(&choice, &sizes);
     }
     return plan;
@@ -350,7 +278,16 @@ static void say_tuned(opencl_units *units, const opencl_product *product, int pa
 
 int opencl_units_present(const opencl_units *units)
 {
-    return units->unit[OF_BF16] != OPENCL_UNIT_NONE || units->unit[OF_SPLIT] != OPENCL_UNIT_NONE;
+    int found = 0;
+    for (int kind = 0; kind < OPERAND_KINDS; kind++) {
+        found = found || units->unit[kind] != OPENCL_UNIT_NONE;
+    }
+    return found;
+}
+
+int opencl_units_take_tf32(const opencl_units *units)
+{
+    return units->planned[OF_TF32] != OPENCL_UNIT_NONE;
 }
 
 int opencl_units_class(opencl_unit_class *products, const ttm_backend_device *device,
@@ -411,13 +348,14 @@ static void demote(opencl_units *units, const ttm_backend_device *device, opencl
     write_unit_name(name, units, parts);
     opencl_log(TTM_LOG_WARNING, "%smatrix units (%s) of %s aren't used%s: %s; products %s",
                is_packed ? "packed operands for " : "", name, device->description->name,
-               parts == 3 ? " for f32" : "", reason,
+               kind_suffix(parts), reason,
                is_packed ? "take them as they are" : "go to other kernels");
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
     if (is_packed) {
         units->never_packed[kind_of(parts)] = 1;
     } else {
-        *unit = *unit == OPENCL_UNIT_WGMMA && !units->forced ? OPENCL_UNIT_MMA : OPENCL_UNIT_NONE;
+        *unit = *unit == OPENCL_UNIT_WGMMA && !units->policy.is_forced ? OPENCL_UNIT_MMA
+                                                                       : OPENCL_UNIT_NONE;
     }
 }
 
@@ -445,7 +383,12 @@ static opencl_probe_request make_request(const opencl_product *product, opencl_o
                                          opencl_operand_way b, int pieces)
 {
     const int numbers[OPENCL_PROBE_WORDS] = {
-        (int)product->a.dtype,         (int)product->out.dtype, a.runs, b.runs, a.access, b.access,
+        (int)(product->rounds_operands ? TTM_TF32 : product->a.dtype),
+        (int)product->out.dtype,
+        a.runs,
+        b.runs,
+        a.access,
+        b.access,
         pieces > 1 ? PROBED_PIECES : 1};
     opencl_probe_request request = {.word_count = OPENCL_PROBE_WORDS};
     for (int i = 0; i < OPENCL_PROBE_WORDS; i++) {
@@ -463,15 +406,15 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
     char name[32];
     char unit_name[64];
     const int parts = opencl_unit_variants(&count)[number].parts;
-    if (units->is_probe || is_proven_here(units, options)) {
+    if (units->policy.is_probe || is_proven_here(units, options)) {
         return 1;
     }
     const opencl_cache_key key = verdict_key(device, family, options);
     write_unit_name(name, units, parts);
-    snprintf(unit_name, sizeof unit_name, "%s%s", name, parts == 3 ? " for f32" : "");
+    snprintf(unit_name, sizeof unit_name, "%s%s", name, kind_suffix(parts));
     const opencl_cache_key unit_key = verdict_key(device, family, unit_name);
     opencl_verdict verdict = opencl_verdict_read(&key);
-    if (!units->forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
+    if (!units->policy.is_forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
         demote(units, device, family, parts, &unit_key,
                "they failed their probe in an earlier run");
         return 0;
@@ -522,7 +465,7 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
     ttm_tensor sums = product->workspace;
     opencl_call call = opencl_call_start(
         stream, family, variant->packed ? "matmul_packed" : "matmul_matrix_units", "%s", options);
-    if (call.status != TTM_OK && !stream->device->units->is_probe) {
+    if (call.status != TTM_OK && !stream->device->units->policy.is_probe) {
         return TTM_OK; /* it was built in the child, so this is no fault of the kernel's: done stays
                           0 */
     }

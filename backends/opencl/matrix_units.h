@@ -21,7 +21,8 @@ typedef enum opencl_unit {
 /** A shape of the kernel: the macros of kernels_cl/matrix_units.cl. */
 typedef struct opencl_unit_variant {
     opencl_unit unit;
-    int parts; /**< 1: bf16 operands; 3: f32 operands, split. */
+    int parts; /**< 1: bf16 operands; 2, 3: f32 operands, split: rounded to 16 bits, or as they are.
+                */
     int tile_rows;
     int tile_cols;
     int tile_depth;
@@ -84,6 +85,10 @@ typedef struct opencl_tuned_units opencl_tuned_units;
 
 /** Returns whether the device has units that are used. */
 int opencl_units_present(const opencl_units *units);
+
+/** Returns whether products of TF32 operands are to come as such, not as those of f32. Always the
+ * same for a device that is open, even if all units have failed. */
+int opencl_units_take_tf32(const opencl_units *units);
 
 /** *products = the class of a product; 0 where units don't take it. */
 int opencl_units_class(opencl_unit_class *products, const ttm_backend_device *device,

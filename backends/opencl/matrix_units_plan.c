@@ -15,9 +15,11 @@
 #define COPIES_BY_ITEMS 32.0
 #define COPIES_BY_BULK  4.0
 
-/* Of f32 operands in parts three times the bytes come for six times the products. */
-#define PRODUCTS_OF_SPLIT 6.0
-#define COPIES_OF_SPLIT   0.5
+/* The products of an operand's parts that are summed: those whose parts' numbers are below it. */
+static double products_of_parts(int parts)
+{
+    return 0.5 * parts * (parts + 1);
+}
 
 /* Few stages leave the units waiting. */
 static double wait_for_stages(int stages)
@@ -109,17 +111,16 @@ static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *v
     const int64_t groups = opencl_parts(sizes->rows, variant->tile_rows) *
                            opencl_parts(sizes->cols, variant->tile_cols) * sizes->batches *
                            plan->pieces;
-    const int is_split = variant->parts == 3;
+    const double products = products_of_parts(variant->parts);
     const double copies =
-        (variant->packed ? COPIES_BY_BULK : COPIES_BY_ITEMS) * (is_split ? COPIES_OF_SPLIT : 1.0);
+        (variant->packed ? COPIES_BY_BULK : COPIES_BY_ITEMS) * variant->parts / products;
     const double waits =
         !variant->packed ? 1.0
                          : wait_for_stages(variant->stages) *
                                (variant->tile_cols > MOST_SHARING_COLS ? COST_OF_BEING_ALONE : 1.0);
     const int launches = (plan->pieces > 1) + 2 * variant->packed;
     double cost = (double)opencl_parts(groups, units) * rows * cols * (double)plan->piece_depth *
-                  (is_split ? PRODUCTS_OF_SPLIT : 1.0) * (1.0 + copies / rows + copies / cols) *
-                  waits;
+                  products * (1.0 + copies / rows + copies / cols) * waits;
     cost += launches * COST_OF_LAUNCH +
             2.0 * (double)opencl_unit_plan_bytes(plan, sizes) * COST_OF_BYTE / (double)units;
     return variant->packed ? cost / LEAST_PACKED_GAIN : cost;

@@ -26,7 +26,7 @@ typedef struct opencl_unit_sizes {
 /** What may be chosen. */
 typedef struct opencl_unit_choice {
     opencl_unit unit;
-    int parts;              /**< 1: bf16; 3: f32, split. */
+    int parts;              /**< 1: bf16; 2 and 3: f32, split. */
     int only;               /**< The one variant to use, or -1. */
     int pieces;             /**< The one number of pieces to use where they fit, or 0. */
     uint32_t compute_units; /**< Of the device. */

@@ -23,6 +23,7 @@ typedef struct trial {
     unsigned char *bytes[SLOTS];
     size_t sizes[SLOTS];
     ttm_matmul_params params;
+    int is_tf32; /* The plugin gets a and b, which are f32, as TF32. */
     uint64_t random;
 } trial;
 
@@ -102,11 +103,15 @@ static void free_trial(trial *t)
 
 /* ---- Running ---- */
 
-static int run_product(const probe_runner *with, trial *t)
+static int run_product(const probe_runner *with, trial *t, int as_tf32)
 {
     ttm_tensor tensors[SLOTS];
     ttm_status status = TTM_OK;
     memcpy(tensors, t->tensors, sizeof tensors);
+    if (as_tf32) {
+        tensors[TTM_MATMUL_A].dtype = TTM_TF32;
+        tensors[TTM_MATMUL_B].dtype = TTM_TF32;
+    }
     for (int slot = 0; slot < SLOTS && status == TTM_OK; slot++) {
         if (t->bytes[slot] != NULL) {
             status = with->table->memory_alloc(&tensors[slot].memory, with->device, t->sizes[slot]);
@@ -170,6 +175,8 @@ static int compare(const trial *got, const trial *exact, const trial *absolute, 
     const ttm_tensor *tensor = &got->tensors[slot];
     const double sum_unit = ldexp(1.0, -24);
     const double unit = tensor->dtype == TTM_BF16 ? ldexp(1.0, -8) : sum_unit;
+    /* Of TF32 operands 16 bits are used (docs/opencl-matrix-units.md), less would be a fault. */
+    const double rounding = got->is_tf32 ? 1.13 * ldexp(1.0, -14) : 0.0;
     const double terms = (double)got->tensors[TTM_MATMUL_A].shape[2] + 4.0;
     for (int64_t batch = 0; batch < tensor->shape[0]; batch++) {
         for (int64_t i = 0; i < tensor->shape[1]; i++) {
@@ -183,8 +190,8 @@ static int compare(const trial *got, const trial *exact, const trial *absolute, 
                 const double size = read_element(absolute, TTM_MATMUL_OUT, out_at);
                 /* The reference rounds too, and the absolute sum is rounded to the output's type.
                  */
-                const double bound =
-                    1.02 * (1.13 * terms + 64.0) * sum_unit * size + 2.0 * unit * fabs(right);
+                const double bound = 1.02 * ((1.13 * terms + 64.0) * sum_unit + rounding) * size +
+                                     2.0 * unit * fabs(right);
                 if (!(fabs(read_element(got, slot, at) - right) <= bound)) {
                     char text[160];
                     snprintf(text, sizeof text, "[%d, %d] is %g instead of %g (bound %.2g)", (int)i,
@@ -203,8 +210,9 @@ static int run_trial(const probe_runner *probed, const probe_runner *reference, 
     trial exact;
     trial absolute = {.random = 0};
     int failed = copy_trial(&exact, t, 0) || copy_trial(&absolute, t, 1) ||
-                 run_product(reference, &exact) || run_product(reference, &absolute) ||
-                 run_product(probed, t) || compare(t, &exact, &absolute, TTM_MATMUL_OUT);
+                 run_product(reference, &exact, 0) || run_product(reference, &absolute, 0) ||
+                 run_product(probed, t, t->is_tf32) ||
+                 compare(t, &exact, &absolute, TTM_MATMUL_OUT);
     if (!failed && t->params.activation == TTM_ACTIVATION_GELU &&
         t->bytes[TTM_MATMUL_PRE] != NULL) {
         failed = compare(t, &exact, &absolute, TTM_MATMUL_PRE);
@@ -225,9 +233,10 @@ typedef struct probe_arguments {
 static int try_product(const probe_runner *probed, const probe_runner *reference,
                        const probe_arguments *asked, const int64_t size[3], int epilogue)
 {
-    trial t = {.params = {.alpha = epilogue == 0 ? -0.5 : 1.0, .beta = epilogue == 4 ? 1.0 : 0.0},
+    trial t = {.is_tf32 = asked->numbers[1] == TTM_TF32,
+               .params = {.alpha = epilogue == 0 ? -0.5 : 1.0, .beta = epilogue == 4 ? 1.0 : 0.0},
                .random = (uint64_t)(size[0] * 1000003 + size[1] * 1009 + epilogue)};
-    const ttm_dtype data = (ttm_dtype)asked->numbers[1];
+    const ttm_dtype data = t.is_tf32 ? TTM_F32 : (ttm_dtype)asked->numbers[1];
     const ttm_dtype result = (ttm_dtype)asked->numbers[2];
     /* Lines are multiples of 8 apart for whoever reads 8 at once, and an odd number for whoever
      * doesn't. */

@@ -136,7 +136,7 @@ static int is_plan(const opencl_unit_plan *plan, int variant, int pieces,
 static ttm_status measure_others(double *seconds, placed *state)
 {
     *seconds = INFINITY;
-    if (state->product.a.dtype != TTM_F32) {
+    if (state->product.a.dtype != TTM_F32 || state->product.rounds_operands) {
         return TTM_OK;
     }
     state->is_split_off = 1;
@@ -229,7 +229,12 @@ static int read_product(opencl_product *product, opencl_tuned_units *known,
                                 .a = op->tensors[TTM_MATMUL_A],
                                 .b = op->tensors[TTM_MATMUL_B],
                                 .alpha = 1.0,
-                                .adds_out = params->beta != 0.0};
+                                .adds_out = params->beta != 0.0,
+                                .rounds_operands = op->tensors[TTM_MATMUL_A].dtype == TTM_TF32};
+    if (product->rounds_operands) {
+        product->a.dtype = TTM_F32;
+        product->b.dtype = TTM_F32;
+    }
     product->out.offset = product->a.offset = product->b.offset = 0;
     return opencl_count(&product->out) > 0 &&
            product->out.shape[product->out.rank - 2] >= LEAST_ROWS &&

@@ -50,6 +50,14 @@ static const opencl_unit_variant variants[] = {
     {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1},
     {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1},
     {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1},
+    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 0},
+    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 2, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1},
+    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1},
+    {OPENCL_UNIT_WGMMA, 2, 64, 128, 16, 16, 128, 3, 1},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -90,11 +98,13 @@ const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant)
         /* Twice the registers for half the threads: without, sums are spilled. */
         return " -cl-intel-256-GRF-per-thread";
     }
-    /* Two groups of 288 share a multiprocessor's 65,536 registers; the compiler would take a few
-     * more without need. */
-    return variant->packed && variant->parts == 3 && variant->tile_rows == 128
-               ? " -cl-nv-maxrregcount=112"
-               : "";
+    /* Two groups share a multiprocessor's 65,536 registers, 288 items each where operands are
+     * packed, else 256; the compiler would take a few more without need. */
+    if (variant->unit != OPENCL_UNIT_WGMMA || variant->tile_rows != 128 ||
+        variant->parts != 2 + variant->packed) {
+        return "";
+    }
+    return variant->packed ? " -cl-nv-maxrregcount=112" : " -cl-nv-maxrregcount=128";
 }
 
 /* Warps that multiply. */
@@ -138,8 +148,8 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
     if (!divides(variant->warp_rows, variant->tile_rows) ||
         !divides(variant->warp_cols, variant->tile_cols) ||
         !divides(unit->rows, variant->warp_rows) || !divides(unit->cols, variant->warp_cols) ||
-        (depth != 16 && depth != 32 && depth != 64) || variant->stages < 2 ||
-        (variant->parts != 1 && variant->parts != 3)) {
+        (depth != 16 && depth != 32 && depth != 64) || variant->stages < 2 || variant->parts < 1 ||
+        variant->parts > 3) {
         return 0;
     }
     /* Blocks of 64 or 32 lines. */
@@ -155,7 +165,7 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
                          divides(64, variant->tile_rows) &&
                          (variant->tile_cols == 64 || variant->tile_cols == 96 ||
                           variant->tile_cols == 128 || variant->tile_cols == 192) &&
-                         (variant->parts == 1 || depth == 16));
+                         (variant->parts < 3 || depth == 16));
     /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
     const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
     const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);

@@ -1,26 +1,37 @@
 /* MATMUL: any strides, up to two batch dimensions, the whole epilogue; and NORM_MATMUL, where the
  * kernel for its few rows reads b in whole chunks. */
+#include "opencl/matrix_units.h"
 #include "opencl/product_thin.h"
+
+static int has_tf32(const ttm_op *op)
+{
+    return op->tensors[TTM_MATMUL_A].dtype == TTM_TF32;
+}
 
 static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
 {
-    (void)device;
-    return opencl_all_floats(op);
+    return has_tf32(op) ? opencl_units_take_tf32(device->units) : opencl_all_floats(op);
 }
 
 static opencl_product product_of(const ttm_op *op)
 {
     const ttm_matmul_params *params = op->params;
-    return (opencl_product){.out = op->tensors[TTM_MATMUL_OUT],
-                            .a = op->tensors[TTM_MATMUL_A],
-                            .b = op->tensors[TTM_MATMUL_B],
-                            .bias = op->tensors[TTM_MATMUL_BIAS],
-                            .residual = op->tensors[TTM_MATMUL_RESIDUAL],
-                            .pre = op->tensors[TTM_MATMUL_PRE],
-                            .workspace = op->workspace,
-                            .alpha = params->alpha,
-                            .adds_out = params->beta != 0.0,
-                            .activation = params->activation};
+    opencl_product product = {.out = op->tensors[TTM_MATMUL_OUT],
+                              .a = op->tensors[TTM_MATMUL_A],
+                              .b = op->tensors[TTM_MATMUL_B],
+                              .bias = op->tensors[TTM_MATMUL_BIAS],
+                              .residual = op->tensors[TTM_MATMUL_RESIDUAL],
+                              .pre = op->tensors[TTM_MATMUL_PRE],
+                              .workspace = op->workspace,
+                              .alpha = params->alpha,
+                              .adds_out = params->beta != 0.0,
+                              .activation = params->activation};
+    if (has_tf32(op)) {
+        product.rounds_operands = 1;
+        product.a.dtype = TTM_F32;
+        product.b.dtype = TTM_F32;
+    }
+    return product;
 }
 
 static size_t matmul_workspace(const ttm_backend_device *device, const ttm_op *op)

@@ -14,7 +14,8 @@ typedef struct opencl_product {
     ttm_tensor pre;
     ttm_tensor workspace; /**< Scratch for partial sums, f32 [n]; products do without, too. */
     double alpha;
-    int adds_out; /**< beta = 1. */
+    int adds_out;        /**< beta = 1. */
+    int rounds_operands; /**< a and b are f32 that may be rounded to 11 bits: TF32. */
     ttm_activation activation;
 } opencl_product;
 

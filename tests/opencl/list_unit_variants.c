@@ -10,7 +10,7 @@ static int check_rules(void)
     /* What each one lacks: chunks for all work-items; local memory; a warp that divides the tile; a
      * depth; columns of wgmma; rows of a warp; stages; parts; stages and parts without asynchronous
      * copies; a warp of whole fragments; local memory with mbarriers; bulk copies; 16 of depth
-     * where wgmma takes f32 in parts. */
+     * where wgmma takes f32 in three parts. */
     static const opencl_unit_variant wrong[] = {
         {OPENCL_UNIT_MMA, 3, 128, 64, 16, 32, 32, 2, 0},
         {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 4, 0},
@@ -19,9 +19,9 @@ static int check_rules(void)
         {OPENCL_UNIT_WGMMA, 1, 128, 256, 32, 16, 256, 2, 0},
         {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 32, 128, 3, 0},
         {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 1, 0},
-        {OPENCL_UNIT_MMA, 2, 128, 128, 32, 64, 32, 2, 0},
+        {OPENCL_UNIT_MMA, 4, 64, 64, 16, 32, 32, 2, 0},
         {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 32, 16, 3, 0},
-        {OPENCL_UNIT_MFMA, 3, 64, 64, 16, 32, 32, 2, 0},
+        {OPENCL_UNIT_MFMA, 2, 64, 64, 16, 32, 32, 2, 0},
         {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 8, 64, 2, 0},
         {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 1},
         {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 1},
@@ -51,7 +51,7 @@ int main(void)
         char options[OPENCL_UNIT_OPTIONS_BYTES];
         opencl_unit_variant_write(options, variant);
         printf("%s %s -DDATA=%d%s\n", opencl_unit_name(variant->unit), options,
-               variant->parts == 3 ? 1 : 2, opencl_unit_variant_compiler(variant));
+               variant->parts > 1 ? 1 : 2, opencl_unit_variant_compiler(variant));
     }
     return failures == 0 ? 0 : 1;
 }

@@ -160,11 +160,12 @@ def check_variant(line, kernels_cl, retarget):
     unit, options = line.split(None, 1)
     packed = '-DPACKED=1' in options
     failures = check_packing(options, kernels_cl, retarget) if packed else 0
-    most_access = 1 if '-DPARTS=3' in options or COPIES[unit] == 'plain' else 2
+    is_f32 = '-DPARTS=1' not in options
+    most_access = 1 if is_f32 or COPIES[unit] == 'plain' else 2
     # Packed operands need no access.
     ways = sorted({way[:3] + (0, 0, way[5]) for way in WAYS}) if packed else WAYS
     for result, a_runs, b_runs, a_access, b_access, pieces in ways:
-        if '-DPARTS=3' in options:
+        if is_f32:
             result = 1
         way = (f'-DRESULT={result} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DA_ACCESS={min(a_access, most_access)} '
                f'-DB_ACCESS={min(b_access, most_access)} -DPIECES={pieces}')
