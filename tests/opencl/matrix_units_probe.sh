@@ -62,6 +62,13 @@ grep -q 'matmul_packed.cl' "$folder/out" && fail "a packed kernel was used all t
 demoted 1
 grep -q 'matmul_matrix_units.cl.*PARTS=1' "$folder/out" || fail "bf16 products don't go to the unit: $(grep matmul "$folder/out")"
 
+# Those of TF32 cost these alone, and they go where f32 ones go.
+(TTM_OPENCL_MATRIX_UNITS=emulated-mma TTM_OPENCL_OPTIONS=-Dsplit_large=3
+ export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_OPTIONS
+ TTM_LOG=debug "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter matmul/6 --in-process > "$folder/out" 2>&1 ||
+     fail "a product of TF32 fails where units do: $(tail -n 3 "$folder/out")"
+ grep "aren't used for tf32: " "$folder/out") || fail "products of TF32 that fail are used"
+
 # Off, and a value that is none.
 (TTM_OPENCL_MATRIX_UNITS=off && multiply) || exit 1
 grep -q 'matrix_units' "$folder/out" && fail "off isn't off"

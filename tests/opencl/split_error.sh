@@ -1,23 +1,30 @@
 #!/bin/sh
-# The error of split f32 products on emulated units: split_error.sh PROGRAM
+# The error of split f32 products, and of those of TF32 operands, on emulated units: split_error.sh PROGRAM
 . "$(dirname "$0")/common.sh"
 need_device PoCL
-export TTM_OPENCL_FP32=split
 
-# measure UNIT KERNEL DEPTH…
+# measure UNIT KERNEL TYPE DEPTH…
 measure()
 {
     unit=$1
     kernel=$2
+    parts=3
     shift 2
-    echo "$unit"
+    [ "$1" = f32 ] || parts=2
+    echo "$unit, $1"
     TTM_OPENCL_MATRIX_UNITS=emulated-$unit TTM_LOG=debug "$program" PoCL "$@" 2> "$folder/log" ||
         fail "$(grep -v debug "$folder/log") an error is above its bound"
-    grep -q "$kernel built" "$folder/log" || fail "products weren't split"
+    grep -q "$kernel built.* -DPARTS=$parts" "$folder/log" || fail "products weren't split"
 }
 
 program=$1
-measure mma matmul_matrix_units.cl 240 251 512 1024 2048
-measure wgmma:20 matmul_matrix_units.cl 251
-measure wgmma:24 matmul_packed.cl 251 512
+# TF32 is split whatever TTM_OPENCL_FP32 says.
+export TTM_OPENCL_FP32=strict
+measure mma matmul_matrix_units.cl tf32 16 251 2048
+measure wgmma:28 matmul_matrix_units.cl tf32 251
+measure wgmma:32 matmul_packed.cl tf32 251
+export TTM_OPENCL_FP32=split
+measure mma matmul_matrix_units.cl f32 240 251 512 1024 2048
+measure wgmma:20 matmul_matrix_units.cl f32 251
+measure wgmma:24 matmul_packed.cl f32 251 512
 exit 0
