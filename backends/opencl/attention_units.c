@@ -2,7 +2,7 @@
 #include "opencl/attention_units.h"
 
 #include "opencl/attention_call.h"
-#include "opencl/matrix_units.h"
+#include "opencl/matrix_units_policy.h"
 #include "opencl/matrix_units_probe.h"
 
 #include <math.h>
@@ -44,8 +44,10 @@ typedef struct chosen {
 struct opencl_attention_units {
     pthread_mutex_t lock;
     int32_t device_index;
-    int usable[KINDS]; /* Until a failure. */
-    int splits;        /* f32 tensors are taken. */
+    int usable[KINDS];          /* Until a failure. */
+    opencl_split_policy splits; /* Which f32 tensors are taken. */
+    opencl_split_trial split_trial;
+    opencl_tuned_attention tuned;
     int emulated;
     int only;     /* The one choice of shapes to use, or -1. */
     int forced;   /* Named by the user: small ones too, and kept failures don't count. */
@@ -90,7 +92,6 @@ ttm_status opencl_attention_units_open(opencl_attention_units **units,
 {
     const char *wish = getenv("TTM_OPENCL_ATTENTION");
     const char *products = getenv("TTM_OPENCL_MATRIX_UNITS");
-    const char *precision = getenv("TTM_OPENCL_FP32");
     opencl_attention_units *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device's matrix units");
@@ -98,14 +99,13 @@ ttm_status opencl_attention_units_open(opencl_attention_units **units,
     pthread_mutex_init(&made->lock, NULL);
     made->device_index = device_index;
     made->only = -1;
-    made->splits = precision != NULL && strcmp(precision, "split") == 0;
     made->is_probe = getenv("TTM_OPENCL_MATRIX_UNITS_PROBE") != NULL;
-    ttm_status status = TTM_OK;
-    if (wish == NULL || strcmp(wish, "auto") == 0) {
+    ttm_status status = opencl_split_policy_read(&made->splits, made->is_probe);
+    if (status == TTM_OK && (wish == NULL || strcmp(wish, "auto") == 0)) {
         const opencl_unit unit = opencl_unit_of_device(device->description);
         use_all(made, (unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA) &&
                           (products == NULL || strcmp(products, "off") != 0));
-    } else if (strcmp(wish, "off") != 0) {
+    } else if (status == TTM_OK && strcmp(wish, "off") != 0) {
         status = read_wish(made, wish);
     }
     if (status != TTM_OK) {
@@ -170,28 +170,46 @@ static attention_tensors find_tensors(const ttm_op *op)
 }
 
 /* Whether there are kernels for the tensors' type. */
-static int takes_type(const opencl_attention_units *units, const ttm_op *op)
+static int has_kernels(const ttm_op *op)
 {
     const ttm_tensor *q = find_tensors(op).q;
     const ttm_attention_params *params = op->params;
-    return q->dtype == TTM_BF16 ? q->shape[3] == 64 || q->shape[3] == 128
-                                : q->dtype == TTM_F32 && units->splits && q->shape[3] == 64 &&
-                                      opencl_keeps_all(params->dropout);
+    return q->dtype == TTM_BF16
+               ? q->shape[3] == 64 || q->shape[3] == 128
+               : q->dtype == TTM_F32 && q->shape[3] == 64 && opencl_keeps_all(params->dropout);
 }
 
-/* Whether the kernels take the op, as far as that follows from the device and the op alone. */
-static int is_taken(const opencl_attention_units *units, const ttm_op *op)
+/* Whether f32 tensors are split. */
+static int is_split(const opencl_attention_units *units, const ttm_op *op)
+{
+    if (units->split_trial != OPENCL_SPLIT_BY_POLICY) {
+        return units->split_trial == OPENCL_SPLIT_ALL;
+    }
+    const opencl_attention_class what = opencl_attention_class_of(op, units->emulated);
+    return units->splits == OPENCL_SPLIT_ALWAYS ||
+           (units->splits == OPENCL_SPLIT_WHERE_FASTER &&
+            opencl_tuned_attention_has(&units->tuned, &what));
+}
+
+/* Whether the kernels could take the op, as far as that follows from the device and the op alone.
+ */
+static int could_take(const opencl_attention_units *units, const ttm_op *op)
 {
     const ttm_attention_params *params = op->params;
     const attention_tensors t = find_tensors(op);
     const int64_t queries = t.q->shape[2];
     const int64_t keys = t.k->shape[2];
     const int64_t heads = t.q->shape[0] * t.q->shape[1];
-    return (units->forced || queries >= LEAST_QUERIES) && takes_type(units, op) &&
+    return (units->forced || queries >= LEAST_QUERIES) && has_kernels(op) &&
            (!ttm_tensor_present(t.lse) || t.lse->dtype == TTM_F32) && params->scale > 0.0 &&
            isfinite(params->scale) && queries >= 1 && keys >= 1 && heads >= 1 &&
            queries <= MOST_ROWS && keys <= MOST_ROWS &&
            heads <= MOST_ROWS / opencl_parts(queries > keys ? queries : keys, PADDING);
+}
+
+static int is_taken(const opencl_attention_units *units, const ttm_op *op)
+{
+    return could_take(units, op) && (find_tensors(op).q->dtype != TTM_F32 || is_split(units, op));
 }
 
 static opencl_attention_dropout dropout_of(const ttm_op *op)
@@ -231,6 +249,32 @@ size_t opencl_attention_units_workspace(const ttm_backend_device *device, const 
         return 0;
     }
     return (size_t)(q->shape[0] * q->shape[1] * padded_queries(q)) * 2 * sizeof(float);
+}
+
+/* ---- Tuning ---- */
+
+int opencl_attention_can_split(opencl_attention_class *what, const opencl_attention_units *units,
+                               const ttm_op *op)
+{
+    const int is_attention =
+        op->opcode == TTM_OP_ATTENTION || op->opcode == TTM_OP_ATTENTION_BACKWARD;
+    if (!is_attention || !units->usable[SPLIT] || units->splits == OPENCL_SPLIT_NEVER ||
+        find_tensors(op).q->dtype != TTM_F32 || !could_take(units, op)) {
+        return 0;
+    }
+    const attention_tensors t = find_tensors(op);
+    *what = opencl_attention_class_of(op, units->emulated);
+    return all_aligned(&t);
+}
+
+void opencl_attention_use(opencl_attention_units *units, const opencl_tuned_attention *tuned)
+{
+    units->tuned = *tuned;
+}
+
+void opencl_attention_try_split(opencl_attention_units *units, opencl_split_trial trial)
+{
+    units->split_trial = trial;
 }
 
 /* ---- Proof ---- */

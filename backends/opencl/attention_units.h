@@ -6,7 +6,8 @@
 #ifndef TTM_OPENCL_ATTENTION_UNITS_H
 #define TTM_OPENCL_ATTENTION_UNITS_H
 
-#include "opencl/op.h"
+#include "opencl/attention_tuned.h"
+#include "opencl/matrix_units_policy.h"
 
 /** The kernels. */
 typedef enum opencl_attention_kernel {
@@ -65,6 +66,17 @@ void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES]
  * TTM_OPENCL_ATTENTION and TTM_OPENCL_FP32. TTM_ERROR_ARGUMENT for a value that isn't one. */
 ttm_status opencl_attention_units_open(opencl_attention_units **units,
                                        const ttm_backend_device *device, int32_t device_index);
+
+/** Returns whether the device could split attention of f32 tensors, and *what = the class of the
+ * op, which is such attention then. */
+int opencl_attention_can_split(opencl_attention_class *what, const opencl_attention_units *units,
+                               const ttm_op *op);
+
+/** Uses what was tuned from now on, in place of what was tuned before. */
+void opencl_attention_use(opencl_attention_units *units, const opencl_tuned_attention *tuned);
+
+/** Splits attention of f32 tensors as a trial says, until the next one. */
+void opencl_attention_try_split(opencl_attention_units *units, opencl_split_trial trial);
 
 /** Frees it; NULL is allowed. */
 void opencl_attention_units_close(opencl_attention_units *units);

@@ -49,19 +49,16 @@ static ttm_status read_pieces(opencl_unit_policy *policy)
     return TTM_OK;
 }
 
-/* TTM_OPENCL_FP32. */
-static ttm_status read_split_policy(opencl_unit_policy *policy)
+ttm_status opencl_split_policy_read(opencl_split_policy *splits, int is_probe)
 {
     static const char *const names[] = {[OPENCL_SPLIT_WHERE_FASTER] = "auto",
                                         [OPENCL_SPLIT_ALWAYS] = "split",
                                         [OPENCL_SPLIT_NEVER] = "strict"};
     const char *wish = getenv("TTM_OPENCL_FP32");
-    for (int split = OPENCL_SPLIT_WHERE_FASTER; split <= OPENCL_SPLIT_NEVER; split++) {
-        if (wish == NULL || strcmp(wish, names[split]) == 0) {
-            policy->splits = (opencl_split_policy)split;
-            if (policy->is_probe && split == OPENCL_SPLIT_WHERE_FASTER) {
-                policy->splits = OPENCL_SPLIT_ALWAYS; /* what is probed is what is split */
-            }
+    for (int policy = OPENCL_SPLIT_WHERE_FASTER; policy <= OPENCL_SPLIT_NEVER; policy++) {
+        if (wish == NULL || strcmp(wish, names[policy]) == 0) {
+            *splits = policy == OPENCL_SPLIT_WHERE_FASTER && is_probe ? OPENCL_SPLIT_ALWAYS
+                                                                      : (opencl_split_policy)policy;
             return TTM_OK;
         }
     }
@@ -80,7 +77,7 @@ ttm_status opencl_unit_policy_read(opencl_unit_policy *policy,
     const char *wish = getenv("TTM_OPENCL_MATRIX_UNITS");
     *policy = (opencl_unit_policy){.only = -1};
     policy->is_probe = getenv("TTM_OPENCL_MATRIX_UNITS_PROBE") != NULL;
-    ttm_status status = read_split_policy(policy);
+    ttm_status status = opencl_split_policy_read(&policy->splits, policy->is_probe);
     if (status == TTM_OK && (wish == NULL || strcmp(wish, "auto") == 0)) {
         const opencl_unit unit = opencl_unit_of_device(description);
         *(opencl_unit_is_tried(unit) ? &policy->unit : &policy->untried) = unit;

@@ -12,6 +12,10 @@ typedef enum opencl_split_policy {
     OPENCL_SPLIT_NEVER
 } opencl_split_policy;
 
+/** *splits = what TTM_OPENCL_FP32 says; a probe splits what may be split. TTM_ERROR_ARGUMENT for a
+ * value that isn't one. */
+ttm_status opencl_split_policy_read(opencl_split_policy *splits, int is_probe);
+
 /** All of it. */
 typedef struct opencl_unit_policy {
     opencl_unit unit;    /**< NONE: products go to other kernels. */

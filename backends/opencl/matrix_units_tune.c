@@ -4,16 +4,12 @@
 #include "opencl/matrix_units_tune.h"
 
 #include "opencl/clock.h"
+#include "opencl/measure.h"
 #include "opencl/stream.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#define SAMPLE_SECONDS 2e-3 /* Shorter products are repeated within a sample. */
-#define SAMPLES        3
-#define WORTH_CHANGING 0.97
-#define LEAST_ROWS     16 /* Fewer go to a kernel of their own. */
+#define LEAST_ROWS 16 /* Fewer go to a kernel of their own. */
 
 enum { OUT, A, B, SCRATCH, BUFFERS };
 
@@ -27,28 +23,6 @@ typedef struct placed {
 } placed;
 
 /* ---- Memory ---- */
-
-/* Random numbers in ±1: zeros would be faster on some devices. */
-static ttm_status fill(const placed *state, ttm_memory *memory, ttm_dtype dtype, size_t count)
-{
-    const size_t width = dtype == TTM_F32 ? 4 : 2; /* units take f32 and bf16 */
-    unsigned char *bytes = malloc(count * width);
-    uint64_t random = 0x9e3779b97f4a7c15u ^ count;
-    if (bytes == NULL) {
-        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for %zu random numbers", count);
-    }
-    for (size_t k = 0; k < count; k++) {
-        uint32_t bits;
-        random = random * 6364136223846793005u + 1442695040888963407u;
-        const float number = (float)(int32_t)(random >> 32) * 0x1p-31F;
-        memcpy(&bits, &number, sizeof bits);
-        bits = width == 2 ? bits >> 16 : bits;
-        memcpy(bytes + k * width, &bits, width);
-    }
-    const ttm_status status = opencl_memory_write(state->stream, memory, 0, bytes, count * width);
-    free(bytes);
-    return status;
-}
 
 /* The scratch is as large as any variant in any number of pieces may want. */
 static ttm_status place(placed *state)
@@ -67,7 +41,7 @@ static ttm_status place(placed *state)
                                      count * ttm_dtype_bytes(tensors[k]->dtype));
         if (status == TTM_OK) {
             tensors[k]->memory = state->memory[k];
-            status = fill(state, state->memory[k], tensors[k]->dtype, count);
+            status = opencl_fill_random(state->stream, state->memory[k], tensors[k]->dtype, count);
         }
     }
     if (status == TTM_OK) {
@@ -91,37 +65,18 @@ static void clean_up(placed *state)
 
 /* ---- Measuring ---- */
 
-static ttm_status run(const placed *state, int repeats, int *done)
+static ttm_status run(int *done, const void *context)
 {
-    ttm_status status = TTM_OK;
-    *done = 1;
-    for (int k = 0; k < repeats && status == TTM_OK && *done; k++) {
-        status = state->is_split_off
-                     ? opencl_product_run(state->stream, &state->product)
-                     : opencl_product_by_matrix_units(done, state->stream, &state->product);
-    }
-    return status == TTM_OK ? opencl_stream_synchronize(state->stream) : status;
+    const placed *state = context;
+    return state->is_split_off
+               ? opencl_product_run(state->stream, &state->product)
+               : opencl_product_by_matrix_units(done, state->stream, &state->product);
 }
 
-/* *seconds = the shortest time, infinite where units don't take the product. What takes longer
- * than `most` isn't measured again. */
 static ttm_status measure(double *seconds, const placed *state, double most)
 {
-    int done = 0;
-    *seconds = INFINITY;
-    ttm_status status = run(state, 1, &done); /* builds, and probes */
-    double start = opencl_seconds();
-    if (status == TTM_OK && done) {
-        status = run(state, 1, &done);
-        *seconds = opencl_seconds() - start;
-    }
-    const int repeats = (int)fmin(fmax(ceil(SAMPLE_SECONDS / *seconds), 1.0), 64.0);
-    for (int k = 0; k < SAMPLES && status == TTM_OK && done && *seconds < 2.0 * most; k++) {
-        start = opencl_seconds();
-        status = run(state, repeats, &done);
-        *seconds = fmin(*seconds, (opencl_seconds() - start) / repeats);
-    }
-    return status;
+    const opencl_measured measured = {state->stream, run, state};
+    return opencl_measure(seconds, &measured, most);
 }
 
 /* Whether a variant in so many pieces is a plan of its own for the product. */
@@ -144,7 +99,7 @@ static ttm_status measure_others(double *seconds, placed *state)
     const ttm_status status = measure(seconds, state, INFINITY);
     opencl_units_try_split(state->device->units, OPENCL_SPLIT_ALL);
     state->is_split_off = 0;
-    *seconds *= WORTH_CHANGING;
+    *seconds *= OPENCL_WORTH_CHANGING;
     return status;
 }
 
@@ -177,7 +132,7 @@ static ttm_status search(opencl_tuned_unit *best, placed *state, double until)
         }
         status = measure(&seconds, state, fastest);
         tried++;
-        if (status == TTM_OK && seconds < WORTH_CHANGING * fastest) {
+        if (status == TTM_OK && seconds < OPENCL_WORTH_CHANGING * fastest) {
             fastest = seconds;
             best->variant = variant;
             best->pieces = pieces;

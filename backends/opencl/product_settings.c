@@ -2,6 +2,7 @@
  * has to be what the file holds, byte by byte, its sum included. */
 #include "opencl/product_settings.h"
 
+#include "opencl/attention_units.h"
 #include "opencl/private_file.h"
 #include "opencl/program_cache.h"
 
@@ -73,6 +74,11 @@ static void print_settings(text *out, const ttm_backend_device *device,
         opencl_tuned_unit_print(line, &settings->units.entries[k]);
         print(out, "%s\n", line);
     }
+    for (int k = 0; k < settings->attention.count; k++) {
+        char line[OPENCL_TUNED_ATTENTION_BYTES];
+        opencl_tuned_attention_print(line, &settings->attention.split[k]);
+        print(out, "%s\n", line);
+    }
     print_sum(out);
 }
 
@@ -109,6 +115,10 @@ static void parse(opencl_product_settings *settings, const char *content)
         opencl_tuned_unit unit;
         if (opencl_tuned_unit_parse(&unit, line)) {
             (void)opencl_tuned_units_set(&settings->units, &unit);
+        }
+        opencl_attention_class attention;
+        if (opencl_tuned_attention_parse(&attention, line)) {
+            (void)opencl_tuned_attention_set(&settings->attention, &attention, 1);
         }
         (void)sscanf(line, "large-size %" SCNu64, &settings->large_size);
         (void)sscanf(line, "clblast-multiplies %" SCNd64, &settings->clblast_multiplies);
@@ -175,6 +185,7 @@ static ttm_status use_all(ttm_backend_device *device, const opencl_product_setti
 {
     ttm_status status = TTM_OK;
     opencl_units_use(device->units, &settings->units);
+    opencl_attention_use(device->attention_units, &settings->attention);
     if (device->tuning.clblast == OPENCL_CLBLAST_NEVER) {
         return TTM_OK;
     }

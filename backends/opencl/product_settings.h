@@ -4,6 +4,7 @@
 #ifndef TTM_OPENCL_PRODUCT_SETTINGS_H
 #define TTM_OPENCL_PRODUCT_SETTINGS_H
 
+#include "opencl/attention_tuned.h"
 #include "opencl/matrix_units_tuned.h"
 #include "opencl/product_space.h"
 
@@ -11,11 +12,12 @@
 typedef struct opencl_product_settings {
     int is_chosen[OPENCL_PRODUCT_KERNELS]; /**< Else CLBlast's own parameters are. */
     opencl_parameters parameters[OPENCL_PRODUCT_KERNELS];
-    uint64_t large_size;        /**< Products from this size on, the cube root of their
-                                   multiply-adds, go to OPENCL_XGEMM, smaller ones to
-                                   OPENCL_XGEMM_DIRECT. 0: as CLBlast decides. */
-    int64_t clblast_multiplies; /**< Below, our own kernels are used. */
-    opencl_tuned_units units;   /**< What products on matrix units use. */
+    uint64_t large_size;              /**< Products from this size on, the cube root of their
+                                         multiply-adds, go to OPENCL_XGEMM, smaller ones to
+                                         OPENCL_XGEMM_DIRECT. 0: as CLBlast decides. */
+    int64_t clblast_multiplies;       /**< Below, our own kernels are used. */
+    opencl_tuned_units units;         /**< What products on matrix units use. */
+    opencl_tuned_attention attention; /**< What attention is split. */
 } opencl_product_settings;
 
 /** *settings = the device's file, where there is one that opencl_product_settings_load would use;

@@ -7,6 +7,7 @@
  * own say from which size on which of them is used. */
 #include "opencl/product_tune.h"
 
+#include "opencl/attention_tune.h"
 #include "opencl/clock.h"
 #include "opencl/matrix_units_tune.h"
 #include "opencl/product_settings.h"
@@ -480,6 +481,7 @@ static ttm_status tune_clblast(opencl_product_settings *settings, size_t *count,
     *count = (size_t)state->count;
     if (state->count > 0) {
         state->settings.units = settings->units;
+        state->settings.attention = settings->attention;
         status = tune(state, seconds);
         device->tuning.clblast = use;
         *settings = status == TTM_OK ? state->settings : *settings;
@@ -513,6 +515,10 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
         status = opencl_units_tune(&settings.units, device, ops, op_count, share);
         opencl_units_use(device->units, &settings.units);
         count += (size_t)settings.units.count;
+    }
+    if (op_count > 0 && status == TTM_OK) {
+        status = opencl_attention_tune(&settings.attention, device, ops, op_count, share);
+        count += (size_t)settings.attention.count;
     }
     return status == TTM_OK && op_count > 0 && count > 0
                ? opencl_product_settings_save(device, &settings)
