@@ -16,6 +16,13 @@
  * and their gradients are bf16 too. Sums, losses, statistics of layer norms, gradients of
  * parameters and, of TT-matrices, the cores and what W is summed up in are f32; W is kept in bf16.
  *
+ * A model of type tf32 is one of type f32, in memory and in files, whose products may be less
+ * accurate: operands of MATMUL, in the layers and the head, forward and backward, are TF32 (see
+ * ttm/types.h), which lets a device round them to 11 significant bits. All else is f32, such as W
+ * and the gradients of TT cores, contraction with cores, attention, and the products of few rows
+ * that NORM_MATMUL computes. On a device without TTM_TF32 in its dtype_mask the results are those
+ * of f32.
+ *
  * Nothing in it waits for the device. A model is used by one thread at a time, its work on one
  * stream at a time. */
 #ifndef TTM_MODEL_H
@@ -142,8 +149,8 @@ typedef enum ttm_recompute {
 typedef struct ttm_model_options {
     size_t struct_size;
     bool training;   /**< Has gradients. Default false. */
-    ttm_dtype dtype; /**< TTM_F32 (default), TTM_BF16, or TTM_F64 where the device computes in it.
-                      */
+    ttm_dtype dtype; /**< TTM_F32 (default), TTM_TF32, TTM_BF16, or TTM_F64 where the device
+                        computes in it. */
     int64_t batch;   /**< Sequences of the largest batch, */
     int64_t seq;     /**< and its tokens a sequence: memory for them is allocated at creation. 0
                         (default): when first needed. Larger batches later grow it. */
@@ -162,7 +169,8 @@ typedef struct ttm_model_options {
     }
 
 /** *dtype = TTM_BF16 where `device` multiplies matrices clearly faster in bf16 than in f32, else
- * TTM_F32. Measures for some tenths of a second, and says the outcome in a log line. */
+ * TTM_F32. Measures for some tenths of a second, and says the outcome in a log line. Never
+ * TTM_TF32: whether products that look like f32 are less accurate is for the caller to say. */
 TTM_API TTM_CHECKED ttm_status ttm_model_choose_dtype(ttm_dtype *dtype, ttm_device *device);
 
 /** *model = a model of `config` (copied) on `device`, parameters and gradients zero; `options` may

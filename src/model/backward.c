@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "model/forward.h"
 #include "model/linear.h"
+#include "model/product.h"
 
 ttm_status ttm_backward_begin(const ttm_pass *pass)
 {
@@ -32,12 +33,11 @@ static ttm_status head_chunk(const ttm_pass *pass, const ttm_tensor *targets, do
     const ttm_tensor chunk_targets = ttm_tensor_slice(targets, 0, start, count);
     TTM_TRY(ttm_forward_logits(pass, &logits, &hidden));
     TTM_TRY(ttm_cross_entropy(pass->stream, &losses, &logits, &logits, &chunk_targets, loss_scale));
-    TTM_TRY(ttm_matmul(pass->stream, &hidden_gradient, &logits, &model->token_embedding, NULL));
+    TTM_TRY(ttm_pass_matmul(pass, &hidden_gradient, &logits, &model->token_embedding, NULL));
     const ttm_tensor transposed = ttm_tensor_transpose(&logits, 0, 1);
     ttm_matmul_options options = TTM_MATMUL_OPTIONS;
     options.beta = start == 0 ? pass->keep : 1.0;
-    return ttm_matmul(pass->stream, &model->token_embedding_gradient, &transposed, &hidden,
-                      &options);
+    return ttm_pass_matmul(pass, &model->token_embedding_gradient, &transposed, &hidden, &options);
 }
 
 ttm_status ttm_backward_head(const ttm_pass *pass, const ttm_tensor *targets, double loss_scale)

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "model/linear.h"
+#include "model/product.h"
 
 #include <math.h>
 #include <ttm/random.h>
@@ -156,5 +157,5 @@ ttm_status ttm_forward_logits(const ttm_pass *pass, const ttm_tensor *logits,
 {
     const ttm_tensor head = ttm_tensor_transpose(&pass->model->token_embedding, 0, 1);
     ttm_stream_set_label(pass->stream, "head");
-    return ttm_matmul(pass->stream, logits, hidden, &head, NULL);
+    return ttm_pass_matmul(pass, logits, hidden, &head, NULL);
 }

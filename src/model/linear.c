@@ -4,6 +4,7 @@
 #include "model/linear.h"
 
 #include "core/error.h"
+#include "model/product.h"
 #include "model/tt_groups.h"
 
 #include <ttm/tune.h>
@@ -110,7 +111,7 @@ ttm_status ttm_linear_forward(const ttm_pass *pass, const ttm_model_matrix *matr
     options.activation = epilogue->gelu ? TTM_ACTIVATION_GELU : TTM_ACTIVATION_NONE;
     options.pre = epilogue->pre;
     options.residual = epilogue->residual;
-    return ttm_matmul(pass->stream, out, x, &weight, &options);
+    return ttm_pass_matmul(pass, out, x, &weight, &options);
 }
 
 bool ttm_linear_takes_norm(const ttm_pass *pass, const ttm_model_matrix *matrix)
@@ -146,7 +147,7 @@ ttm_status ttm_linear_backward_parameters(const ttm_pass *pass, const ttm_model_
     const ttm_tensor transposed = ttm_tensor_transpose(x, 0, 1);
     ttm_matmul_options options = TTM_MATMUL_OPTIONS;
     options.beta = per_layer ? 0.0 : pass->keep;
-    TTM_TRY(ttm_matmul(pass->stream, &target, &transposed, dy, &options));
+    TTM_TRY(ttm_pass_matmul(pass, &target, &transposed, dy, &options));
     if (per_layer) {
         return ttm_tt_group_reduce_layer(matrix->group, matrix->place, pass->keep, pass->stream);
     }
@@ -164,5 +165,5 @@ ttm_status ttm_linear_backward_input(const ttm_pass *pass, const ttm_model_matri
     ttm_matmul_options options = TTM_MATMUL_OPTIONS;
     options.activation = pre != NULL ? TTM_ACTIVATION_GELU_BACKWARD : TTM_ACTIVATION_NONE;
     options.pre = pre;
-    return ttm_matmul(pass->stream, dx, dy, &transposed, &options);
+    return ttm_pass_matmul(pass, dx, dy, &transposed, &options);
 }

@@ -14,8 +14,9 @@
 
 static ttm_status check_options(const ttm_model_options *options, const ttm_gpt2_config *config)
 {
-    if (options->dtype != TTM_F32 && options->dtype != TTM_F64 && options->dtype != TTM_BF16) {
-        return ttm_fail(TTM_ERROR_UNSUPPORTED, "models are of type f32, bf16 or f64, not %s",
+    if (options->dtype != TTM_F32 && options->dtype != TTM_F64 && options->dtype != TTM_BF16 &&
+        options->dtype != TTM_TF32) {
+        return ttm_fail(TTM_ERROR_UNSUPPORTED, "models are of type f32, tf32, bf16 or f64, not %s",
                         ttm_dtype_name(options->dtype));
     }
     if (options->batch < 0 || options->seq < 0 || options->logit_rows < 0 ||
@@ -203,6 +204,10 @@ ttm_status ttm_model_create_for(ttm_model **model, ttm_device *device,
     made->device = device;
     made->options = complete;
     made->planning = planning;
+    made->rounds_operands = complete.dtype == TTM_TF32;
+    if (made->rounds_operands) {
+        made->options.dtype = TTM_F32;
+    }
     const ttm_status status = prepare(made, config);
     if (status != TTM_OK) {
         ttm_model_destroy(made);

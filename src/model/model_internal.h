@@ -57,7 +57,8 @@ struct ttm_model {
     ttm_gpt2_config config;
     ttm_parameter_table table;
     ttm_model_options options;
-    bool planning; /* tensors have no memory */
+    bool planning;        /* tensors have no memory */
+    bool rounds_operands; /* of type tf32: `options` say f32, but operands of products are TF32 */
     bool reduce_per_step;
     int64_t alignment;      /* of tensors, in elements */
     ttm_dtype master_dtype; /* of parameters, gradients, losses and statistics: f32 or f64 */
