@@ -48,11 +48,14 @@ typedef enum ttm_schedule {
 
 /** What numbers a run computes with. The numbers are part of the ABI. */
 typedef enum ttm_precision {
-    TTM_PRECISION_AUTO = 0, /**< Whichever of the others is faster on the device, by a short
+    TTM_PRECISION_AUTO = 0, /**< fp32 or bf16, whichever is faster on the device, by a short
                                measurement: see ttm_trainer_options_settle. */
     TTM_PRECISION_FP32 = 1, /**< f32 throughout. */
-    TTM_PRECISION_BF16 = 2  /**< bf16 activations and products, f32 parameters, gradients and sums:
+    TTM_PRECISION_BF16 = 2, /**< bf16 activations and products, f32 parameters, gradients and sums:
                                see ttm/model.h. */
+    TTM_PRECISION_TF32 =
+        3 /**< f32 throughout, but products may round their operands to 11
+             significant bits, which some devices are faster at: see ttm/model.h. */
 } ttm_precision;
 
 /** Room for a sample prompt, terminating zero included. */
@@ -96,7 +99,7 @@ typedef struct ttm_trainer_options {
 
     ttm_precision dtype;   /**< Of activations and products. */
     ttm_precision moments; /**< Of AdamW's moments: fp32, or bf16, stochastically rounded, which
-                              halves their memory. */
+                              halves their memory. No other. */
     int64_t logit_rows;    /**< Rows of logits that exist at once; 0: by the kind of device and its
                               memory. */
     ttm_recompute recompute; /**< Of outputs of layer norms and GELU: see ttm/model.h. What auto

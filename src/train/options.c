@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const char *const schedules[] = {"constant", "linear", "cosine"};
-static const char *const precisions[] = {"auto", "fp32", "bf16"};
+static const char *const precisions[] = {"auto", "fp32", "bf16", "tf32"};
 static const char *const recomputes[] = {"auto", "on", "off"};
 
 #define FIELD(member) offsetof(ttm_trainer_options, member)
@@ -72,9 +72,10 @@ static const ttm_trainer_field fields[] = {
      FIELD(sample_temperature), 0, 1000, 1, TTM_FIELD_CHANGEABLE, NULL},
     {"sample-prompt", "TEXT", "what samples begin with", TTM_FIELD_TEXT, FIELD(sample_prompt), 0, 0,
      1, TTM_FIELD_CHANGEABLE, NULL},
-    {"dtype", "auto|fp32|bf16",
-     "what activations and products are computed in; auto: whichever is faster on this device",
-     TTM_FIELD_CHOICE, FIELD(dtype), TTM_PRECISION_AUTO, TTM_PRECISION_BF16, 1, TTM_FIELD_LATER,
+    {"dtype", "auto|fp32|tf32|bf16",
+     "what activations and products are computed in; tf32: fp32, but products may round what they "
+     "multiply to 11 bits; auto: fp32 or bf16, whichever is faster on this device",
+     TTM_FIELD_CHOICE, FIELD(dtype), TTM_PRECISION_AUTO, TTM_PRECISION_TF32, 1, TTM_FIELD_LATER,
      precisions},
     {"moments", "fp32|bf16", "what AdamW's moments are stored in", TTM_FIELD_CHOICE, FIELD(moments),
      TTM_PRECISION_FP32, TTM_PRECISION_BF16, 1, TTM_FIELD_LATER, precisions},

@@ -78,11 +78,18 @@ ttm_status ttm_trainer_options_resolve(ttm_trainer_options *resolved,
     return check_samples(resolved, config);
 }
 
+static ttm_dtype model_dtype(ttm_precision precision)
+{
+    return precision == TTM_PRECISION_BF16   ? TTM_BF16
+           : precision == TTM_PRECISION_TF32 ? TTM_TF32
+                                             : TTM_F32;
+}
+
 ttm_model_options ttm_trainer_model_options(const ttm_trainer_options *options)
 {
     ttm_model_options model = TTM_MODEL_OPTIONS_INIT;
     model.training = true;
-    model.dtype = options->dtype == TTM_PRECISION_BF16 ? TTM_BF16 : TTM_F32;
+    model.dtype = model_dtype(options->dtype);
     model.batch = options->batch;
     model.seq = options->seq;
     model.accumulation = options->accumulation;
