@@ -1,4 +1,5 @@
 /* ttm-eval: perplexity of a model on text or tokens, or the logits of a list of tokens. */
+#include "common/tool_dtype.h"
 #include "common/tool_json.h"
 #include "common/tool_model.h"
 #include "common/tool_profile.h"
@@ -252,8 +253,7 @@ int main(int argc, char **argv)
                     "write its logits to this safetensors file, f32 [tokens, vocab]",
                     TOOL_NEEDS("--tokens")),
         TOOL_GROUP("Execution"),
-        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &arguments.dtype,
-                    "what activations and products are computed in; auto: whichever is faster"),
+        TOOL_CHOICE("dtype", 0, TOOL_DTYPES, &arguments.dtype, TOOL_DTYPE_HELP),
         TOOL_CHOICE("tt", 0, "auto|cached|contract", &arguments.execution,
                     "products with TT-matrices: with the matrix built once, or by contraction"),
         TOOL_FLAG("profile", 0, &arguments.profile,

@@ -1,4 +1,5 @@
 /* ttm-generate: continues a prompt. */
+#include "common/tool_dtype.h"
 #include "common/tool_json.h"
 #include "common/tool_model.h"
 #include "common/utf8_stream.h"
@@ -250,8 +251,7 @@ int main(int argc, char **argv)
                  "the same seed gives the same text"),
         TOOL_FLAG("ignore-end", 0, &arguments.ignore_end, "go on after an end-of-text token"),
         TOOL_GROUP("Execution"),
-        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &arguments.dtype,
-                    "what activations and products are computed in; auto: whichever is faster"),
+        TOOL_CHOICE("dtype", 0, TOOL_DTYPES, &arguments.dtype, TOOL_DTYPE_HELP),
         TOOL_CHOICE("tt", 0, "auto|cached|contract", &arguments.execution,
                     "products with TT-matrices: with the matrix built once, or by contraction"),
         TOOL_FLAG("verbose", 'v', &arguments.verbose, "print tokens per second to stderr"),

@@ -1,4 +1,5 @@
 /* ttm-train: trains a model from a preset, from given weights, or from where a run stopped. */
+#include "common/tool_dtype.h"
 #include "train/arguments.h"
 #include "train/describe.h"
 #include "train/inputs.h"
@@ -211,6 +212,9 @@ static int make_plan(train_job *job)
     }
     if (status != TTM_OK) {
         return tool_fail(status);
+    }
+    if (job->options.dtype == TTM_PRECISION_TF32) {
+        tool_warn_of_tf32(job->device);
     }
     job->plan = (train_plan){.config = &job->config,
                              .options = &job->options,

@@ -16,7 +16,7 @@ typedef struct tool_model {
 } tool_model;
 
 /** Opens the tokenizer `source`, or else the one in the model's folder, if there is one; then the
- * model in `folder`, computing in what `dtype` ("auto", "fp32" or "bf16") says instead of
+ * model in `folder`, computing in what `dtype` (one of TOOL_DTYPES) says instead of
  * options->dtype. A tokenizer with more tokens than the model is an error. Returns TOOL_GO_ON,
  * or after a message the exit status; either way the caller closes. */
 int tool_model_open(tool_model *opened, const tool_program *program, const char *folder,

@@ -38,6 +38,7 @@ void train_plan_print(FILE *stream, const train_plan *plan)
     const ttm_gpt2_config *config = plan->config;
     const ttm_trainer_options *options = plan->options;
     const ttm_trainer_memory *memory = &plan->memory;
+    char dtype[8];
     fprintf(stream,
             "%s: %" PRId64 " parameters, %" PRId64 " layers, width %" PRId64 ", %" PRId64
             " heads, context %" PRId64 ", vocabulary %" PRId64 "\n",
@@ -49,7 +50,7 @@ void train_plan_print(FILE *stream, const train_plan *plan)
             " tokens in %s on %s: %s\n",
             options->steps, options->accumulation, options->batch,
             options->seq > 0 ? options->seq : config->context,
-            options->dtype == TTM_PRECISION_BF16 ? "bf16" : "fp32",
+            ttm_trainer_options_get(dtype, sizeof dtype, options, "dtype"),
             ttm_device_backend_name(plan->device), ttm_device_get_info(plan->device)->name);
     fprintf(stream,
             "memory %.1f MiB: parameters %.1f, gradients %.1f, moments %.1f, activations %.1f, "
@@ -94,6 +95,7 @@ static void write_plan(ttm_json_writer *writer, const void *planned)
 {
     const train_plan *plan = planned;
     const ttm_trainer_options *options = plan->options;
+    char dtype[8];
     ttm_json_begin_object(writer);
     ttm_json_member_string(writer, "model", plan->name);
     ttm_json_member_int(writer, "parameters", ttm_gpt2_parameter_count(plan->config));
@@ -104,7 +106,8 @@ static void write_plan(ttm_json_writer *writer, const void *planned)
     ttm_json_member_int(writer, "batch", options->batch);
     ttm_json_member_int(writer, "seq", options->seq > 0 ? options->seq : plan->config->context);
     ttm_json_member_int(writer, "accumulation", options->accumulation);
-    ttm_json_member_string(writer, "dtype", options->dtype == TTM_PRECISION_BF16 ? "bf16" : "fp32");
+    ttm_json_member_string(writer, "dtype",
+                           ttm_trainer_options_get(dtype, sizeof dtype, options, "dtype"));
     ttm_json_member_string(writer, "backend", ttm_device_backend_name(plan->device));
     ttm_json_member_string(writer, "device", ttm_device_get_info(plan->device)->name);
     ttm_json_key(writer, "config");
