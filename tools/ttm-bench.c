@@ -2,6 +2,7 @@
 #include "bench/commands.h"
 #include "bench/product_list.h"
 #include "bench/table.h"
+#include "common/tool_dtype.h"
 #include "common/tool_output.h"
 
 #include <signal.h>
@@ -60,11 +61,11 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
                     "only those with this in their name; of devices, only such roofs",
                     TOOL_COMMANDS("ops|devices"), TOOL_NOT_WITH("--product")),
         TOOL_STRING("product", 0, "MxNxK[:CASE][:TYPE],…", &a->product,
-                    "these products instead; CASE nn, nt, tn or tt, TYPE f32 or bf16",
+                    "these products instead; CASE nn, nt, tn or tt, TYPE f32, tf32 or bf16",
                     TOOL_COMMANDS("ops|tune")),
         TOOL_STRING("rows", 0, "N,N,…", &a->rows, "numbers of rows", TOOL_COMMANDS("layer|tune")),
-        TOOL_CHOICE("dtype", 0, "auto|fp32|bf16", &a->dtype, "type of the model",
-                    TOOL_COMMANDS("ops|train|generate|tune"), TOOL_NOT_WITH("ops --product")),
+        TOOL_CHOICE("dtype", 0, TOOL_DTYPES, &a->dtype, "type of the model; of layer fp32 or tf32",
+                    TOOL_COMMANDS(OF_A_MODEL), TOOL_NOT_WITH("ops --product")),
         TOOL_INT("steps", 0, "N", &a->steps, 3, 100000, "steps, each also taken profiled",
                  TOOL_COMMANDS("train")),
         TOOL_CHOICE("recompute", 0, "auto|on|off", &a->recompute,
@@ -158,6 +159,12 @@ static int check_arguments(bench_arguments *arguments)
         return tool_usage_error(
             "--product '%s' isn't a list such as 512x512x512,1x3072x768:nt:bf16",
             arguments->product);
+    }
+    if (strcmp(arguments->command, "layer") == 0 && strcmp(arguments->dtype, "fp32") != 0 &&
+        strcmp(arguments->dtype, "tf32") != 0) {
+        return tool_usage_error("--dtype %s: layer contracts with cores, too, which are fp32 in "
+                                "every model; give fp32, or tf32 for products with W",
+                                arguments->dtype);
     }
     return check_lengths(arguments);
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <ttm/compute.h>
 
 /* Adds a call to the entry of these names. In the first step entries are made and priced. */
 static void add_call(bench_result *result, double *sums, size_t most, bool first, const char *group,
@@ -215,6 +216,18 @@ static void note_step(const bench_breakdown *breakdown, bench_result *result, do
     bench_set_number(result, "step", "fallback_calls", breakdown->fallback_calls);
 }
 
+/* The type whose peak counts. TT cores and their gradients are f32 in every model. In one of tf32
+ * only MATMUL isn't, which every layer has, and a part that has it begins with. */
+static ttm_dtype judged_dtype(const bench_session *session, const bench_entry *entry)
+{
+    const bool has_products =
+        strcmp(entry->group, "layer") == 0 || strcmp(entry->op, ttm_op_name(TTM_OP_MATMUL)) == 0;
+    if (strncmp(entry->name, "tt_", 3) == 0 || (session->dtype == TTM_TF32 && !has_products)) {
+        return TTM_F32;
+    }
+    return session->dtype;
+}
+
 void bench_breakdown_finish(bench_breakdown *breakdown, bench_session *session, const char *name)
 {
     bench_result *result = &session->result;
@@ -224,9 +237,7 @@ void bench_breakdown_finish(bench_breakdown *breakdown, bench_session *session, 
         bench_entry *entry = &result->entries[k];
         if (strcmp(entry->group, "step") != 0 && strcmp(entry->group, "profile") != 0) {
             entry->share = bench_entry_median(entry) / wall;
-            /* TT cores and their gradients are f32 in every model. */
-            const bool in_f32 = strncmp(entry->name, "tt_", 3) == 0;
-            bench_judge(session, entry, in_f32 ? TTM_F32 : session->dtype);
+            bench_judge(session, entry, judged_dtype(session, entry));
         }
     }
     sort_entries(result);

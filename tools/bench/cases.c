@@ -404,9 +404,7 @@ static void set_product(bench_case *item, const bench_product *product)
     }
     item->transposed[TTM_MATMUL_A] = product->a_transposed;
     item->transposed[TTM_MATMUL_B] = product->b_transposed;
-    item->tensors[TTM_MATMUL_OUT].dtype = product->dtype;
-    item->tensors[TTM_MATMUL_A].dtype = product->dtype;
-    item->tensors[TTM_MATMUL_B].dtype = product->dtype;
+    bench_case_set_dtype(item, product->dtype);
 }
 
 ttm_status bench_cases_of_products(bench_case **cases, size_t *count, const char *list)

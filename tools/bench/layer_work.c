@@ -64,10 +64,21 @@ static ttm_tensor as_matrix(const ttm_tensor *w)
     return ttm_tensor_reshape(w, 2, shape);
 }
 
+/* out = a·b as in a model of the command line's type. */
+static ttm_status multiply(const bench_layer *layer, const ttm_tensor *out, const ttm_tensor *a,
+                           const ttm_tensor *b)
+{
+    ttm_tensor left = *a;
+    ttm_tensor right = *b;
+    left.dtype = layer->session->dtype;
+    right.dtype = layer->session->dtype;
+    return ttm_matmul(layer->session->stream, out, &left, &right, NULL);
+}
+
 static ttm_status dense_forward(const bench_layer *layer)
 {
     const ttm_tensor w = as_matrix(&layer->w);
-    return ttm_matmul(layer->session->stream, &layer->y, &layer->x, &w, NULL);
+    return multiply(layer, &layer->y, &layer->x, &w);
 }
 
 static ttm_status dense_backward(const bench_layer *layer)
@@ -76,11 +87,8 @@ static ttm_status dense_backward(const bench_layer *layer)
     const ttm_tensor dw = as_matrix(&layer->dw);
     const ttm_tensor w_transposed = ttm_tensor_transpose(&w, 0, 1);
     const ttm_tensor x_transposed = ttm_tensor_transpose(&layer->x, 0, 1);
-    const ttm_status status =
-        ttm_matmul(layer->session->stream, &layer->dx, &layer->dy, &w_transposed, NULL);
-    return status != TTM_OK
-               ? status
-               : ttm_matmul(layer->session->stream, &dw, &x_transposed, &layer->dy, NULL);
+    const ttm_status status = multiply(layer, &layer->dx, &layer->dy, &w_transposed);
+    return status != TTM_OK ? status : multiply(layer, &dw, &x_transposed, &layer->dy);
 }
 
 static ttm_status build(const bench_layer *layer)
@@ -193,6 +201,13 @@ void bench_layer_cost(double *operations, double *bytes, const bench_layer *laye
     }
 }
 
+/* The others contract with cores, or make W and dW of them. */
+static bool multiplies_with_w(bench_layer_pass pass)
+{
+    return pass == BENCH_DENSE_FORWARD || pass == BENCH_DENSE_BACKWARD ||
+           pass == BENCH_DENSE_STEP || pass == BENCH_BUILT_FORWARD || pass == BENCH_BUILT_STEP;
+}
+
 ttm_status bench_layer_time(bench_entry **entry_out, bench_layer *layer, bench_layer_pass pass,
                             const char *group, const char *name, double operations, double bytes)
 {
@@ -216,7 +231,7 @@ ttm_status bench_layer_time(bench_entry **entry_out, bench_layer *layer, bench_l
     const ttm_status status = bench_measure(&entry->series, &timing, session, run_pass, layer);
     if (status == TTM_OK) {
         entry->wall_ns = timing.wall_ns;
-        bench_judge(session, entry, TTM_F32);
+        bench_judge(session, entry, multiplies_with_w(pass) ? session->dtype : TTM_F32);
     }
     bench_progress(session, NULL);
     return status;

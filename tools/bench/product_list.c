@@ -42,7 +42,7 @@ static void take_case(bench_product *product, const char **text)
 
 static void take_dtype(bench_product *product, const char **text)
 {
-    static const ttm_dtype dtypes[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64};
+    static const ttm_dtype dtypes[] = {TTM_F32, TTM_TF32, TTM_BF16, TTM_F16, TTM_F64};
     for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++) {
         if (take_word(text, ttm_dtype_name(dtypes[k]))) {
             product->dtype = dtypes[k];

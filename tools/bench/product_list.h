@@ -14,7 +14,7 @@ typedef struct bench_product {
     int64_t k;
     bool a_transposed; /**< a lies in memory as [k, m], */
     bool b_transposed; /**< b as [n, k]. */
-    ttm_dtype dtype;   /**< Of all three. */
+    ttm_dtype dtype;   /**< Of all three; with TF32 operands the result is f32. */
     char name[64];     /**< As on the command line, without what is so anyway. */
 } bench_product;
 

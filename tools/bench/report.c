@@ -114,6 +114,7 @@ static void write_cards(FILE *file, const bench_result *result)
         {"step", "fallback_calls", "calls done on the host", FORM_NUMBER, ""},
         {"memory", "measured_peak_bytes", "device memory", FORM_BYTES, "B"},
         {"roofs", "product_f32_flops", "f32 products, measured", FORM_RATE, "FLOP/s"},
+        {"roofs", "product_tf32_flops", "tf32 products, measured", FORM_RATE, "FLOP/s"},
         {"roofs", "product_bf16_flops", "bf16 products, measured", FORM_RATE, "FLOP/s"},
         {"roofs", "memory_bytes_per_second", "memory, measured", FORM_RATE, "B/s"},
         {"roofs", "launch_ns", "launching an op", FORM_NS, ""},

@@ -271,8 +271,8 @@ static int place_roof_labels(point_label *labels, const axes *range, double peak
 /* The highest roof of products: types other than f32 are measured where ops are of them. */
 static double product_roof(const bench_result *result)
 {
-    static const char *const names[] = {"product_f32_flops", "product_bf16_flops",
-                                        "product_f16_flops"};
+    static const char *const names[] = {"product_f32_flops", "product_tf32_flops",
+                                        "product_bf16_flops", "product_f16_flops"};
     double peak = 0.0;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         peak = fmax(peak, bench_number(result, "roofs", names[k]));

@@ -54,12 +54,19 @@ static void free_tensors(roof_work *work)
     }
 }
 
+/* A result that isn't TF32, which operands alone can be. */
+static ttm_dtype result_dtype(ttm_dtype dtype)
+{
+    return dtype == TTM_TF32 ? TTM_F32 : dtype;
+}
+
 static ttm_status alloc_tensors(roof_work *work, ttm_dtype dtype, int count, int32_t rank,
                                 const int64_t *shape)
 {
     ttm_status status = TTM_OK;
     for (int k = 0; k < count && status == TTM_OK; k++) {
-        status = ttm_tensor_alloc(&work->tensors[k], work->session->device, dtype, rank, shape);
+        status = ttm_tensor_alloc(&work->tensors[k], work->session->device,
+                                  k == 0 ? result_dtype(dtype) : dtype, rank, shape);
         if (status == TTM_OK) {
             status = bench_fill_random(work->session, &work->tensors[k], 1.0, 0);
         }
@@ -95,11 +102,12 @@ static bool has_products(bench_session *session, ttm_dtype dtype)
 {
     const int64_t shape[] = {64, 64};
     const ttm_tensor matrix = ttm_tensor_describe(dtype, 2, shape);
+    const ttm_tensor result = ttm_tensor_describe(result_dtype(dtype), 2, shape);
     ttm_stream *planning = NULL;
     bool found = false;
     if ((ttm_device_get_info(session->device)->dtype_mask & (1u << dtype)) != 0 &&
         ttm_stream_create_planning(&planning, session->device) == TTM_OK &&
-        ttm_matmul(planning, &matrix, &matrix, &matrix, NULL) == TTM_OK) {
+        ttm_matmul(planning, &result, &matrix, &matrix, NULL) == TTM_OK) {
         found = ttm_stream_statistics(planning, TTM_OP_MATMUL).fallback_calls == 0;
     }
     ttm_stream_destroy(planning);
@@ -330,7 +338,7 @@ static ttm_status measure_transfers(bench_session *session)
 
 ttm_status bench_measure_roofs(bench_session *session, bool all)
 {
-    static const ttm_dtype dtypes[] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64};
+    static const ttm_dtype dtypes[] = {TTM_F32, TTM_TF32, TTM_BF16, TTM_F16, TTM_F64};
     ttm_status status = TTM_OK;
     if (session->arguments->no_roofs && !all) {
         return TTM_OK;

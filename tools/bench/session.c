@@ -2,6 +2,7 @@
 #include "bench/session.h"
 
 #include "bench/environment.h"
+#include "bench/product_list.h"
 #include "common/tool_dtype.h"
 
 #include <inttypes.h>
@@ -24,7 +25,7 @@ static void note_device(bench_session *session)
     const ttm_device_info *info = ttm_device_get_info(session->device);
     bench_result *result = &session->result;
     char dtypes[64] = "";
-    for (int dtype = TTM_F32; dtype <= TTM_F64; dtype++) {
+    for (int dtype = TTM_F32; dtype <= TTM_TF32; dtype++) {
         if ((info->dtype_mask & (1u << dtype)) != 0) {
             const size_t used = strlen(dtypes);
             snprintf(dtypes + used, sizeof dtypes - used, "%s%s", used > 0 ? " " : "",
@@ -55,7 +56,7 @@ static void note_settings(bench_session *session)
     if (arguments->tt != NULL) {
         bench_set_text(result, "settings", "tt", arguments->tt);
     }
-    bench_set_text(result, "settings", "dtype", session->dtype == TTM_BF16 ? "bf16" : "fp32");
+    bench_set_text(result, "settings", "dtype", tool_dtype_name(session->dtype));
     bench_set_number(result, "settings", "batch", (double)arguments->batch);
     bench_set_number(result, "settings", "seq", (double)arguments->seq);
     bench_set_number(result, "settings", "layers", (double)arguments->layers);
@@ -89,6 +90,9 @@ ttm_status bench_session_open(bench_session *session, const bench_arguments *arg
         status = tool_dtype(&session->dtype, session->device, arguments->dtype);
     }
     if (status == TTM_OK) {
+        if (session->dtype != TTM_TF32 && bench_products_have(arguments->product, TTM_TF32)) {
+            tool_warn_of_tf32(session->device);
+        }
         if (ttm_device_get_info(session->device)->kind == TTM_DEVICE_CPU) {
             session->cache_bytes = bench_cache_bytes();
         }
@@ -202,11 +206,16 @@ out:
 
 /* ---- Meaning ---- */
 
+double bench_product_roof(const bench_session *session, ttm_dtype dtype)
+{
+    const double *flops = session->roofs.product_flops;
+    return flops[dtype] > 0.0 ? flops[dtype] : flops[TTM_F32];
+}
+
 void bench_judge(const bench_session *session, bench_entry *entry, ttm_dtype dtype)
 {
     const bench_roofs *roofs = &session->roofs;
-    double flops = roofs->product_flops[dtype];
-    flops = flops > 0.0 ? flops : roofs->product_flops[TTM_F32];
+    const double flops = bench_product_roof(session, dtype);
     if (flops <= 0.0 || roofs->memory <= 0.0 || isnan(entry->operations) || isnan(entry->bytes)) {
         return;
     }

@@ -20,7 +20,7 @@ typedef struct bench_arguments {
     const char *op;        /* Only ops whose name has this in it; NULL: all. */
     const char *product;   /* product_list.h, instead of the preset's products; NULL: none. */
     const char *rows;      /* N,N,… */
-    const char *dtype;     /* "auto", "fp32" or "bf16" */
+    const char *dtype;     /* One of TOOL_DTYPES. */
     const char *recompute; /* "auto", "on" or "off" */
     int64_t batch;
     int64_t seq;    /* At most the model's context. */
@@ -46,13 +46,13 @@ typedef struct bench_arguments {
 
 /** What the device does at most, as measured. 0: not measured, or can't. */
 typedef struct bench_roofs {
-    double product_flops[TTM_F64 + 1]; /**< By dtype. */
-    double copy;                       /**< Bytes read and written per second, */
-    double triad;                      /**< out = a + s·b, three arrays, */
-    double read;                       /**< sum of squares, */
-    double write;                      /**< fill. */
-    double memory;                     /**< The largest of these. */
-    double to_device;                  /**< Host to device and back, bytes per second. */
+    double product_flops[TTM_TF32 + 1]; /**< By dtype. */
+    double copy;                        /**< Bytes read and written per second, */
+    double triad;                       /**< out = a + s·b, three arrays, */
+    double read;                        /**< sum of squares, */
+    double write;                       /**< fill. */
+    double memory;                      /**< The largest of these. */
+    double to_device;                   /**< Host to device and back, bytes per second. */
     double from_device;
     double launch_ns; /**< Time of an op that does next to nothing. */
 } bench_roofs;
@@ -85,6 +85,10 @@ ttm_status bench_measure_roofs(bench_session *session, bool all);
 /** Fills a contiguous tensor with random numbers: floats N(0, scale²), integers in [0, limit). */
 ttm_status bench_fill_random(bench_session *session, const ttm_tensor *tensor, double scale,
                              int64_t limit);
+
+/** Returns what the device reached in products of this type; where it has none, or they weren't
+ * measured, in f32; 0 where those weren't either. */
+double bench_product_roof(const bench_session *session, ttm_dtype dtype);
 
 /** Sets floor and bound of an entry from its operations, bytes and median. `in_cache` says that the
  * data may come from caches. */

@@ -1,6 +1,7 @@
 /* ttm-bench train: whole optimiser steps on random tokens, unwatched and profiled in turn. */
 #include "bench/commands.h"
 #include "bench/steps.h"
+#include "common/tool_dtype.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -225,9 +226,11 @@ static ttm_status note_memory(train_work *work)
     options.logit_rows = work->session->arguments->logit_rows;
     options.batch = work->batch;
     options.seq = work->seq;
-    options.dtype = work->session->dtype == TTM_BF16 ? TTM_PRECISION_BF16 : TTM_PRECISION_FP32;
-    const ttm_status status =
-        ttm_trainer_plan_memory(&memory, work->session->device, &work->config, &options);
+    ttm_status status =
+        ttm_trainer_options_set(&options, "dtype", tool_dtype_name(work->session->dtype));
+    if (status == TTM_OK) {
+        status = ttm_trainer_plan_memory(&memory, work->session->device, &work->config, &options);
+    }
     if (status != TTM_OK) {
         return status;
     }
@@ -254,7 +257,7 @@ static void note_speed(const train_work *work, bench_entry *step)
     bench_set_number(result, "step", "tokens_per_second", tokens / wall * 1e9);
     bench_set_number(result, "step", "model_operations_per_token", flops);
     bench_set_number(result, "step", "model_flops", flops * tokens / wall * 1e9);
-    const double roof = session->roofs.product_flops[session->dtype];
+    const double roof = bench_product_roof(session, session->dtype);
     if (roof > 0.0) {
         bench_set_number(result, "step", "model_flop_utilisation",
                          flops * tokens / wall * 1e9 / roof);
