@@ -3,76 +3,27 @@
  * Bounds: a pass rounds some 12 tensors a layer and direction to 8 significant bits, each by at
  * most 2^-8 of an element. With matrices that neither shrink nor stretch much, relative errors in
  * norm add up to no more than that many roundings. */
-#include "model_testing.h"
+#include "step_testing.h"
 
 #include <ttm/compute.h>
 #include <ttm/generate.h>
 
-enum { BATCH = 2, SEQ = 11, LAYERS = 2, ROUNDINGS = 24 * LAYERS + 8 };
+enum { ROUNDINGS = 24 * LAYERS + 8 };
 
 static const double rounding = 0x1p-8;
 
-/* One model on one device with one micro-batch. */
-typedef struct bench {
-    model_testing on;
-    ttm_model *model;
-    ttm_tensor tokens;
-    ttm_tensor targets;
-    ttm_tensor loss;
-} bench;
-
-static void open_bench(bench *made, const char *backend, const char *tt, ttm_dtype dtype,
-                       ttm_tt_reduction reduction)
+static void open_on(step_testing *made, const char *backend, const char *tt, ttm_dtype dtype,
+                    ttm_tt_reduction reduction)
 {
-    const model_testing fresh = {.random = {.seed = 5, .position = 0}};
-    ttm_gpt2_config config = layered_config(LAYERS, tt);
-    ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
-    ttm_model_init_options init = TTM_MODEL_INIT_OPTIONS_INIT;
-    made->on = fresh;
-    assert_ok(ttm_device_open(&made->on.device, backend, NULL));
-    assert_ok(ttm_stream_create(&made->on.stream, made->on.device));
-    options.training = true;
-    options.dtype = dtype;
-    options.reduction = reduction;
-    options.logit_rows = 5;
-    init.standard_deviation = 0.2;
-    init.seed = 17;
-    assert_ok(ttm_model_create(&made->model, made->on.device, &config, &options));
-    assert_ok(ttm_model_init_parameters(made->model, made->on.stream, &init));
-    made->tokens = random_tokens(&made->on, BATCH, SEQ, config.vocab_size);
-    made->targets = random_tokens(&made->on, BATCH, SEQ, config.vocab_size);
-    made->loss = new_tensor(&made->on, TTM_F32, 1, 0);
-    ttm_gpt2_config_free(&config);
+    ttm_device *device = NULL;
+    assert_ok(ttm_device_open(&device, backend, NULL));
+    step_open(made, device, tt, dtype, reduction);
 }
 
-static void close_bench(bench *made)
+static void close_all(step_testing *made)
 {
-    ttm_model_destroy(made->model);
-    ttm_tensor_free(&made->tokens, made->on.device);
-    ttm_tensor_free(&made->targets, made->on.device);
-    ttm_tensor_free(&made->loss, made->on.device);
-    ttm_stream_destroy(made->on.stream);
-    assert_int_equal(ttm_device_memory_used(made->on.device), 0);
+    step_close(made);
     ttm_device_close(made->on.device);
-}
-
-/* Two micro-batches of one step; returns the loss. */
-static float run_step(bench *made)
-{
-    float loss = 0.0F;
-    assert_ok(ttm_model_begin_step(made->model, made->on.stream));
-    for (int index = 0; index < 2; index++) {
-        ttm_micro_batch micro_batch = TTM_MICRO_BATCH_INIT;
-        micro_batch.tokens = made->tokens;
-        micro_batch.targets = made->targets;
-        micro_batch.loss = made->loss;
-        micro_batch.loss_scale = 1.0 / (2 * BATCH * SEQ);
-        micro_batch.first = index == 0;
-        assert_ok(ttm_model_forward_backward(made->model, made->on.stream, &micro_batch));
-    }
-    assert_ok(ttm_model_end_step(made->model, made->on.stream));
-    assert_ok(ttm_tensor_read(made->on.stream, &loss, &made->loss));
-    return loss;
 }
 
 /* Norm of the difference of two parameters' gradients relative to that of the first. */
@@ -90,13 +41,13 @@ static double relative_difference(const float *a, const float *b, const ttm_para
 /* A bf16 model of `backend` against the f32 model of the reference backend. */
 static void compare_step(const char *backend, const char *tt, ttm_tt_reduction reduction)
 {
-    bench wide;
-    bench narrow;
+    step_testing wide;
+    step_testing narrow;
     double largest = 0.0;
-    open_bench(&wide, "reference", tt, TTM_F32, reduction);
-    open_bench(&narrow, backend, tt, TTM_BF16, reduction);
-    const float exact = run_step(&wide);
-    const float rounded = run_step(&narrow);
+    open_on(&wide, "reference", tt, TTM_F32, reduction);
+    open_on(&narrow, backend, tt, TTM_BF16, reduction);
+    const float exact = step_run(&wide);
+    const float rounded = step_run(&narrow);
     assert_at_most(fabs((double)rounded - (double)exact), ROUNDINGS * rounding * (double)exact);
     const ttm_tensor wide_flat = ttm_model_gradients(wide.model, 0);
     const ttm_tensor narrow_flat = ttm_model_gradients(narrow.model, 0);
@@ -118,8 +69,8 @@ static void compare_step(const char *backend, const char *tt, ttm_tt_reduction r
     }
     free(a);
     free(b);
-    close_bench(&wide);
-    close_bench(&narrow);
+    close_all(&wide);
+    close_all(&narrow);
 }
 
 static void losses_and_gradients_are_near_f32_on_the_reference_backend(void **state)
@@ -141,16 +92,16 @@ static void losses_and_gradients_are_near_f32_on_the_cpu_backend(void **state)
 static void working_parameters_follow_the_parameters(void **state)
 {
     (void)state;
-    bench made;
-    open_bench(&made, "reference", "none", TTM_BF16, TTM_TT_REDUCE_AUTO);
+    step_testing made;
+    open_on(&made, "reference", "none", TTM_BF16, TTM_TT_REDUCE_AUTO);
     const ttm_tensor parameters = ttm_model_parameters(made.model, 0);
     const ttm_tensor working = ttm_model_working_parameters(made.model, 0);
     assert_int_equal(parameters.dtype, TTM_F32);
     assert_int_equal(working.dtype, TTM_BF16);
-    const float before = run_step(&made);
+    const float before = step_run(&made);
     assert_ok(ttm_add(made.on.stream, &parameters, 0.5, &parameters, 0.0, NULL));
     ttm_model_parameters_changed(made.model);
-    const float changed = run_step(&made);
+    const float changed = step_run(&made);
     assert_true(before != changed);
     uint16_t *narrow = read_tensor(&made.on, &working);
     float *wide = read_tensor(&made.on, &parameters);
@@ -165,24 +116,24 @@ static void working_parameters_follow_the_parameters(void **state)
     /* After parameters_stepped the working copy is taken as it is, right or wrong. */
     assert_ok(ttm_fill(made.on.stream, &parameters, 0.0));
     ttm_model_parameters_stepped(made.model);
-    assert_true(run_step(&made) == changed);
-    close_bench(&made);
+    assert_true(step_run(&made) == changed);
+    close_all(&made);
 }
 
 static void a_model_without_working_parameters_has_none(void **state)
 {
     (void)state;
-    bench made;
-    open_bench(&made, "reference", "none", TTM_F32, TTM_TT_REDUCE_AUTO);
+    step_testing made;
+    open_on(&made, "reference", "none", TTM_F32, TTM_TT_REDUCE_AUTO);
     const ttm_tensor working = ttm_model_working_parameters(made.model, 0);
     assert_false(ttm_tensor_present(&working));
-    close_bench(&made);
+    close_all(&made);
 }
 
 /* Peak of the device's counter against the plan. */
 static void check_plan(const char *backend, const char *tt)
 {
-    bench made = {.on = {.random = {.seed = 5, .position = 0}}};
+    step_testing made = {.on = {.random = {.seed = 5, .position = 0}}};
     ttm_gpt2_config config = layered_config(LAYERS, tt);
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
     ttm_memory_plan plan = {.struct_size = sizeof plan};
@@ -206,14 +157,14 @@ static void check_plan(const char *backend, const char *tt)
     made.loss = new_tensor(&made.on, TTM_F32, 1, 0);
     ttm_tensor losses = new_tensor(&made.on, TTM_F32, (int64_t)BATCH * SEQ, 0);
     const uint64_t batches = ttm_device_memory_used(made.on.device) - before_batches;
-    (void)run_step(&made);
+    (void)step_run(&made);
     assert_ok(ttm_model_losses(made.model, made.on.stream, &losses, &made.tokens, &made.targets));
     const uint64_t used = ttm_device_memory_used(made.on.device) - batches;
     const uint64_t unit = ttm_device_get_info(made.on.device)->alignment_bytes;
     assert_true(used >= plan.total_bytes && used < plan.total_bytes + unit);
     ttm_tensor_free(&losses, made.on.device);
     ttm_gpt2_config_free(&config);
-    close_bench(&made);
+    close_all(&made);
 }
 
 static void the_memory_plan_is_exact(void **state)
@@ -230,8 +181,8 @@ static void generation_gives_what_whole_passes_give(void **state)
     (void)state;
     static const int32_t prompt[] = {3, 1, 4, 1, 5, 9, 2, 6};
     enum { COUNT = 8, VOCAB = 19 };
-    bench made;
-    open_bench(&made, "cpu", "mlp=2x4,2x4,4x4:3", TTM_BF16, TTM_TT_REDUCE_AUTO);
+    step_testing made;
+    open_on(&made, "cpu", "mlp=2x4,2x4,4x4:3", TTM_BF16, TTM_TT_REDUCE_AUTO);
     const ttm_generator_options options = TTM_GENERATOR_OPTIONS_INIT;
     ttm_generator *generator = NULL;
     const int64_t shape[2] = {1, COUNT};
@@ -258,7 +209,7 @@ static void generation_gives_what_whole_passes_give(void **state)
     ttm_generator_destroy(generator);
     ttm_tensor_free(&logits, made.on.device);
     ttm_tensor_free(&tokens, made.on.device);
-    close_bench(&made);
+    close_all(&made);
 }
 
 int main(void)
