@@ -29,7 +29,7 @@ static void every_option_is_described_and_can_be_set_by_name(void **state)
     assert_true(options.core_learning_rate);
     assert_int_equal(options.seed, 3);
     assert_string_equal(options.sample_prompt, "3");
-    assert_int_equal(options.dtype, TTM_PRECISION_BF16);
+    assert_int_equal(options.dtype, TTM_PRECISION_TF32);
     assert_int_equal(options.moments, TTM_PRECISION_BF16);
     assert_int_equal(options.recompute, TTM_RECOMPUTE_OFF);
     assert_int_equal(ttm_trainer_options_check(&options), TTM_OK);
@@ -42,7 +42,7 @@ static void an_option_reads_back_as_it_can_be_set(void **state)
         {"steps", "2147483647"}, {"warmup", "-1"},          {"learning-rate", "6.25e-05"},
         {"schedule", "linear"},  {"dtype", "auto"},         {"seed", "18446744073709551615"},
         {"moments", "bf16"},     {"sample-prompt", "Once"}, {"core-learning-rate", "true"},
-        {"recompute", "on"},
+        {"recompute", "on"},     {"dtype", "tf32"},
     };
     ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
     char text[TTM_TRAINER_PROMPT_BYTES];
@@ -79,6 +79,7 @@ static void a_refused_value_is_named_and_changes_nothing(void **state)
         {"sample-prompt", "\xff"},
         {"dtype", "f16"},
         {"moments", "auto"},
+        {"moments", "tf32"},
         {"recompute", "yes"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -121,6 +122,33 @@ static void options_of_another_size_or_out_of_range_are_refused(void **state)
     options = (ttm_trainer_options)TTM_TRAINER_OPTIONS_INIT;
     options.schedule = (ttm_schedule)7;
     assert_int_equal(ttm_trainer_options_check(&options), TTM_ERROR_ARGUMENT);
+    options = (ttm_trainer_options)TTM_TRAINER_OPTIONS_INIT;
+    options.moments = TTM_PRECISION_TF32;
+    assert_int_equal(ttm_trainer_options_check(&options), TTM_ERROR_ARGUMENT);
+    assert_message_has("moments is 3");
+    options.moments = TTM_PRECISION_FP32;
+    options.dtype = TTM_PRECISION_TF32 + 1;
+    assert_int_equal(ttm_trainer_options_check(&options), TTM_ERROR_ARGUMENT);
+    assert_message_has("dtype is 4");
+}
+
+static void each_precision_is_a_type_of_models(void **state)
+{
+    (void)state;
+    static const struct {
+        ttm_precision precision;
+        ttm_dtype dtype;
+    } pairs[] = {{TTM_PRECISION_FP32, TTM_F32},
+                 {TTM_PRECISION_BF16, TTM_BF16},
+                 {TTM_PRECISION_TF32, TTM_TF32}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        ttm_trainer_options options = TTM_TRAINER_OPTIONS_INIT;
+        options.dtype = pairs[i].precision;
+        assert_int_equal(ttm_trainer_model_options(&options).dtype, pairs[i].dtype);
+        assert_int_equal(ttm_trainer_options_settle(&options, NULL), TTM_OK); /* as it is */
+        assert_int_equal(options.dtype, pairs[i].precision);
+        assert_int_equal(ttm_trainer_moment_dtype(&options), TTM_F32);
+    }
 }
 
 static void published_presets_get_the_published_settings(void **state)
@@ -174,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_refused_value_is_named_and_changes_nothing),
         cmocka_unit_test(a_prompt_that_is_too_long_is_refused),
         cmocka_unit_test(options_of_another_size_or_out_of_range_are_refused),
+        cmocka_unit_test(each_precision_is_a_type_of_models),
         cmocka_unit_test(published_presets_get_the_published_settings),
         cmocka_unit_test(automatic_options_are_settled_for_the_model),
     };

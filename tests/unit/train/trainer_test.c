@@ -385,6 +385,23 @@ static void a_run_isnt_resumed_with_other_data_model_or_options(void **state)
     assert_resume_fails(f, NULL, TTM_ERROR_NOT_FOUND, "nowhere");
 }
 
+static void a_run_in_tf32_is_resumed_in_it_and_in_nothing_else(void **state)
+{
+    fixture *f = *state;
+    f->options.dtype = TTM_PRECISION_TF32;
+    finish(open_run(f, "run"));
+    ttm_trainer_options saved;
+    assert_int_equal(ttm_trainer_read_options(&saved, f->setup.directory), TTM_OK);
+    assert_int_equal(saved.dtype, TTM_PRECISION_TF32);
+    saved.dtype = TTM_PRECISION_FP32;
+    assert_resume_fails(f, &saved, TTM_ERROR_ARGUMENT, "dtype is fp32");
+    saved.dtype = TTM_PRECISION_AUTO;
+    ttm_trainer *trainer = NULL;
+    assert_int_equal(ttm_trainer_resume(&trainer, &f->setup, &saved), TTM_OK);
+    assert_int_equal(ttm_trainer_get_options(trainer)->dtype, TTM_PRECISION_TF32);
+    ttm_trainer_close(trainer);
+}
+
 static void a_damaged_checkpoint_is_reported_and_the_one_before_still_serves(void **state)
 {
     fixture *f = *state;
@@ -455,6 +472,7 @@ int main(void)
         trainer_case(a_finished_run_can_be_made_longer),
         trainer_case(weights_of_another_run_are_a_starting_point),
         trainer_case(a_run_isnt_resumed_with_other_data_model_or_options),
+        trainer_case(a_run_in_tf32_is_resumed_in_it_and_in_nothing_else),
         trainer_case(a_damaged_checkpoint_is_reported_and_the_one_before_still_serves),
         trainer_case(a_loss_that_isnt_finite_stops_the_run_and_keeps_the_last_checkpoint),
         trainer_case(unusable_data_and_settings_are_refused_before_anything_is_written),
