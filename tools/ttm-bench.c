@@ -162,8 +162,8 @@ static int check_arguments(bench_arguments *arguments)
     }
     if (strcmp(arguments->command, "layer") == 0 && strcmp(arguments->dtype, "fp32") != 0 &&
         strcmp(arguments->dtype, "tf32") != 0) {
-        return tool_usage_error("--dtype %s: layer contracts with cores, too, which are fp32 in "
-                                "every model; give fp32, or tf32 for products with W",
+        return tool_usage_error("--dtype %s doesn't go with layer, whose contractions with cores "
+                                "are fp32 in every model: give fp32, or tf32 for its products",
                                 arguments->dtype);
     }
     return check_lengths(arguments);

@@ -169,7 +169,7 @@ def documented_names():
 
 def check_documented(result):
     words, beginnings = documented_names()
-    types = re.compile("product_(f32|bf16|f16|f64)_flops")
+    types = re.compile("product_(f32|tf32|bf16|f16|f64)_flops")
     names = {name: "the result" for name in result}
     for section, members in result.items():
         if isinstance(members, dict):

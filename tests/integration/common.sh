@@ -47,6 +47,13 @@ one_line_error()
         fail "not one line: $(cat err)"
 }
 
+# warned_of_tf32: the stderr of the last `expect` is the warning of a device without tf32, and nothing else.
+warned_of_tf32()
+{
+    [ "$(wc -l <err)" -eq 1 ] && grep -q '^ttm warning: tf32: .* has no products in it; they are computed in fp32$' err ||
+        fail "not the warning: $(cat err)"
+}
+
 # json_value FILE KEY: prints a number or text of a JSON object with one member a line or all in one.
 json_value()
 {

@@ -1,9 +1,10 @@
 /* A plugin for tests of measuring and of memory: another plugin with one op made slower, with ops
- * missing, or with small allocations only.
+ * missing, with products in tf32, or with small allocations only.
  *
  *     TTM_TEST_WRAPPED   file of the plugin that does the work
  *     TTM_TEST_SLOW_OP   opcode (a number) that takes TTM_TEST_SLOW_FACTOR times as long; none: −1
  *     TTM_TEST_LACKS     opcodes that it says it lacks, such as "6 12"
+ *     TTM_TEST_TF32      products take operands of TF32, in this many times the time of f32 ones
  *     TTM_TEST_ALLOCATION   bytes that a single allocation may have
  *     TTM_TEST_STEADY    1: ops compute nothing but take a time that depends on their size only, so
  *                        that a busy machine measures the same twice */
@@ -23,12 +24,33 @@ static ttm_backend table;
 static ttm_status (*wrapped_run)(ttm_backend_stream *stream, const ttm_op *op);
 static int slow_opcode = -1;
 static double slow_factor = 1.0;
+static double tf32_factor; /* 0: TF32 isn't taken. */
 static int steady;
 static uint64_t lacking;            /* Bit (1 << opcode). */
 static uint64_t largest_allocation; /* 0: whatever the plugin allows. */
 static ttm_status (*wrapped_info)(int32_t index, ttm_device_info *info);
 static ttm_status (*wrapped_alloc)(ttm_memory **memory, ttm_backend_device *device, size_t bytes);
 static int (*wrapped_supported)(ttm_backend_device *device, const ttm_op *op);
+static size_t (*wrapped_workspace)(ttm_backend_device *device, const ttm_op *op);
+
+static bool is_tf32(const ttm_op *op)
+{
+    return tf32_factor > 0.0 && op->opcode == TTM_OP_MATMUL &&
+           op->tensors[TTM_MATMUL_A].dtype == TTM_TF32;
+}
+
+/* The op that the wrapped plugin gets, which knows no TF32; `slots` are its tensors then. */
+static ttm_op wrapped_op(ttm_tensor slots[TTM_MATMUL_TENSORS], const ttm_op *op)
+{
+    ttm_op passed = *op;
+    if (is_tf32(op)) {
+        memcpy(slots, op->tensors, TTM_MATMUL_TENSORS * sizeof slots[0]);
+        slots[TTM_MATMUL_A].dtype = TTM_F32;
+        slots[TTM_MATMUL_B].dtype = TTM_F32;
+        passed.tensors = slots;
+    }
+    return passed;
+}
 
 static double now_ns(void)
 {
@@ -58,13 +80,16 @@ static double steady_ns(const ttm_op *op)
 
 static ttm_status run(ttm_backend_stream *stream, const ttm_op *op)
 {
-    const double factor = (int)op->opcode == slow_opcode ? slow_factor : 1.0;
+    const double factor =
+        ((int)op->opcode == slow_opcode ? slow_factor : 1.0) * (is_tf32(op) ? tf32_factor : 1.0);
+    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    const ttm_op passed = wrapped_op(slots, op);
     const double began = now_ns();
     if (steady) {
         spin_until(began + steady_ns(op) * factor);
         return TTM_OK;
     }
-    const ttm_status status = wrapped_run(stream, op);
+    const ttm_status status = wrapped_run(stream, &passed);
     const double took = now_ns() - began;
     spin_until(began + took * factor);
     return status;
@@ -73,7 +98,16 @@ static ttm_status run(ttm_backend_stream *stream, const ttm_op *op)
 static int supported(ttm_backend_device *device, const ttm_op *op)
 {
     const bool lacks = op->opcode < 64 && (lacking >> op->opcode & 1) != 0;
-    return lacks ? 0 : wrapped_supported(device, op);
+    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    const ttm_op passed = wrapped_op(slots, op);
+    return lacks ? 0 : wrapped_supported(device, &passed);
+}
+
+static size_t workspace(ttm_backend_device *device, const ttm_op *op)
+{
+    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    const ttm_op passed = wrapped_op(slots, op);
+    return wrapped_workspace(device, &passed);
 }
 
 static ttm_status describe(int32_t index, ttm_device_info *info)
@@ -81,6 +115,9 @@ static ttm_status describe(int32_t index, ttm_device_info *info)
     const ttm_status status = wrapped_info(index, info);
     if (status == TTM_OK && largest_allocation > 0) {
         info->max_allocation_bytes = largest_allocation;
+    }
+    if (status == TTM_OK && tf32_factor > 0.0) {
+        info->dtype_mask |= 1U << TTM_TF32;
     }
     return status;
 }
@@ -110,6 +147,7 @@ const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
     const char *path = getenv("TTM_TEST_WRAPPED");
     const char *op = getenv("TTM_TEST_SLOW_OP");
     const char *factor = getenv("TTM_TEST_SLOW_FACTOR");
+    const char *tf32 = getenv("TTM_TEST_TF32");
     const char *allocation = getenv("TTM_TEST_ALLOCATION");
     void *library = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     ttm_backend_entry_function entry = NULL;
@@ -130,6 +168,8 @@ const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
     table.op_run = run;
     wrapped_supported = wrapped->op_supported;
     table.op_supported = supported;
+    wrapped_workspace = wrapped->op_workspace_bytes;
+    table.op_workspace_bytes = wrapped_workspace != NULL ? workspace : NULL;
     wrapped_info = wrapped->device_info;
     table.device_info = describe;
     wrapped_alloc = wrapped->memory_alloc;
@@ -138,6 +178,7 @@ const ttm_backend *ttm_backend_entry(const ttm_backend_host *host)
     lacking = read_opcodes(getenv("TTM_TEST_LACKS"));
     slow_opcode = op != NULL ? atoi(op) : -1;
     slow_factor = factor != NULL ? atof(factor) : 1.0;
+    tf32_factor = tf32 != NULL ? atof(tf32) : 0.0;
     steady = getenv("TTM_TEST_STEADY") != NULL;
     return &table;
 }
