@@ -1,12 +1,12 @@
 """Whole training steps (forward, backward, clipping, AdamW) of GPT-2 small in PyTorch: what libttm is compared with.
 
-    python3 bench/gpt2_pytorch.py --model dense|ttm64|ttm64-autograd [--device cpu|cuda] [--compile] [--bf16] [--batch 4] [--seq 512] [--steps 4]
-    python3 bench/gpt2_pytorch.py --generate 100 [--device cpu|cuda] [--batch 1] [--bf16]
+    python3 bench/gpt2_pytorch.py --model dense|ttm64|ttm64-autograd [--device cpu|cuda] [--compile] [--bf16|--tf32] [--batch 4] [--seq 512] [--steps 4]
+    python3 bench/gpt2_pytorch.py --generate 100 [--device cpu|cuda] [--batch 1] [--bf16|--tf32]
 
 ttm64 computes y = x·W through a function with its own backward, which saves only x and the cores and rebuilds W, as the authors of
 TTM layers do; ttm64-autograd leaves everything to autograd. Prints one line of JSON: tokens per second of every step and their
 median, and the peak memory: of the process, or with --device cuda what PyTorch had allocated there. --generate decodes so many tokens of --batch sequences with a
-cache of keys and values instead. Random tokens; needs torch only.
+cache of keys and values instead. --tf32 allows it in fp32 products, which are exact otherwise. Random tokens; needs torch only.
 """
 import argparse
 import json
@@ -145,7 +145,7 @@ def generate(options):
             start = now(options.device)
             tokens = next_tokens(tokens, position, caches)
             times.append(now(options.device) - start)
-    print(json.dumps({"program": "pytorch " + torch.__version__, "model": "generate", "compile": False, "bf16": options.bf16,
+    print(json.dumps({"program": "pytorch " + torch.__version__, "model": "generate", "compile": False, "bf16": options.bf16, "tf32": options.tf32,
                       "batch": batch, "tokens_per_second": batch / statistics.median(times[10:])}))
 
 
@@ -170,7 +170,7 @@ def train(options):
         if step >= warm_ups:
             speeds.append(batch * options.seq / (now(options.device) - start))
     print(json.dumps({"program": "pytorch " + torch.__version__, "model": options.model, "compile": options.compile,
-                      "bf16": options.bf16, "batch": batch, "parameters": parameters,
+                      "bf16": options.bf16, "tf32": options.tf32, "batch": batch, "parameters": parameters,
                       "tokens_per_second": statistics.median(speeds), "steps": [round(s, 2) for s in speeds],
                       "peak_mib": peak_mib(options.device)}))
 
@@ -180,13 +180,16 @@ def main():
     parser.add_argument("--model", choices=["dense", "ttm64", "ttm64-autograd"], default="dense")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--bf16", action="store_true")
+    narrow = parser.add_mutually_exclusive_group()
+    narrow.add_argument("--bf16", action="store_true")
+    narrow.add_argument("--tf32", action="store_true")
     parser.add_argument("--batch", type=int, help="4 in training, 1 in generation")
     parser.add_argument("--seq", type=int, default=512)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--generate", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(0)
+    torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
     if options.generate:
         generate(options)
     else:

@@ -5,7 +5,7 @@
 # kernels, PyTorch compiled, start-up; then proves the kernels on matrix units, each variant by itself, tunes, and takes the steps again. All results go
 # to the folder OUT, as JSON; OUT/parts has a line for each part, OUT/summary.md the tables (bench/h100_summary.py). A part that fails or takes too long
 # doesn't stop the others, and no call takes longer than TTM_H100_SECONDS. What a call doesn't reach the next one with the same OUT does: parts that ended well aren't begun again,
-# and measurements that are there aren't taken again. PARTs are those to run, whatever was before. All of it is some 25 minutes: three calls.
+# and measurements that are there aren't taken again. PARTs are those to run, whatever was before. All of it is some 27 minutes: three calls.
 # PYTHON is an interpreter whose torch has CUDA; without CUDA what needs it is skipped.
 #   TTM_H100_SECONDS=540         the longest time of a call
 #   TTM_H100_ARCHIVE=FILE.tgz    after each part all of OUT, programs as the driver built them too, in one file
@@ -28,11 +28,12 @@ mkdir -p "$out/refused"
 bench="$build/tools/ttm-bench"
 if [ -n "${TTM_H100_SMALL:-}" ]; then
     preset=gpt2-tiny-ttm16 dense=gpt2-tiny-ttm16 generated=gpt2-tiny-ttm16 batch_bf16=2 batch_fp32=1 seq=32 ways=1 cases=3
-    shapes="96x64x80 70x130x64" square=128x128x128
+    shapes="96x64x80 70x130x64" shapes_tf32="96x64x80" square=128x128x128
     steps=3 tokens=3 prompt=8 many=4 seconds=0.05 patience=3 tune_seconds=5
 else
     preset=gpt2-small-ttm64 dense=gpt2-small generated=gpt2-small batch_bf16=16 batch_fp32=8 seq=1024 ways=8 cases=24
     shapes="8192x8192x8192 16384x3072x768 16384x768x3072 16384x50688x768 16384x2304x768 16384x768x768" square=4096x4096x4096
+    shapes_tf32="4096x4096x4096 8192x3072x768 8192x768x3072 8192x50304x768"
     steps=10 tokens=64 prompt=64 many=64 seconds=0.5 patience=1 tune_seconds=90
 fi
 
@@ -134,24 +135,33 @@ look() {
     tell ""
 }
 
-# train TYPE KIND: the arguments of ttm-bench for that step.
-train() {
-    [ "$1" = bf16 ] && batch=$batch_bf16 || batch=$batch_fp32
-    [ "$2" = dense ] && model=$dense || model=$preset
-    echo "train --backend $device --preset $model --dtype $1 --batch $batch --seq $seq"
+batch_of() {
+    [ "$1" = bf16 ] && echo "$batch_bf16" || echo "$batch_fp32"
 }
 
-# Every kernel of the steps built and proven, two models at a time, so that no measurement waits for compilers.
+# train TYPE KIND: the arguments of ttm-bench for that step.
+train() {
+    [ "$2" = dense ] && model=$dense || model=$preset
+    echo "train --backend $device --preset $model --dtype $1 --batch $(batch_of "$1") --seq $seq"
+}
+
+# pytorch TYPE KIND: the arguments of gpt2_pytorch.py for that step.
+pytorch() {
+    [ "$1" = fp32 ] && option='' || option=--$1
+    echo "--device cuda --model $2 $option --batch $(batch_of "$1") --seq $seq --steps 8"
+}
+
+# Every kernel of the steps built and proven, three models at a time, so that no measurement waits for compilers.
 prepare() {
     for kind in dense ttm64; do
-        for type in bf16 fp32; do
+        for type in bf16 fp32 tf32; do
             # shellcheck disable=SC2046  # arguments
             TTM_LOG=debug timeout -k 2 $((150 * patience)) "$bench" $(train $type $kind) --steps 3 --seconds 0.05 --json >/dev/null 2>"$out/prepare-$kind-$type.log" &
         done
         wait
     done
     for kind in dense ttm64; do
-        for type in bf16 fp32; do
+        for type in bf16 fp32 tf32; do
             tried=$((tried + 1))
             grep -q 'ttm-bench: error' "$out/prepare-$kind-$type.log" && failed=$((failed + 1))
             grep -h "aren't used\|error" "$out/prepare-$kind-$type.log"
@@ -160,18 +170,16 @@ prepare() {
     tell ""
 }
 
-# Whole steps on random tokens. Ours, PyTorch's as it comes, ours: so both see the same clocks and temperatures.
+# Whole steps on random tokens. Ours, PyTorch's as it comes, in tf32 with that allowed, ours: so both see the same clocks and temperatures.
 steps() {
     without=$no_cuda
     has_cuda && without=
-    for type in bf16 fp32; do
-        [ $type = bf16 ] && bf16=--bf16 || bf16=
+    for type in bf16 fp32 tf32; do
         for kind in dense ttm64; do
-            # shellcheck disable=SC2046,SC2086  # arguments, and options that may be none
+            # shellcheck disable=SC2046  # arguments
             {
                 attempt $((45 * patience)) "step-$kind-$type-ours1.json" "$bench" $(train $type $kind) --steps $steps --seconds 1 --json
-                [ -n "$without" ] || attempt 60 "step-$kind-$type-eager.json" "$python" bench/gpt2_pytorch.py --device cuda --model $kind $bf16 \
-                    --batch "$([ $type = bf16 ] && echo $batch_bf16 || echo $batch_fp32)" --seq $seq --steps 8
+                [ -n "$without" ] || attempt 60 "step-$kind-$type-eager.json" "$python" bench/gpt2_pytorch.py $(pytorch $type $kind)
                 attempt $((30 * patience)) "step-$kind-$type-ours2.json" "$bench" $(train $type $kind) --steps $steps --seconds 1 --no-roofs --json
             }
         done
@@ -193,27 +201,31 @@ choices() {
     tell ""
 }
 
-# The same steps by PyTorch compiled; compiling takes most of it.
+# The same steps by PyTorch compiled, but in tf32, for want of time: compiling takes most of it.
 compiled() {
     if ! has_cuda; then
         echo "skipped: no PyTorch with CUDA"
         return 0
     fi
     for type in bf16 fp32; do
-        [ $type = bf16 ] && bf16=--bf16 batch=$batch_bf16 || bf16='' batch=$batch_fp32
         for kind in dense ttm64; do
-            # shellcheck disable=SC2086  # options that may be none
-            attempt 120 "step-$kind-$type-compile.json" "$python" bench/gpt2_pytorch.py --device cuda --model $kind $bf16 --batch $batch --seq $seq --steps 8 --compile
+            # shellcheck disable=SC2046  # arguments
+            attempt 120 "step-$kind-$type-compile.json" "$python" bench/gpt2_pytorch.py $(pytorch $type $kind) --compile
         done
     done
     tell ""
 }
 
-# All transposes that training uses: forward pass, gradient of the input, gradient of the weights. f32 as it is, and split over matrix units.
+# All transposes that training uses: forward pass, gradient of the input, gradient of the weights. tf32 too; f32 as it is, and split over matrix units.
 products() {
     for shape in $shapes; do
         for way in nn nt tn; do
             attempt 25 "product-$shape-$way-bf16.json" "$bench" ops --backend "$device" --product "$shape:$way:bf16" --no-roofs --seconds $seconds --json
+        done
+    done
+    for shape in $shapes_tf32; do
+        for way in nn nt tn; do
+            attempt 25 "product-$shape-$way-tf32.json" "$bench" ops --backend "$device" --product "$shape:$way:tf32" --no-roofs --seconds $seconds --json
         done
     done
     for way in strict split; do
@@ -266,6 +278,9 @@ cublas() {
     list=$square:nn:f32
     for shape in $shapes; do
         list="$list,$shape:nn:bf16,$shape:nt:bf16,$shape:tn:bf16"
+    done
+    for shape in $shapes_tf32; do
+        list="$list,$shape:nn:tf32,$shape:nt:tf32,$shape:tn:tf32"
     done
     attempt 60 cublas.jsonl "$python" bench/h100_cublas.py "$list"
     tell ""
@@ -387,6 +402,7 @@ conformance() {
     for unit in $units; do
         TTM_OPENCL_MATRIX_UNITS=$unit attempt 90 "conformance-$unit" "$build/tools/ttm-conformance" --backend "$device" --filter matmul --dtype bf16 --cases "$cases"
     done
+    attempt 60 conformance-tf32 "$build/tools/ttm-conformance" --backend "$device" --filter matmul --dtype tf32 --cases "$cases"
     attempt 60 conformance-attention "$build/tools/ttm-conformance" --backend "$device" --filter 'attention*' --dtype bf16 --cases "$cases"
     attempt 120 conformance-all "$build/tools/ttm-conformance" --backend "$device" --cases $((cases / 3))
     tell ""
@@ -396,8 +412,7 @@ conformance() {
 tune() {
     export TTM_TUNE_DIR="$out/tuned"
     for type in bf16 fp32; do
-        [ $type = bf16 ] && batch=$batch_bf16 || batch=$batch_fp32
-        attempt $((tune_seconds + 40 * patience)) "tune-$type.json" "$bench" tune --backend "$device" --preset $dense --dtype $type --batch "$batch" --seq $seq \
+        attempt $((tune_seconds + 40 * patience)) "tune-$type.json" "$bench" tune --backend "$device" --preset $dense --dtype $type --batch "$(batch_of $type)" --seq $seq \
             --rows 16 --tune-seconds $tune_seconds --seconds 0.1 --json
         for kind in dense ttm64; do
             # shellcheck disable=SC2046  # arguments
@@ -427,8 +442,8 @@ fi
 part 150 make
 part 90 look
 part 240 prepare
-part 300 steps
-part 90 products
+part 420 steps
+part 120 products
 part 150 choices
 part 70 cublas
 part 120 generation

@@ -8,6 +8,7 @@ import os
 import sys
 
 WAYS = ("nn", "nt", "tn")
+TYPES = ("bf16", "fp32", "tf32")
 
 
 def load(name):
@@ -50,7 +51,7 @@ def speed(runs):
 
 def print_steps():
     rows = []
-    for dtype in ("bf16", "fp32"):
+    for dtype in TYPES:
         for kind in ("dense", "ttm64"):
             runs = ours(kind, dtype)
             eager, compiled = (load(f"step-{kind}-{dtype}-{way}.json") or {} for way in ("eager", "compile"))
@@ -64,7 +65,7 @@ def print_steps():
                          *(number(other.get("peak_mib") and other["peak_mib"] / 1024, "{:.2f}") for other in (eager, compiled))])
     table("Whole steps, tokens/s", ["model", "type", "ours, both times", "tuned", "PyTorch eager", "compiled", "ours / eager", "ours / compiled",
                                     "our peak GiB", "eager's", "compiled's"], rows)
-    for dtype in ("bf16", "fp32"):
+    for dtype in TYPES:
         print(f"TTM-64 / dense, {dtype}: {ratio(speed(ours('ttm64', dtype)), speed(ours('dense', dtype)))}\n")
 
 
@@ -85,6 +86,18 @@ def entry_speed(name):
     return max(flops) / 1e12 if flops else None
 
 
+def print_products_of(dtype, cublas):
+    names = {os.path.basename(path).split("-")[1] for path in glob.glob(os.path.join(sys.argv[1], f"product-*-{dtype}.json"))}
+    rows = []
+    for shape in sorted(names | {name.split(":")[0] for name in cublas if name.endswith(f":{dtype}")}):
+        row = [shape]
+        for way in WAYS:
+            mine, theirs = entry_speed(f"product-{shape}-{way}-{dtype}.json"), cublas.get(f"{shape}:{way}:{dtype}")
+            row += [number(mine, "{:.1f}"), number(theirs, "{:.1f}"), ratio(mine, theirs)]
+        rows.append(row)
+    table(f"{dtype} products, TFLOP/s", ["M×N×K"] + [f"{way}: {what}" for way in WAYS for what in ("ours", "cuBLAS", "ratio")], rows)
+
+
 def print_products():
     cublas = {}
     try:
@@ -92,15 +105,8 @@ def print_products():
             cublas = {line["product"]: line["tflops"] for line in map(json.loads, file)}
     except OSError:
         pass
-    names = {os.path.basename(path).split("-")[1] for path in glob.glob(os.path.join(sys.argv[1], "product-*-bf16.json"))}
-    rows = []
-    for shape in sorted(names | {name.split(":")[0] for name in cublas if name.endswith("bf16")}):
-        row = [shape]
-        for way in WAYS:
-            mine, theirs = entry_speed(f"product-{shape}-{way}-bf16.json"), cublas.get(f"{shape}:{way}:bf16")
-            row += [number(mine, "{:.1f}"), number(theirs, "{:.1f}"), ratio(mine, theirs)]
-        rows.append(row)
-    table("bf16 products, TFLOP/s", ["M×N×K"] + [f"{way}: {what}" for way in WAYS for what in ("ours", "cuBLAS", "ratio")], rows)
+    print_products_of("bf16", cublas)
+    print_products_of("tf32", cublas)
     rows = []
     for path in sorted(glob.glob(os.path.join(sys.argv[1], "product-*-nn-s*t.json"))):
         shape, way = os.path.basename(path)[:-5].split("-")[1::2]
@@ -176,7 +182,7 @@ def print_kernels():
 
 
 def print_machine():
-    run = next(filter(None, (run for kind in ("dense", "ttm64") for dtype in ("bf16", "fp32") for run in ours(kind, dtype))), None)
+    run = next(filter(None, (run for kind in ("dense", "ttm64") for dtype in TYPES for run in ours(kind, dtype))), None)
     if run:
         device, roofs = run["device"], run.get("roofs", {})
         print(f"{device['name']}, {device['driver']}, {run['environment'].get('time', '')}. Roofs: " +
@@ -191,7 +197,7 @@ def main():
     print_products()
     print_variants(False)
     print_variants(True)
-    for dtype in ("bf16", "fp32"):
+    for dtype in TYPES:
         for kind in ("dense", "ttm64"):
             print_step_ops(kind, dtype)
             print_next(kind, dtype)
