@@ -253,13 +253,18 @@ size_t opencl_attention_units_workspace(const ttm_backend_device *device, const 
 
 /* ---- Tuning ---- */
 
+int opencl_attention_splits(const opencl_attention_units *units)
+{
+    return units->usable[SPLIT] && units->splits != OPENCL_SPLIT_NEVER;
+}
+
 int opencl_attention_can_split(opencl_attention_class *what, const opencl_attention_units *units,
                                const ttm_op *op)
 {
     const int is_attention =
         op->opcode == TTM_OP_ATTENTION || op->opcode == TTM_OP_ATTENTION_BACKWARD;
-    if (!is_attention || !units->usable[SPLIT] || units->splits == OPENCL_SPLIT_NEVER ||
-        find_tensors(op).q->dtype != TTM_F32 || !could_take(units, op)) {
+    if (!is_attention || !opencl_attention_splits(units) || find_tensors(op).q->dtype != TTM_F32 ||
+        !could_take(units, op)) {
         return 0;
     }
     const attention_tensors t = find_tensors(op);

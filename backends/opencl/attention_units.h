@@ -67,8 +67,11 @@ void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES]
 ttm_status opencl_attention_units_open(opencl_attention_units **units,
                                        const ttm_backend_device *device, int32_t device_index);
 
-/** Returns whether the device could split attention of f32 tensors, and *what = the class of the
- * op, which is such attention then. */
+/** Returns whether there is attention of f32 tensors that the device could split. */
+int opencl_attention_splits(const opencl_attention_units *units);
+
+/** Returns whether the device could split the op, attention of f32 tensors, and *what = its class
+ * then. */
 int opencl_attention_can_split(opencl_attention_class *what, const opencl_attention_units *units,
                                const ttm_op *op);
 

@@ -208,7 +208,8 @@ ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
     if (status != TTM_OK) {
         goto fail;
     }
-    if (made->tuning.clblast != OPENCL_CLBLAST_NEVER || opencl_units_present(made->units)) {
+    if (made->tuning.clblast != OPENCL_CLBLAST_NEVER || opencl_units_present(made->units) ||
+        opencl_attention_splits(made->attention_units)) {
         opencl_product_settings_load(made);
     }
     opencl_log(TTM_LOG_DEBUG, "%s opened: %s kernels, group %u, vector %u, products by %s",

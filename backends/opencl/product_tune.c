@@ -8,6 +8,7 @@
 #include "opencl/product_tune.h"
 
 #include "opencl/attention_tune.h"
+#include "opencl/attention_units.h"
 #include "opencl/clock.h"
 #include "opencl/matrix_units_tune.h"
 #include "opencl/product_settings.h"
@@ -497,13 +498,16 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
     opencl_product_settings settings;
     const int has_clblast = device->tuning.clblast != OPENCL_CLBLAST_NEVER;
     const int has_units = opencl_units_can_tune(device);
-    if (!has_clblast && !has_units) {
+    const int has_attention = opencl_attention_splits(device->attention_units);
+    const int searches = has_clblast + has_units + has_attention;
+    if (searches == 0) {
         return opencl_fail(TTM_ERROR_UNSUPPORTED,
                            "%s has nothing to tune: its products don't go to CLBlast",
                            device->description->name);
     }
     opencl_product_settings_read(&settings, device);
-    const double share = has_clblast && has_units ? 0.5 * seconds : seconds;
+    const int kept = settings.units.count + settings.attention.count; /* may be gone afterwards */
+    const double share = seconds / searches;
     ttm_status status = TTM_OK;
     if (has_clblast) {
         opencl_units_try_split(device->units, OPENCL_SPLIT_NONE);
@@ -516,11 +520,11 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
         opencl_units_use(device->units, &settings.units);
         count += (size_t)settings.units.count;
     }
-    if (op_count > 0 && status == TTM_OK) {
+    if (has_attention && op_count > 0 && status == TTM_OK) {
         status = opencl_attention_tune(&settings.attention, device, ops, op_count, share);
         count += (size_t)settings.attention.count;
     }
-    return status == TTM_OK && op_count > 0 && count > 0
+    return status == TTM_OK && op_count > 0 && (count > 0 || kept > 0)
                ? opencl_product_settings_save(device, &settings)
                : status;
 }

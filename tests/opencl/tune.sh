@@ -128,15 +128,10 @@ grep -q 'as tuned' "$folder/err" && fail "another unit uses it"
 multiply 64x64x128:tn:bf16
 grep -q 'as tuned' "$folder/err" || fail "the file isn't used any more"
 
-# f32 products are split where tuning has found that to be faster than all other kernels, which the emulation never is: nothing is kept, and
-# what was kept is gone. What a GPU would have written is used for its class, but not where TTM_OPENCL_FP32 is strict.
-splits()
+# add_entry LINE: what a GPU would have written behind all others, with a new sum.
+add_entry()
 {
-    multiply "$1"
-    grep -q 'as tuned: .* parts 3 ' "$folder/err" && grep -q 'PARTS=3' "$folder/err"
-}
-splits 64x64x256 && fail "split without being tuned"
-python3 - "$file" << 'END' || fail "can't write an entry"
+    python3 - "$file" "$1" << 'END' || fail "can't write an entry"
 import sys
 
 def add(word, data):
@@ -145,12 +140,23 @@ def add(word, data):
     return word
 
 text = open(sys.argv[1], encoding='utf-8').read()
-text = text[:text.index('sum ')] + 'unit emulated-mma parts 3 result 1 runs 0 1 sizes 6 6 8 0 variant 64x64x16:32x32:3 pieces 1\n'
+text = text[:text.index('sum ')] + sys.argv[2] + '\n'
 data = text.encode() + b'\0'
 first = add(0xcbf29ce484222325, data)
 second = add(0x84222325cbf29ce4 ^ (first << 17 | first >> 47) % 2**64, data)
 open(sys.argv[1], 'w', encoding='utf-8').write(f'{text}sum {first:016x}{second:016x}\n')
 END
+}
+
+# f32 products are split where tuning has found that to be faster than all other kernels, which the emulation never is: nothing is kept, and
+# what was kept is gone. What a GPU would have written is used for its class, but not where TTM_OPENCL_FP32 is strict.
+splits()
+{
+    multiply "$1"
+    grep -q 'as tuned: .* parts 3 ' "$folder/err" && grep -q 'PARTS=3' "$folder/err"
+}
+splits 64x64x256 && fail "split without being tuned"
+add_entry 'unit emulated-mma parts 3 result 1 runs 0 1 sizes 6 6 8 0 variant 64x64x16:32x32:3 pieces 1'
 splits 64x64x256 || fail "what was tuned isn't split: $(grep -e tuned -e built "$folder/err")"
 splits 64x64x128 && fail "another class is split"
 TTM_OPENCL_FP32=strict splits 64x64x256 && fail "strict splits"
@@ -162,4 +168,33 @@ splits 64x64x256 && fail "still split"
 TTM_OPENCL_FP32=fast "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter matmul/1 --in-process > "$folder/out" 2>&1 &&
     fail "a wrong value passes"
 grep -q "TTM_OPENCL_FP32 is 'fast'; use auto, split or strict" "$folder/out" || fail "no line about a wrong value: $(cat "$folder/out")"
+
+# Attention of f32 tensors likewise, each pass by itself.
+export TTM_OPENCL_ATTENTION=emulated TTM_OPENCL_MATRIX_UNITS=off
+# attends PASS SEQ: whether it is split.
+attends()
+{
+    TTM_LOG=debug "$TTM_TOOLS/ttm-bench" ops --op "attention${1#forward}" --preset gpt2-small --batch 1 --seq "$2" --backend opencl:PoCL \
+        --no-roofs --seconds 0.01 --quiet > "$folder/out" 2> "$folder/err" || fail "ops: $(cat "$folder/err")"
+    grep -q 'attention_.*matrix_units.*PARTS=3' "$folder/err"
+}
+attends forward 32 && fail "attention is split without being tuned"
+add_entry 'attention emulated backward head 64 sizes 5 5 3 split'
+attends _backward 32 || fail "what was tuned isn't split: $(grep -e tuned -e built "$folder/err")"
+attends _backward 16 && fail "attention of another class is split"
+TTM_OPENCL_FP32=strict attends _backward 32 && fail "strict splits attention"
+cp "$file" "$folder/good"
+for damage in 's/head 64/head 65/' 's/ split$/ splits/' 's/emulated backward/emulated sideways/'; do
+    sed "$damage" "$folder/good" > "$file"
+    attends _backward 32 && fail "$damage: used all the same"
+    [ "$(grep -c 'tuned products are ignored' "$folder/err")" = 1 ] || fail "$damage: $(grep tuned "$folder/err")"
+done
+cp "$folder/good" "$file"
+TTM_LOG=info "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --preset gpt2-small --batch 1 --seq 32 --rows 1 --seconds 0.01 \
+    --tune-seconds 60 --quiet > "$folder/out" 2> "$folder/err" || fail "tune: $(cat "$folder/err")"
+for pass in forward backward; do
+    grep -q "attention emulated $pass .* ms by other kernels, .* ms split; not kept" "$folder/err" || fail "no measurement: $(cat "$folder/err")"
+done
+grep -q '^attention ' "$file" && fail "what isn't faster is kept: $(cat "$file")"
+attends _backward 32 && fail "attention is still split"
 exit 0

@@ -6,9 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Times each product; the entries' names end in `when`. */
-static ttm_status time_products(double *total_ns, bench_session *session, const bench_case *cases,
-                                size_t count, const char *when)
+static bool is_attention(const bench_case *item)
+{
+    return item->opcode == TTM_OP_ATTENTION || item->opcode == TTM_OP_ATTENTION_BACKWARD;
+}
+
+/* Keeps what plugins have settings for: products and attention. */
+static void keep_tunable(bench_case *cases, size_t *count)
+{
+    size_t kept = 0;
+    for (size_t k = 0; k < *count; k++) {
+        if (cases[k].opcode == TTM_OP_MATMUL || is_attention(&cases[k])) {
+            cases[kept++] = cases[k];
+        }
+    }
+    *count = kept;
+}
+
+/* Times each case; the entries' names end in `when`. *total_ns is of the products. */
+static ttm_status time_cases(double *total_ns, bench_session *session, const bench_case *cases,
+                             size_t count, const char *when)
 {
     ttm_status status = TTM_OK;
     *total_ns = 0.0;
@@ -17,7 +34,7 @@ static ttm_status time_products(double *total_ns, bench_session *session, const 
         snprintf(item.name, sizeof item.name, "%.50s, %s", cases[k].name, when);
         const size_t before = session->result.entry_count;
         status = bench_case_run(session, &item);
-        if (status == TTM_OK && session->result.entry_count > before) {
+        if (status == TTM_OK && session->result.entry_count > before && !is_attention(&item)) {
             *total_ns += bench_entry_median(&session->result.entries[before]);
         }
     }
@@ -64,15 +81,15 @@ static ttm_status tune(bench_session *session, const bench_case *cases, size_t c
         session->result.out_of_memory = true;
         goto out;
     }
-    status = time_products(&before_ns, session, cases, count, "before");
+    status = time_cases(&before_ns, session, cases, count, "before");
     if (status == TTM_OK) {
-        bench_progress(session, "the plugin tunes its products");
+        bench_progress(session, "the plugin tunes its products and attention");
         status = ttm_device_tune(&has_settings, session->device, ops, count,
                                  session->arguments->tune_seconds);
         bench_progress(session, NULL);
     }
     if (status == TTM_OK) {
-        status = time_products(&after_ns, session, cases, count, "after");
+        status = time_cases(&after_ns, session, cases, count, "after");
     }
     if (status == TTM_OK) {
         bench_set_number(&session->result, "tuned", "products_before_ns", before_ns);
@@ -90,22 +107,23 @@ ttm_status bench_tune_plugin(bench_session *session)
     bench_case *cases = NULL;
     size_t count = 0;
     int has_settings = 0;
-    bench_arguments products = *session->arguments;
-    products.op = "matmul";
-    if (products.tune_seconds <= 0.0) {
+    bench_arguments whole = *session->arguments;
+    whole.op = NULL;
+    if (whole.tune_seconds <= 0.0) {
         return TTM_OK;
     }
     ttm_status status =
-        ttm_device_tune(&has_settings, session->device, NULL, 0, products.tune_seconds);
+        ttm_device_tune(&has_settings, session->device, NULL, 0, whole.tune_seconds);
     if (status != TTM_OK || !has_settings) {
         return status;
     }
-    if (products.product != NULL) {
-        status = bench_cases_of_products(&cases, &count, products.product);
+    if (whole.product != NULL) {
+        status = bench_cases_of_products(&cases, &count, whole.product);
     } else {
-        status = bench_configure(&config, &products);
+        status = bench_configure(&config, &whole);
         if (status == TTM_OK) {
-            status = bench_cases_new(&cases, &count, &config, &products, session->dtype);
+            status = bench_cases_new(&cases, &count, &config, &whole, session->dtype);
+            keep_tunable(cases, &count);
         }
     }
     if (status == TTM_OK) {

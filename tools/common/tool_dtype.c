@@ -13,6 +13,7 @@ ttm_status tool_dtype(ttm_dtype *dtype, ttm_device *device, const char *name)
     if (strcmp(name, "auto") == 0) {
         return ttm_model_choose_dtype(dtype, device);
     }
+    *dtype = TTM_F32;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         *dtype = strcmp(name, names[k].name) == 0 ? names[k].dtype : *dtype;
     }
