@@ -187,7 +187,8 @@ steps() {
     tell "$without"
 }
 
-# What was decided by reckoning, decided the other way: outputs computed again, logits in chunks as on a processor, f32 products split over matrix units.
+# What was decided by reckoning, decided the other way: outputs computed again, logits in chunks as on a processor, f32 products split over matrix units,
+# and of tf32 models attention.
 choices() {
     # shellcheck disable=SC2046  # arguments
     {
@@ -196,6 +197,7 @@ choices() {
         attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json
         for kind in dense ttm64; do
             TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --seconds 1 --no-roofs --json
+            TTM_OPENCL_FP32="split" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --seconds 1 --no-roofs --json
         done
     }
     tell ""
@@ -235,7 +237,7 @@ products() {
 }
 
 # Packed operands beside operands as they are, both with their variants of 128 rows: on Hopper alone. A tile in the file's name, its stages, and whether
-# it is packed. Of split f32 all variants, on two shapes.
+# it is packed. Of split f32, tf32's among it, all variants, on two shapes.
 packed() {
     case " $units " in
     *" wgmma "*) name=wgmma ;;
@@ -249,14 +251,16 @@ packed() {
     line=-1
     while read -r unit options; do
         line=$((line + 1))
-        case "$unit $options" in *wgmma*PARTS=3* | *wgmma*TILE_ROWS=128*) ;; *) continue ;; esac
+        case "$unit $options" in *wgmma*PARTS=[23]* | *wgmma*TILE_ROWS=128*) ;; *) continue ;; esac
         tile=$(echo "$options" | sed 's/.*TILE_ROWS=\([0-9]*\).*TILE_COLS=\([0-9]*\).*TILE_DEPTH=\([0-9]*\).*STAGES=\([0-9]*\).*/\1x\2x\3s\4/')
         case $options in *PACKED=1*) tile=${tile}packed ;; esac
         case $options in
-        *PARTS=3*)
+        *PARTS=[23]*)
+            type=tf32
+            case $options in *PARTS=3*) type=f32 ;; esac
             for shape in $square "$(echo "$shapes" | cut -d " " -f 2)"; do
-                TTM_OPENCL_FP32="split" TTM_OPENCL_MATRIX_UNITS=$name:$line attempt $((25 * patience)) "variant-$shape-$tile-split.json" "$bench" ops \
-                    --backend "$device" --product "$shape:nn:f32" --no-roofs --seconds 0.1 --json
+                TTM_OPENCL_FP32="split" TTM_OPENCL_MATRIX_UNITS=$name:$line attempt $((25 * patience)) "variant-$shape-$tile-$type.json" "$bench" ops \
+                    --backend "$device" --product "$shape:nn:$type" --no-roofs --seconds 0.1 --json
             done
             ;;
         *)
@@ -378,6 +382,7 @@ probe() {
             # shellcheck disable=SC2086  # five numbers
             set -- $way
             case $options in
+            *-DPARTS=2*) set -- 6 1 "$2" "$3" "$(($4 < 1 ? $4 : 1))" "$(($5 < 1 ? $5 : 1))" ;; # TTM_TF32
             *-DPARTS=3*) set -- 1 1 "$2" "$3" "$(($4 < 1 ? $4 : 1))" "$(($5 < 1 ? $5 : 1))" ;;
             *) set -- 2 "$@" ;;
             esac
@@ -408,10 +413,10 @@ conformance() {
     tell ""
 }
 
-# The best parameters and plans for these models' products, in a folder of their own, and the steps with them.
+# The best parameters and plans for these models' products and attention, in a folder of their own, and the steps with them.
 tune() {
     export TTM_TUNE_DIR="$out/tuned"
-    for type in bf16 fp32; do
+    for type in bf16 fp32 tf32; do
         attempt $((tune_seconds + 40 * patience)) "tune-$type.json" "$bench" tune --backend "$device" --preset $dense --dtype $type --batch "$(batch_of $type)" --seq $seq \
             --rows 16 --tune-seconds $tune_seconds --seconds 0.1 --json
         for kind in dense ttm64; do
@@ -444,7 +449,7 @@ part 90 look
 part 240 prepare
 part 420 steps
 part 120 products
-part 150 choices
+part 180 choices
 part 70 cublas
 part 120 generation
 part 70 kernels
@@ -454,7 +459,7 @@ part 90 startup
 part 120 probe
 part 240 conformance
 part 120 registers
-part 400 tune
+part 480 tune
 python3 bench/h100_summary.py "$out" >"$out/summary.md" || echo "the summary failed"
 archive
 cat "$out/summary.md"

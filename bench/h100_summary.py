@@ -73,7 +73,8 @@ def print_choices():
     rows = []
     for name, what in (("as-decided", "bf16, dense, as decided"), ("recompute-on", "bf16, dense, outputs of layer norms and GELU computed again"),
                        ("logit-rows-1024", "bf16, dense, 1,024 rows of logits at a time"), ("split-dense", "fp32, dense, products split over matrix units"),
-                       ("split-ttm64", "fp32, TTM-64, the same")):
+                       ("split-ttm64", "fp32, TTM-64, the same"), ("tf32-dense", "tf32, dense, attention split over matrix units"),
+                       ("tf32-ttm64", "tf32, TTM-64, the same")):
         run = load(f"choice-{name}.json") or {}
         peak = run.get("memory", {}).get("measured_peak_bytes")
         rows.append([what, number(run.get("step", {}).get("tokens_per_second")), number(peak and peak / 2**30, "{:.2f}")])
@@ -115,12 +116,12 @@ def print_products():
     table("f32 products, TFLOP/s", ["M×N×K", "TTM_OPENCL_FP32", "ours", "cuBLAS fp32", "ratio"], rows)
 
 
-def print_variants(is_split):
+def print_variants(dtype):
     """Products by each variant of wgmma, operands as they are and packed, packing included."""
     tiles, shapes = {}, set()
     for path in glob.glob(os.path.join(sys.argv[1], "variant-*.json")):
         shape, tile, *more = os.path.basename(path)[:-5].split("-")[1:]
-        if (more == ["split"]) != is_split:
+        if (more or ["bf16"]) != [dtype]:
             continue
         shapes.add(shape)
         tiles.setdefault(tile, {})[shape] = entry_speed(os.path.basename(path))
@@ -130,7 +131,7 @@ def print_variants(is_split):
         best = {packed: max((tiles[tile].get(shape) or 0 for tile in order if tile.endswith("packed") == packed), default=0) for packed in (False, True)}
         rows.append([shape] + [number(tiles[tile].get(shape), "{:.1f}") for tile in order] + [ratio(best[True], best[False])])
     if rows:
-        table(f"Variants of wgmma, nn, {'f32 split' if is_split else 'bf16'}, TFLOP/s with packing", ["M×N×K"] + order + ["best packed / best other"], rows)
+        table(f"Variants of wgmma, nn, {dtype}, TFLOP/s with packing", ["M×N×K"] + order + ["best packed / best other"], rows)
 
 
 def print_step_ops(kind, dtype):
@@ -195,8 +196,8 @@ def main():
     print_steps()
     print_choices()
     print_products()
-    print_variants(False)
-    print_variants(True)
+    for dtype in ("bf16", "f32", "tf32"):
+        print_variants(dtype)
     for dtype in TYPES:
         for kind in ("dense", "ttm64"):
             print_step_ops(kind, dtype)
