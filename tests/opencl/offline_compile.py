@@ -63,7 +63,7 @@ def variants():
         yield 'elementwise', f'-DDATA={data} -DEACH=1 -DHAS_B=1 -DWIDE_ROWS=0', True
         yield 'matmul', f'-DDATA={data} -DRESULT={data} -DITEMS=16 -DEACH=4 -DDEPTH=16', True
         yield 'matmul_thin', f'-DDATA={data} -DRESULT={data} -DMOST_ROWS=8 -DCOLS=32 -DPARTS=8', True
-        for rows in (1, 2, 4, 8):
+        for rows in (1, 8):  # 2 and 4 are between these
             yield from wide(data, rows)
         yield 'matmul_pieces', f'-DDATA={data} -DRESULT={data}', True
         yield 'reduce', f'-DDATA={data} -DRESULT=1 -DCOL_ITEMS=32 -DPART_ITEMS=8', True

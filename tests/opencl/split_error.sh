@@ -21,10 +21,9 @@ program=$1
 # TF32 is split whatever TTM_OPENCL_FP32 says.
 export TTM_OPENCL_FP32=strict
 measure mma matmul_matrix_units.cl tf32 16 251
-measure wgmma:28 matmul_matrix_units.cl tf32 251
 measure wgmma:32 matmul_packed.cl tf32 251
 export TTM_OPENCL_FP32=split
-measure mma matmul_matrix_units.cl f32 240 251 2048
+measure mma matmul_matrix_units.cl f32 240 251 1024
 measure wgmma:20 matmul_matrix_units.cl f32 251
 measure wgmma:24 matmul_packed.cl f32 251 512
 exit 0

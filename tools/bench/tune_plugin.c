@@ -11,6 +11,14 @@ static bool is_attention(const bench_case *item)
     return item->opcode == TTM_OP_ATTENTION || item->opcode == TTM_OP_ATTENTION_BACKWARD;
 }
 
+/* The type of a model's products where the device multiplies them: TF32 means nothing to those that
+ * haven't got it. */
+static ttm_dtype tuned_dtype(const bench_session *session)
+{
+    const uint32_t mask = ttm_device_get_info(session->device)->dtype_mask;
+    return session->dtype == TTM_TF32 && (mask & (1U << TTM_TF32)) == 0 ? TTM_F32 : session->dtype;
+}
+
 /* Keeps what plugins have settings for: products and attention. */
 static void keep_tunable(bench_case *cases, size_t *count)
 {
@@ -122,7 +130,7 @@ ttm_status bench_tune_plugin(bench_session *session)
     } else {
         status = bench_configure(&config, &whole);
         if (status == TTM_OK) {
-            status = bench_cases_new(&cases, &count, &config, &whole, session->dtype);
+            status = bench_cases_new(&cases, &count, &config, &whole, tuned_dtype(session));
             keep_tunable(cases, &count);
         }
     }
