@@ -15,7 +15,7 @@ conformance()
 }
 
 TTM_LOG=info "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --product $products --rows 16 \
-    --preset gpt2-tiny-ttm16 --seconds 0.02 --tune-seconds 5 --json \
+    --preset gpt2-tiny-ttm16 --seconds 0.02 --tune-seconds 1 --json \
     > "$folder/tune.json" 2> "$folder/err" || fail "tune: $(cat "$folder/err")"
 grep 'Xgemm' "$folder/err"
 grep -q 'Xgemm: ' "$folder/err" && grep -q 'XgemmDirect: ' "$folder/err" || fail "not both kernels were searched"
