@@ -10,6 +10,9 @@ PRODUCTS_SPLIT = (["--dtype", "f32", "--cases", "16"],
 READ_AHEAD = (["--dtype", "f32", "--cases", "5"],
                {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:20", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
+# TF32 in two parts.
+TF32 = (["--dtype", "tf32", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+
 # Attention on emulated matrix units, likewise. A causal case, one with dropout of a multiple of 4 keys and one of another number.
 UNITS = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "emulated:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 FORWARD, FORWARD_FOURS, FORWARD_ANY = "attention/41", "attention/22", "attention/54"
@@ -78,6 +81,12 @@ KERNEL_MUTATIONS = [
     ("kernel: parts: the second part of all of the number", "matrix_units_parts.cl", "parts[1] = round_to_pairs(rest)", "parts[1] = parts[0]", "matmul/12", PRODUCTS_SPLIT),
     ("kernel: parts: the third part forgotten", "matrix_units_parts.cl", "cut_to_pairs(as_uint4(rest - widen_pairs(parts[1])))", "(uint2)(0u)",
      "matmul/3", PRODUCTS_SPLIT),
+    ("kernel: mma: of tf32 in two parts the first alone multiplied", "matrix_units_mma.cl", "for (int order = PARTS - 1; order >= 0", "for (int order = 0; order >= 0",
+     "matmul/7", TF32),
+    ("kernel: mma: of tf32 the second part of b left out", "matrix_units_mma.cl", "for (int part = 0; part <= order; part++)",
+     "for (int part = order; part <= order; part++)", "matmul/7", TF32),
+    ("kernel: parts: of tf32 the second part rounded from the number", "matrix_units_parts.cl", "parts[1] = round_to_pairs(rest)", "parts[1] = round_to_pairs(x)",
+     "matmul/7", TF32),
     ("kernel: matrix units: slices not read ahead", "matmul_matrix_units.cl", "FETCH_NEXT(next + 1, base)", "further_a += 1;", "matmul/1", READ_AHEAD),
     ("kernel: matmul: right half of the last block not written", "matmul_cpu.cl", "if (count > VECTOR) {", "if (count > 2 * VECTOR - 1) {", "matmul"),
     # Flags and parameters
