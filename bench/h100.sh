@@ -1,11 +1,12 @@
 #!/bin/sh
 # One session on an NVIDIA GPU, in calls of at most nine minutes:  sh bench/h100.sh OUT [PYTHON [PART…]]
 #
-# Builds a release and measures, the most valuable first: whole training steps beside PyTorch's in turn, products beside cuBLAS and with packed operands, generation, single
-# kernels, PyTorch compiled, start-up; then proves the kernels on matrix units, each variant by itself, tunes, and takes the steps again. All results go
-# to the folder OUT, as JSON; OUT/parts has a line for each part, OUT/summary.md the tables (bench/h100_summary.py). A part that fails or takes too long
+# Builds a release and measures, the most valuable first: whole training steps beside PyTorch's in turn, products beside cuBLAS, generation, single kernels; tunes, and takes the steps
+# again; conformance, start-up, products with packed operands, what the compiler says; proves the kernels on matrix units, each variant by itself; PyTorch compiled. All results go to
+# the folder OUT, as JSON; OUT/parts has a line for each part, OUT/summary.md the tables (bench/h100_summary.py). A part that fails or takes too long
 # doesn't stop the others, and no call takes longer than TTM_H100_SECONDS. What a call doesn't reach the next one with the same OUT does: parts that ended well aren't begun again,
-# and measurements that are there aren't taken again. PARTs are those to run, whatever was before. All of it is some 27 minutes: three calls.
+# and measurements that are there aren't taken again. PARTs are those to run, whatever was before. All of it is some 32 minutes, four calls, the last of them for
+# PyTorch compiled alone.
 # PYTHON is an interpreter whose torch has CUDA; without CUDA what needs it is skipped.
 #   TTM_H100_SECONDS=540         the longest time of a call
 #   TTM_H100_ARCHIVE=FILE.tgz    after each part all of OUT, programs as the driver built them too, in one file
@@ -34,7 +35,7 @@ else
     preset=gpt2-small-ttm64 dense=gpt2-small generated=gpt2-small batch_bf16=16 batch_fp32=8 seq=1024 ways=8 cases=24
     shapes="8192x8192x8192 16384x3072x768 16384x768x3072 16384x50688x768 16384x2304x768 16384x768x768" square=4096x4096x4096
     shapes_tf32="4096x4096x4096 8192x3072x768 8192x768x3072 8192x50304x768"
-    steps=10 tokens=64 prompt=64 many=64 seconds=0.5 patience=1 tune_seconds=90
+    steps=10 tokens=64 prompt=64 many=64 seconds=0.5 patience=1 tune_seconds=75
 fi
 
 # In a container the file that names the driver's library is often missing.
@@ -416,7 +417,7 @@ conformance() {
 # The best parameters and plans for these models' products and attention, in a folder of their own, and the steps with them.
 tune() {
     export TTM_TUNE_DIR="$out/tuned"
-    for type in bf16 fp32 tf32; do
+    for type in fp32 bf16 tf32; do
         attempt $((tune_seconds + 40 * patience)) "tune-$type.json" "$bench" tune --backend "$device" --preset $dense --dtype $type --batch "$(batch_of $type)" --seq $seq \
             --rows 16 --tune-seconds $tune_seconds --seconds 0.1 --json
         for kind in dense ttm64; do
@@ -453,13 +454,13 @@ part 180 choices
 part 70 cublas
 part 120 generation
 part 70 kernels
-part 120 packed
-part 400 compiled
-part 90 startup
-part 120 probe
-part 240 conformance
-part 120 registers
 part 480 tune
+part 240 conformance
+part 90 startup
+part 150 packed
+part 120 registers
+part 150 probe
+part 400 compiled
 python3 bench/h100_summary.py "$out" >"$out/summary.md" || echo "the summary failed"
 archive
 cat "$out/summary.md"
