@@ -189,7 +189,7 @@ steps() {
 }
 
 # What was decided by reckoning, decided the other way: outputs computed again, logits in chunks as on a processor, f32 products split over matrix units,
-# and of tf32 models attention.
+# and of tf32 models attention by other kernels.
 choices() {
     # shellcheck disable=SC2046  # arguments
     {
@@ -198,7 +198,7 @@ choices() {
         attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json
         for kind in dense ttm64; do
             TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --seconds 1 --no-roofs --json
-            TTM_OPENCL_FP32="split" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --seconds 1 --no-roofs --json
+            TTM_OPENCL_FP32="strict" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --seconds 1 --no-roofs --json
         done
     }
     tell ""
@@ -302,7 +302,7 @@ generation() {
     tell "$without"
 }
 
-# Kernels by themselves with cold caches, against the measured roofs; attention of f32 split over matrix units too.
+# Kernels by themselves with cold caches, against the measured roofs; attention of f32 by other kernels too.
 kernels() {
     for type in bf16 fp32; do
         for op in attention layer_norm cross_entropy adamw; do
@@ -310,7 +310,7 @@ kernels() {
                 --seconds $seconds --json
         done
     done
-    TTM_OPENCL_FP32="split" attempt $((25 * patience)) kernel-split-attention.json "$bench" ops --backend "$device" --preset $dense --dtype fp32 --batch $batch_fp32 \
+    TTM_OPENCL_FP32="strict" attempt $((25 * patience)) kernel-strict-attention.json "$bench" ops --backend "$device" --preset $dense --dtype fp32 --batch $batch_fp32 \
         --seq $seq --op attention --cold --seconds $seconds --json
     tell ""
 }

@@ -1,5 +1,5 @@
-/* Each class is measured by the other kernels and then split, and is split where that is faster by
- * more than times vary. Results need no check: a kernel runs only once its probe has passed. */
+/* Each class is measured by the other kernels and then split, and isn't split where that is slower
+ * by more than times vary. Results need no check: a kernel runs only once its probe has passed. */
 #include "opencl/attention_tune.h"
 
 #include "opencl/attention_units.h"
@@ -117,11 +117,12 @@ static ttm_status tune_class(opencl_tuned_attention *tuned, ttm_backend_device *
     if (status != TTM_OK) {
         return status;
     }
-    const int is_faster = split < OPENCL_WORTH_CHANGING * others;
-    opencl_tuned_attention_print(text, what);
-    opencl_log(TTM_LOG_INFO, "%s: %.3f ms by other kernels, %.3f ms split%s", text, others * 1e3,
-               split * 1e3, is_faster ? "" : "; not kept, other kernels are as fast");
-    if (!opencl_tuned_attention_set(tuned, what, is_faster)) {
+    const opencl_attention_choice choice = {.what = *what,
+                                            .is_split = OPENCL_WORTH_CHANGING * split <= others};
+    opencl_tuned_attention_print(text, &choice);
+    opencl_log(TTM_LOG_INFO, "%s: %.3f ms by other kernels, %.3f ms split", text, others * 1e3,
+               split * 1e3);
+    if (!opencl_tuned_attention_set(tuned, &choice)) {
         opencl_log(TTM_LOG_INFO, "no more than %d classes of attention are kept",
                    OPENCL_MOST_TUNED_ATTENTION);
     }
@@ -132,15 +133,15 @@ ttm_status opencl_attention_tune(opencl_tuned_attention *tuned, ttm_backend_devi
                                  const ttm_op *ops, size_t op_count, double seconds)
 {
     opencl_attention_units *units = device->attention_units;
-    opencl_tuned_attention seen = {.count = 0};
+    opencl_tuned_attention seen = {.count = 0}; /* in this call */
     ttm_status status = TTM_OK;
     const double end = opencl_seconds() + seconds;
     for (size_t k = 0; k < op_count && status == TTM_OK && opencl_seconds() < end; k++) {
-        opencl_attention_class what;
-        if (opencl_attention_can_split(&what, units, &ops[k]) &&
-            !opencl_tuned_attention_has(&seen, &what) &&
-            opencl_tuned_attention_set(&seen, &what, 1)) {
-            status = tune_class(tuned, device, &what, &ops[k]);
+        opencl_attention_choice next = {.is_split = 1};
+        if (opencl_attention_can_split(&next.what, units, &ops[k]) &&
+            opencl_tuned_attention_find(&seen, &next.what) == NULL &&
+            opencl_tuned_attention_set(&seen, &next)) {
+            status = tune_class(tuned, device, &next.what, &ops[k]);
         }
     }
     opencl_attention_try_split(units, OPENCL_SPLIT_BY_POLICY);

@@ -1,4 +1,4 @@
-/* Classes of attention, as text too. */
+/* Choices as text, and their search. */
 #include "opencl/attention_tuned.h"
 
 #include <stdio.h>
@@ -26,59 +26,63 @@ opencl_attention_class opencl_attention_class_of(const ttm_op *op, int is_emulat
                                               power_of_two(q->shape[0] * q->shape[1])}};
 }
 
-/* The place of a class, or tuned->count. */
+static int is_same(const opencl_attention_class *x, const opencl_attention_class *y)
+{
+    return x->is_emulated == y->is_emulated && x->is_backward == y->is_backward &&
+           x->head_size == y->head_size && memcmp(x->sizes, y->sizes, sizeof x->sizes) == 0;
+}
+
+/* The place of a class's entry, or tuned->count. */
 static int place_of(const opencl_tuned_attention *tuned, const opencl_attention_class *wanted)
 {
     int place = 0;
-    while (place < tuned->count &&
-           (tuned->split[place].is_emulated != wanted->is_emulated ||
-            tuned->split[place].is_backward != wanted->is_backward ||
-            tuned->split[place].head_size != wanted->head_size ||
-            memcmp(tuned->split[place].sizes, wanted->sizes, sizeof wanted->sizes) != 0)) {
+    while (place < tuned->count && !is_same(&tuned->entries[place].what, wanted)) {
         place++;
     }
     return place;
 }
 
-int opencl_tuned_attention_has(const opencl_tuned_attention *tuned,
-                               const opencl_attention_class *wanted)
+const opencl_attention_choice *opencl_tuned_attention_find(const opencl_tuned_attention *tuned,
+                                                           const opencl_attention_class *wanted)
 {
-    return place_of(tuned, wanted) < tuned->count;
+    const int place = place_of(tuned, wanted);
+    return place < tuned->count ? &tuned->entries[place] : NULL;
 }
 
-int opencl_tuned_attention_set(opencl_tuned_attention *tuned, const opencl_attention_class *what,
-                               int is_split)
+int opencl_tuned_attention_set(opencl_tuned_attention *tuned, const opencl_attention_choice *choice)
 {
-    const int place = place_of(tuned, what);
-    if (is_split && place == OPENCL_MOST_TUNED_ATTENTION) {
+    const int place = place_of(tuned, &choice->what);
+    if (place == OPENCL_MOST_TUNED_ATTENTION) {
         return 0;
     }
-    if (is_split && place == tuned->count) {
-        tuned->split[tuned->count++] = *what;
-    } else if (!is_split && place < tuned->count) {
-        tuned->split[place] = tuned->split[--tuned->count];
-    }
+    tuned->entries[place] = *choice;
+    tuned->count = place == tuned->count ? tuned->count + 1 : tuned->count;
     return 1;
 }
 
 void opencl_tuned_attention_print(char text[OPENCL_TUNED_ATTENTION_BYTES],
-                                  const opencl_attention_class *what)
+                                  const opencl_attention_choice *choice)
 {
-    snprintf(text, OPENCL_TUNED_ATTENTION_BYTES, "attention %s %s head %d sizes %d %d %d split",
+    const opencl_attention_class *what = &choice->what;
+    snprintf(text, OPENCL_TUNED_ATTENTION_BYTES, "attention %s %s head %d sizes %d %d %d %s",
              what->is_emulated ? "emulated" : "mma", what->is_backward ? "backward" : "forward",
-             what->head_size, what->sizes[0], what->sizes[1], what->sizes[2]);
+             what->head_size, what->sizes[0], what->sizes[1], what->sizes[2],
+             choice->is_split ? "split" : "plain");
 }
 
-int opencl_tuned_attention_parse(opencl_attention_class *what, const char *line)
+int opencl_tuned_attention_parse(opencl_attention_choice *choice, const char *line)
 {
     char unit[16];
     char pass[16];
-    memset(what, 0, sizeof *what);
-    if (sscanf(line, "attention %15s %15s head %d sizes %d %d %d split", unit, pass,
-               &what->head_size, &what->sizes[0], &what->sizes[1], &what->sizes[2]) != 6) {
+    char way[16];
+    opencl_attention_class *what = &choice->what;
+    memset(choice, 0, sizeof *choice);
+    if (sscanf(line, "attention %15s %15s head %d sizes %d %d %d %15s", unit, pass,
+               &what->head_size, &what->sizes[0], &what->sizes[1], &what->sizes[2], way) != 7) {
         return 0;
     }
     what->is_emulated = strcmp(unit, "emulated") == 0;
     what->is_backward = strcmp(pass, "backward") == 0;
+    choice->is_split = strcmp(way, "split") == 0;
     return 1;
 }

@@ -1,5 +1,5 @@
-/* Attention of f32 tensors that was measured to be faster split over matrix units than by all other
- * kernels. */
+/* Whether attention of f32 tensors was measured to be faster split over matrix units, or by the
+ * other kernels. */
 #ifndef TTM_OPENCL_ATTENTION_TUNED_H
 #define TTM_OPENCL_ATTENTION_TUNED_H
 
@@ -15,28 +15,34 @@ typedef struct opencl_attention_class {
     int sizes[3]; /**< Of queries, keys and heads of all batches: the powers of two they reach. */
 } opencl_attention_class;
 
-/** The classes that are split. */
+/** What was found of a class. */
+typedef struct opencl_attention_choice {
+    opencl_attention_class what;
+    int is_split;
+} opencl_attention_choice;
+
+/** All that is known of a device. */
 typedef struct opencl_tuned_attention {
     int count;
-    opencl_attention_class split[OPENCL_MOST_TUNED_ATTENTION];
+    opencl_attention_choice entries[OPENCL_MOST_TUNED_ATTENTION];
 } opencl_tuned_attention;
 
 /** Returns the class of an ATTENTION or ATTENTION_BACKWARD. */
 opencl_attention_class opencl_attention_class_of(const ttm_op *op, int is_emulated);
 
-/** Returns whether a class is split. */
-int opencl_tuned_attention_has(const opencl_tuned_attention *tuned,
-                               const opencl_attention_class *wanted);
+/** Returns what was found of a class, NULL for nothing. */
+const opencl_attention_choice *opencl_tuned_attention_find(const opencl_tuned_attention *tuned,
+                                                           const opencl_attention_class *wanted);
 
-/** Says whether a class is split from now on. Returns 0 when there is no room. */
-int opencl_tuned_attention_set(opencl_tuned_attention *tuned, const opencl_attention_class *what,
-                               int is_split);
+/** Adds a choice in place of its class's old one. Returns 0 when there is no room. */
+int opencl_tuned_attention_set(opencl_tuned_attention *tuned,
+                               const opencl_attention_choice *choice);
 
-/** Writes a class that is split as one line without its end. */
+/** Writes a choice as one line without its end. */
 void opencl_tuned_attention_print(char text[OPENCL_TUNED_ATTENTION_BYTES],
-                                  const opencl_attention_class *what);
+                                  const opencl_attention_choice *choice);
 
-/** Reads what a line begins with. Returns 0 for what isn't a class. */
-int opencl_tuned_attention_parse(opencl_attention_class *what, const char *line);
+/** Reads what a line begins with. Returns 0 for what isn't a choice. */
+int opencl_tuned_attention_parse(opencl_attention_choice *choice, const char *line);
 
 #endif

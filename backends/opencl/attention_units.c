@@ -179,16 +179,17 @@ static int has_kernels(const ttm_op *op)
                : q->dtype == TTM_F32 && q->shape[3] == 64 && opencl_keeps_all(params->dropout);
 }
 
-/* Whether f32 tensors are split. */
+/* Whether f32 tensors are split: unless tuning has found that to be slower, for by account it
+ * isn't, by far (docs/opencl-matrix-units.md). */
 static int is_split(const opencl_attention_units *units, const ttm_op *op)
 {
     if (units->split_trial != OPENCL_SPLIT_BY_POLICY) {
         return units->split_trial == OPENCL_SPLIT_ALL;
     }
     const opencl_attention_class what = opencl_attention_class_of(op, units->emulated);
+    const opencl_attention_choice *tuned = opencl_tuned_attention_find(&units->tuned, &what);
     return units->splits == OPENCL_SPLIT_ALWAYS ||
-           (units->splits == OPENCL_SPLIT_WHERE_FASTER &&
-            opencl_tuned_attention_has(&units->tuned, &what));
+           (units->splits == OPENCL_SPLIT_WHERE_FASTER && (tuned == NULL || tuned->is_split));
 }
 
 /* Whether the kernels could take the op, as far as that follows from the device and the op alone.

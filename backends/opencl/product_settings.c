@@ -76,7 +76,7 @@ static void print_settings(text *out, const ttm_backend_device *device,
     }
     for (int k = 0; k < settings->attention.count; k++) {
         char line[OPENCL_TUNED_ATTENTION_BYTES];
-        opencl_tuned_attention_print(line, &settings->attention.split[k]);
+        opencl_tuned_attention_print(line, &settings->attention.entries[k]);
         print(out, "%s\n", line);
     }
     print_sum(out);
@@ -116,9 +116,9 @@ static void parse(opencl_product_settings *settings, const char *content)
         if (opencl_tuned_unit_parse(&unit, line)) {
             (void)opencl_tuned_units_set(&settings->units, &unit);
         }
-        opencl_attention_class attention;
+        opencl_attention_choice attention;
         if (opencl_tuned_attention_parse(&attention, line)) {
-            (void)opencl_tuned_attention_set(&settings->attention, &attention, 1);
+            (void)opencl_tuned_attention_set(&settings->attention, &attention);
         }
         (void)sscanf(line, "large-size %" SCNu64, &settings->large_size);
         (void)sscanf(line, "clblast-multiplies %" SCNd64, &settings->clblast_multiplies);

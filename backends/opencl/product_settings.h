@@ -17,7 +17,7 @@ typedef struct opencl_product_settings {
                                          OPENCL_XGEMM_DIRECT. 0: as CLBlast decides. */
     int64_t clblast_multiplies;       /**< Below, our own kernels are used. */
     opencl_tuned_units units;         /**< What products on matrix units use. */
-    opencl_tuned_attention attention; /**< What attention is split. */
+    opencl_tuned_attention attention; /**< Which attention is split. */
 } opencl_product_settings;
 
 /** *settings = the device's file, where there is one that opencl_product_settings_load would use;

@@ -505,7 +505,7 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
                            device->description->name);
     }
     opencl_product_settings_read(&settings, device);
-    const int kept = settings.units.count + settings.attention.count; /* may be gone afterwards */
+    const int kept = settings.units.count; /* may be gone afterwards */
     const double share = has_clblast && has_units ? 0.5 * seconds : seconds;
     ttm_status status = TTM_OK;
     if (has_clblast) {

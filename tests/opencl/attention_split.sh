@@ -1,6 +1,6 @@
 #!/bin/sh
 # Attention of f32 tensors split into bf16 parts on matrix units, emulated on PoCL: conformance of cases whose rows are aligned, proven by
-# a child first; and only with TTM_OPENCL_FP32=split. What is found wrong costs attention of f32 tensors alone.
+# a child first; and never with TTM_OPENCL_FP32=strict. What is found wrong costs attention of f32 tensors alone.
 . "$(dirname "$0")/common.sh"
 need_device PoCL
 XDG_CACHE_HOME=$folder/cache
@@ -43,9 +43,9 @@ for name in $backward; do
 done
 echo "ok: cases of f32 on matrix units"
 
-# Not where nobody asked, nor with dropout, nor with rows that aren't aligned, nor with heads of another length.
+# Not where it is forbidden, nor with dropout, nor with rows that aren't aligned, nor with heads of another length.
 (TTM_OPENCL_FP32=strict && unused f32 attention/122) || exit 1
-(unset TTM_OPENCL_FP32 && unused f32 attention/122) || exit 1
+(unset TTM_OPENCL_FP32 && attend f32 attention/122 'attention_matrix_units.cl .*-DPARTS=3') || exit 1
 (TTM_OPENCL_ATTENTION=off && unused f32 attention/122) || exit 1
 unused f32 attention/2
 unused f32 attention/120
