@@ -227,7 +227,7 @@ static int is_aligned(const ttm_tensor *tensor)
     if (tensor == NULL) {
         return 1;
     }
-    const int64_t neighbours = ROW_ALIGNMENT / (int64_t)ttm_dtype_bytes(tensor->dtype);
+    const int64_t neighbours = ROW_ALIGNMENT / (tensor->dtype == TTM_F32 ? 4 : 2);
     return tensor->offset % ROW_ALIGNMENT == 0 && tensor->stride[0] % neighbours == 0 &&
            tensor->stride[1] % neighbours == 0 && tensor->stride[2] % neighbours == 0;
 }

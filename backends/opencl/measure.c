@@ -43,7 +43,7 @@ ttm_status opencl_measure(double *seconds, const opencl_measured *measured, doub
 ttm_status opencl_fill_random(ttm_backend_stream *stream, ttm_memory *memory, ttm_dtype dtype,
                               size_t count)
 {
-    const size_t width = ttm_dtype_bytes(dtype);
+    const size_t width = dtype == TTM_F32 ? 4 : 2;
     unsigned char *bytes = malloc(count * width);
     uint64_t random = 0x9e3779b97f4a7c15u ^ count;
     if (bytes == NULL) {

@@ -134,7 +134,7 @@ ttm_status bench_tune_plugin(bench_session *session)
             keep_tunable(cases, &count);
         }
     }
-    if (status == TTM_OK) {
+    if (status == TTM_OK && count > 0) {
         status = tune(session, cases, count);
     }
     free(cases);
