@@ -96,7 +96,7 @@ stage_build() {
 }
 
 stage_release() {
-    stage_build build-release --buildtype=release -Dwerror=true && suite build-release --no-suite opencl --num-processes 1
+    stage_build build-release --buildtype=release -Dwerror=true && suite build-release --no-suite opencl --num-processes 2
 }
 
 # Warnings aren't errors in the instrumented builds: gcc finds overflows there that don't exist. Nothing needs
