@@ -4,16 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int power_of_two(int64_t value)
-{
-    int power = 0;
-    while (value > 1) {
-        value /= 2;
-        power++;
-    }
-    return power;
-}
-
 opencl_attention_class opencl_attention_class_of(const ttm_op *op, int is_emulated)
 {
     const int is_backward = op->opcode == TTM_OP_ATTENTION_BACKWARD;
@@ -22,8 +12,9 @@ opencl_attention_class opencl_attention_class_of(const ttm_op *op, int is_emulat
     return (opencl_attention_class){.is_emulated = is_emulated,
                                     .is_backward = is_backward,
                                     .head_size = (int)q->shape[3],
-                                    .sizes = {power_of_two(q->shape[2]), power_of_two(k->shape[2]),
-                                              power_of_two(q->shape[0] * q->shape[1])}};
+                                    .sizes = {opencl_power_of_two(q->shape[2]),
+                                              opencl_power_of_two(k->shape[2]),
+                                              opencl_power_of_two(q->shape[0] * q->shape[1])}};
 }
 
 static int is_same(const opencl_attention_class *x, const opencl_attention_class *y)

@@ -7,22 +7,12 @@
 /* What the shape of a variant with packed operands begins with. */
 static const char packed[] = "packed-";
 
-static int power_of_two(int64_t value)
-{
-    int power = 0;
-    while (value > 1) {
-        value /= 2;
-        power++;
-    }
-    return power;
-}
-
 void opencl_unit_class_set_sizes(opencl_unit_class *products, const opencl_unit_sizes *sizes)
 {
-    products->sizes[0] = power_of_two(sizes->rows);
-    products->sizes[1] = power_of_two(sizes->cols);
-    products->sizes[2] = power_of_two(sizes->depth);
-    products->sizes[3] = power_of_two(sizes->batches);
+    products->sizes[0] = opencl_power_of_two(sizes->rows);
+    products->sizes[1] = opencl_power_of_two(sizes->cols);
+    products->sizes[2] = opencl_power_of_two(sizes->depth);
+    products->sizes[3] = opencl_power_of_two(sizes->batches);
 }
 
 static int is_same(const opencl_unit_class *x, const opencl_unit_class *y)

@@ -57,6 +57,17 @@ static inline int opencl_all_floats(const ttm_op *op)
     return 1;
 }
 
+/** Returns the power of two that a value of 1 or more reaches: tuned sizes are told apart by it. */
+static inline int opencl_power_of_two(int64_t value)
+{
+    int power = 0;
+    while (value > 1) {
+        value /= 2;
+        power++;
+    }
+    return power;
+}
+
 /** Returns the number of elements. */
 static inline int64_t opencl_count(const ttm_tensor *tensor)
 {
