@@ -136,16 +136,9 @@ static void check_plan(const char *backend, const char *tt)
     step_testing made = {.on = {.random = {.seed = 5, .position = 0}}};
     ttm_gpt2_config config = layered_config(LAYERS, tt);
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
-    ttm_memory_plan plan = {.struct_size = sizeof plan};
-    ttm_stream *planning = NULL;
-    options.training = true;
     options.dtype = TTM_BF16;
-    options.batch = BATCH;
-    options.seq = SEQ;
     assert_ok(ttm_device_open(&made.on.device, backend, NULL));
-    assert_ok(ttm_stream_create_planning(&planning, made.on.device));
-    assert_ok(ttm_model_memory_plan(&plan, planning, &config, &options));
-    ttm_stream_destroy(planning);
+    const ttm_memory_plan plan = step_plan(&options, made.on.device, &config);
     assert_int_equal(plan.working_bytes * 2, plan.parameter_bytes);
     assert_ok(ttm_stream_create(&made.on.stream, made.on.device));
     assert_ok(ttm_stream_reserve_workspace(made.on.stream, plan.workspace_bytes));

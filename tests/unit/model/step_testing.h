@@ -50,6 +50,22 @@ static inline void step_close(step_testing *made)
     assert_int_equal(ttm_device_memory_used(made->on.device), 0);
 }
 
+/** The memory of a training model of `config` on `device`; sets the options that it is planned for,
+ * but their type. */
+static inline ttm_memory_plan step_plan(ttm_model_options *options, ttm_device *device,
+                                        const ttm_gpt2_config *config)
+{
+    ttm_memory_plan plan = {.struct_size = sizeof plan};
+    ttm_stream *planning = NULL;
+    options->training = true;
+    options->batch = BATCH;
+    options->seq = SEQ;
+    assert_ok(ttm_stream_create_planning(&planning, device));
+    assert_ok(ttm_model_memory_plan(&plan, planning, config, options));
+    ttm_stream_destroy(planning);
+    return plan;
+}
+
 /** All micro-batches of one step; returns the loss. */
 static inline float step_run(step_testing *made)
 {

@@ -242,15 +242,8 @@ static ttm_memory_plan plan_of(ttm_device *device, ttm_dtype dtype)
 {
     ttm_gpt2_config config = layered_config(LAYERS, some_tt);
     ttm_model_options options = TTM_MODEL_OPTIONS_INIT;
-    ttm_memory_plan plan = {.struct_size = sizeof plan};
-    ttm_stream *planning = NULL;
-    options.training = true;
     options.dtype = dtype;
-    options.batch = BATCH;
-    options.seq = SEQ;
-    assert_ok(ttm_stream_create_planning(&planning, device));
-    assert_ok(ttm_model_memory_plan(&plan, planning, &config, &options));
-    ttm_stream_destroy(planning);
+    const ttm_memory_plan plan = step_plan(&options, device, &config);
     ttm_gpt2_config_free(&config);
     return plan;
 }
