@@ -51,6 +51,11 @@ static bool is_chosen(const device_choice *choice, const ttm_device_entry *entry
            strcmp(choice->backend, entry->backend) == 0;
 }
 
+static bool has_dtype(uint32_t mask, int dtype)
+{
+    return (mask & (1u << dtype)) != 0;
+}
+
 /* ---- For people ---- */
 
 static const char *print_memory(char *text, size_t text_bytes, const ttm_device_info *info)
@@ -74,6 +79,19 @@ static void print_remark(int indent, const char *label, const char *text)
     }
 }
 
+/* "f32, bf16, i32": what --json lists. */
+static void print_dtypes(char *text, size_t text_bytes, uint32_t mask)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int dtype = TTM_F32; dtype <= TTM_TF32 && used < text_bytes; dtype++) {
+        if (has_dtype(mask, dtype)) {
+            used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", used > 0 ? ", " : "",
+                                     ttm_dtype_name((ttm_dtype)dtype));
+        }
+    }
+}
+
 static void print_devices(const ttm_device_list *list, const device_choice *choice)
 {
     int name_width = (int)strlen("NAME");
@@ -91,11 +109,14 @@ static void print_devices(const ttm_device_list *list, const device_choice *choi
         const ttm_device_entry *entry = &list->devices[k];
         char place[96];
         char memory[64];
+        char dtypes[64];
         snprintf(place, sizeof place, "%s:%d", entry->backend, entry->index);
         printf("%c %-*s  %-*s  %-11s  %s\n", is_chosen(choice, entry) ? '*' : ' ', place_width,
                place, name_width, entry->info.name, kind_name(entry->info.kind),
                print_memory(memory, sizeof memory, &entry->info));
         print_remark(place_width + 4, "driver: ", entry->info.driver);
+        print_dtypes(dtypes, sizeof dtypes, entry->info.dtype_mask);
+        print_remark(place_width + 4, "dtypes: ", dtypes);
         print_remark(place_width + 4, "", entry->info.details);
         if ((entry->info.capabilities & TTM_DEVICE_CHECKING_ONLY) != 0) {
             print_remark(place_width + 4, "",
@@ -133,7 +154,7 @@ static void write_dtypes(ttm_json_writer *writer, uint32_t mask)
     ttm_json_key(writer, "dtypes");
     ttm_json_begin_array(writer);
     for (int dtype = TTM_F32; dtype <= TTM_TF32; dtype++) {
-        if ((mask & (1u << dtype)) != 0) {
+        if (has_dtype(mask, dtype)) {
             ttm_json_write_string(writer, ttm_dtype_name((ttm_dtype)dtype));
         }
     }
@@ -235,7 +256,8 @@ int main(int argc, char **argv)
             "Lists the devices of every backend plugin, the best choice first, and the plugins "
             "that can't be used with the reason. Plugins are files named libttm-backend-NAME.so; "
             "they are looked for in the folders of TTM_BACKEND_PATH, beside libttm, and in the "
-            "installed plugin folder.",
+            "installed plugin folder. A device's dtypes are the types that its ops take: f32 is "
+            "what --dtype of other tools calls fp32, i32 is for token ids.",
         .offers = TOOL_OFFERS_DEVICE | TOOL_OFFERS_JSON,
         .examples = examples,
         .example_count = sizeof examples / sizeof *examples,

@@ -38,6 +38,25 @@ static void the_table_marks_what_is_taken_and_lists_what_failed(void **state)
     assert_contains(output, "libttm-backend-wrongmagic.so\n      its table starts with 0x12345678");
 }
 
+/* The second device has no type, and nothing else to be said of it. */
+static void what_a_device_computes_with_is_shown_below_it(void **state)
+{
+    static char output[OUTPUT_BYTES];
+    link_plugin(*state, "goodgpu");
+    search_only(*state);
+    assert_int_equal(run_tool(output, "--backend goodgpu"), 0);
+    const char *first = strstr(output, "\n* goodgpu:0");
+    const char *second = strstr(output, "\n  goodgpu:1");
+    const char *dtypes = strstr(output, " dtypes: f32, bf16, tf32\n");
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_non_null(dtypes);
+    assert_true(first < dtypes && dtypes < second);
+    const char *after_second = strchr(second + 1, '\n');
+    assert_non_null(after_second);
+    assert_int_not_equal(strncmp(after_second, "\n    ", 5), 0);
+}
+
 static void json_says_the_same(void **state)
 {
     static char output[OUTPUT_BYTES];
@@ -50,6 +69,7 @@ static void json_says_the_same(void **state)
     assert_non_null(document);
     int chosen = 0;
     int dirty = 0;
+    static const char *const dtypes[] = {"f32", "bf16", "tf32"};
     const cJSON *device = NULL;
     cJSON_ArrayForEach(device, cJSON_GetObjectItem(document, "devices"))
     {
@@ -60,6 +80,11 @@ static void json_says_the_same(void **state)
             assert_int_equal(cJSON_GetObjectItem(device, "index")->valueint, 0);
             assert_string_equal(cJSON_GetObjectItem(device, "kind")->valuestring, "gpu");
             assert_true(cJSON_GetObjectItem(device, "memory_bytes")->valuedouble == 0x1p61);
+            const cJSON *listed = cJSON_GetObjectItem(device, "dtypes");
+            assert_int_equal(cJSON_GetArraySize(listed), 3);
+            for (int k = 0; k < 3; k++) {
+                assert_string_equal(cJSON_GetArrayItem(listed, k)->valuestring, dtypes[k]);
+            }
         }
         dirty += strcmp(backend, "dirtyname") == 0;
     }
@@ -107,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_IN_FOLDER(the_table_marks_what_is_taken_and_lists_what_failed),
+        TEST_IN_FOLDER(what_a_device_computes_with_is_shown_below_it),
         TEST_IN_FOLDER(json_says_the_same),
         TEST_IN_FOLDER(a_device_that_was_named_and_can_not_be_used_is_exit_status_1),
         TEST_IN_FOLDER(a_full_disk_is_reported),

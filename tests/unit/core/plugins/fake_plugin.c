@@ -95,6 +95,7 @@ static ttm_status device_info(int32_t index, ttm_device_info *info)
     full.kind = FAKE_FLAW == FLAW_STRANGE_KIND ? (ttm_device_kind)7 : FAKE_KIND;
     full.memory_bytes = FAKE_MEMORY - (uint64_t)index;
     full.capabilities = FAKE_FLAW == FLAW_NO_MAP ? 0 : TTM_DEVICE_CAN_MAP;
+    full.dtype_mask = index == 0 ? 1U << TTM_F32 | 1U << TTM_BF16 | 1U << TTM_TF32 : 0;
     if (FAKE_FLAW == FLAW_NAME_WITHOUT_END) {
         memset(full.name, 'n', sizeof full.name);
         memset(full.details, 'd', sizeof full.details);
