@@ -181,7 +181,7 @@ steps() {
             {
                 attempt $((45 * patience)) "step-$kind-$type-ours1.json" "$bench" $(train $type $kind) --steps $steps --seconds 1 --json
                 [ -n "$without" ] || attempt 60 "step-$kind-$type-eager.json" "$python" bench/gpt2_pytorch.py $(pytorch $type $kind)
-                attempt $((30 * patience)) "step-$kind-$type-ours2.json" "$bench" $(train $type $kind) --steps $steps --seconds 1 --no-roofs --json
+                attempt $((30 * patience)) "step-$kind-$type-ours2.json" "$bench" $(train $type $kind) --steps $steps --no-roofs --json
             }
         done
     done
@@ -193,12 +193,12 @@ steps() {
 choices() {
     # shellcheck disable=SC2046  # arguments
     {
-        attempt $((30 * patience)) choice-recompute-on.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json --recompute on
-        attempt $((30 * patience)) choice-logit-rows-1024.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json --logit-rows 1024
-        attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --seconds 1 --no-roofs --json
+        attempt $((30 * patience)) choice-recompute-on.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json --recompute on
+        attempt $((30 * patience)) choice-logit-rows-1024.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json --logit-rows 1024
+        attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json
         for kind in dense ttm64; do
-            TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --seconds 1 --no-roofs --json
-            TTM_OPENCL_FP32="strict" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --seconds 1 --no-roofs --json
+            TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --no-roofs --json
+            TTM_OPENCL_FP32="strict" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --no-roofs --json
         done
     }
     tell ""
@@ -296,7 +296,7 @@ generation() {
     has_cuda && without=
     for batch in 1 $many; do
         attempt 60 "generate-$batch-ours.json" "$bench" generate --backend "$device" --preset $generated --dtype bf16 --batch "$batch" --prompt $prompt \
-            --tokens $tokens --seconds 4 --no-roofs --json
+            --tokens $tokens --no-roofs --json
         [ -n "$without" ] || attempt 40 "generate-$batch-eager.json" "$python" bench/gpt2_pytorch.py --device cuda --bf16 --generate $tokens --batch "$batch"
     done
     tell "$without"
@@ -422,7 +422,7 @@ tune() {
             --rows 16 --tune-seconds $tune_seconds --seconds 0.1 --json
         for kind in dense ttm64; do
             # shellcheck disable=SC2046  # arguments
-            attempt $((40 * patience)) "step-$kind-$type-tuned.json" "$bench" $(train $type $kind) --steps $steps --seconds 1 --no-roofs --json
+            attempt $((40 * patience)) "step-$kind-$type-tuned.json" "$bench" $(train $type $kind) --steps $steps --no-roofs --json
         done
     done
     tell ""

@@ -37,9 +37,11 @@ static const char description[] =
 
 enum { OPTION_COUNT = 32 };
 
-/* Commands and options that go together: those of a model's sizes, and those that measure. */
+/* Commands and options that go together: those of a model's sizes, those that measure, and how long
+ * an entry is measured: of train and generate that is roofs alone, since steps are counted. */
 #define OF_A_MODEL "ops|layer|train|generate|tune"
 #define MEASURES   TOOL_NOT_WITH("compare|report")
+#define REPEATS    TOOL_NOT_WITH("compare|report|train --no-roofs|generate --no-roofs")
 
 static size_t fill_options(tool_option *table, bench_arguments *a)
 {
@@ -83,14 +85,14 @@ static size_t fill_options(tool_option *table, bench_arguments *a)
         TOOL_FLAG("no-roofs", 0, &a->no_roofs,
                   "don't measure roofs: shorter, but without shares of them",
                   TOOL_COMMANDS("ops|layer|train|generate")),
-        TOOL_INT("samples", 0, "N", &a->samples, 3, 2000, "least number of samples", MEASURES),
+        TOOL_INT("samples", 0, "N", &a->samples, 3, 2000, "least number of samples", REPEATS),
         TOOL_DOUBLE("seconds", 0, "X", &a->seconds, 0.01, 3600.0, "longest time for one entry",
-                    MEASURES),
+                    REPEATS),
         TOOL_DOUBLE("tune-seconds", 0, "X", &a->tune_seconds, 0.0, 86400.0,
                     "time to search the plugin's own settings; 0: leave them",
                     TOOL_COMMANDS("tune")),
         TOOL_DOUBLE("precision", 0, "X", &a->precision, 1e-4, 1.0,
-                    "stop when the median's interval is ± this fraction", MEASURES),
+                    "stop when the median's interval is ± this fraction", REPEATS),
         TOOL_DOUBLE("confidence", 0, "X", &a->confidence, 0.5, 0.9999, "of intervals",
                     TOOL_NOT_WITH("report")),
         TOOL_DOUBLE("margin", 0, "X", &a->margin, 0.0, 1.0, "smaller differences don't matter",

@@ -134,9 +134,9 @@ grep -q '"copy_bytes_per_second"' out || fail "the roof of copies is missing"
 grep -q '"product_f32_flops"\|"launch_ns"' out && fail "roofs that nobody asked for"
 
 # A sequence is at most the model's context, and by itself no longer; what was taken is in the result, as are other numbers of work.
-quick="--preset gpt2-tiny --layers 1 --no-roofs --seconds 0.02 --samples 3"
+quick="--preset gpt2-tiny --layers 1 --no-roofs"
 # shellcheck disable=SC2086
-expect 0 "$bench" ops $quick --op softmax --json
+expect 0 "$bench" ops $quick --seconds 0.02 --samples 3 --op softmax --json
 [ "$(value out settings seq)" -eq 256 ] && grep -q '"shapes": "\[256,256\]' out || fail "gpt2-tiny isn't measured at its context"
 # shellcheck disable=SC2086
 expect 0 "$bench" generate $quick --tokens 3 --prompt 255 --json
@@ -198,6 +198,15 @@ for option in "--preset gpt2-tiny" "--tt mlp=4" "--layers 2" "--batch 2" "--seq 
     expect 2 "$bench" ops --product 8x8x8 $option
     one_line_error
     grep -q -e "error: ${option%% *} doesn't go with .*--product" err || fail "the message about $option doesn't name both: $(cat err)"
+done
+# Without roofs nothing of train and generate is measured for a time or until it is precise: steps are counted.
+for command in train generate; do
+    for option in "--seconds 1" "--samples 5" "--precision 0.1"; do
+        # shellcheck disable=SC2086
+        expect 2 "$bench" $command --preset gpt2-tiny $option --no-roofs
+        one_line_error
+        grep -q -e "error: ${option% *} doesn't go with $command --no-roofs;" err || fail "the message about $command $option: $(cat err)"
+    done
 done
 echo '{"schema": "other"}' >other.json
 head -c 300 ops.json >cut.json

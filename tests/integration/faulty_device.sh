@@ -42,13 +42,13 @@ fails_cleanly()
     [ "$call" -gt 20 ] || fail "only $call calls: $*"
 }
 bench="$TTM_TOOLS/ttm-bench"
-quickly="--quiet --no-roofs --seconds 0.01 --samples 3"
+quickly="--quiet --no-roofs"
 fails_cleanly "$TTM_TOOLS/ttm-generate" --model run --prompt abc --max-tokens 2
 fails_cleanly "$TTM_TOOLS/ttm-eval" --model run --data text.txt --block 32
 fails_cleanly "$TTM_TOOLS/ttm-eval" --model run --tokens "1 2 3" --logits made
 fails_cleanly "$TTM_TOOLS/ttm-compress" --model run --out made --dense --quiet
 fails_cleanly "$train" $small --layers 1 --data text.txt --validation-fraction 0 --out made --steps 1 --batch 1
-fails_cleanly "$bench" ops $quickly --product 4x4x4
+fails_cleanly "$bench" ops $quickly --seconds 0.01 --samples 3 --product 4x4x4
 fails_cleanly "$bench" devices --quiet --seconds 0.01 --samples 3 --op launch
 fails_cleanly "$bench" generate $quickly --preset gpt2-tiny-ttm16 --layers 1 --prompt 3 --tokens 3
 
