@@ -2,11 +2,14 @@
  * the operands' axes into order.
  *
  * An operand here is a tensor and a stride for each of the plan's axes. A permutation merges axes
- * that stay neighbours, so that few dimensions remain however many cores there are. */
+ * that stay neighbours, so that few dimensions remain; where they are more than a tensor has, it is
+ * done in several copies. */
 #include "tt/plan_run.h"
 
 #include "core/error.h"
 #include "core/op_dispatch.h"
+
+#include <string.h>
 
 /* A plan's operand on the device. */
 typedef struct placed {
@@ -47,48 +50,91 @@ static int32_t find_axis(const ttm_tt_operand *info, const ttm_tt_axis *axis)
     return -1;
 }
 
-/* Tensors over both sides of a permutation, axes merged where both sides allow it. `to` gives the
- * order. */
-static ttm_status merge_axes(ttm_tensor *to, ttm_tensor *from, const moved_axis *axes,
-                             int32_t count)
+/* Merges axes that are neighbours on both sides and leaves out those of one element; returns how
+ * many are left. */
+static int32_t merge_axes(moved_axis *axes, int32_t count)
 {
-    to->rank = 0;
+    int32_t merged = 0;
     for (int32_t i = 0; i < count; i++) {
-        const int32_t last = to->rank - 1;
-        if (axes[i].size == 1) {
+        const moved_axis axis = axes[i];
+        moved_axis *last = merged > 0 ? &axes[merged - 1] : NULL;
+        if (axis.size == 1) {
             continue;
         }
-        if (last >= 0 && to->stride[last] == axes[i].to * axes[i].size &&
-            from->stride[last] == axes[i].from * axes[i].size) {
-            to->shape[last] *= axes[i].size;
-            to->stride[last] = axes[i].to;
-            from->stride[last] = axes[i].from;
-            continue;
+        if (last != NULL && last->to == axis.to * axis.size &&
+            last->from == axis.from * axis.size) {
+            *last = (moved_axis){last->size * axis.size, axis.from, axis.to};
+        } else {
+            axes[merged++] = axis;
         }
-        if (to->rank == TTM_MAX_RANK) {
-            return ttm_fail(TTM_ERROR_UNSUPPORTED,
-                            "a permutation of this contraction has more than %d axes",
-                            TTM_MAX_RANK);
-        }
-        to->shape[to->rank] = axes[i].size;
-        to->stride[to->rank] = axes[i].to;
-        from->stride[to->rank++] = axes[i].from;
     }
-    from->rank = to->rank;
-    for (int32_t dim = 0; dim < to->rank; dim++) {
-        from->shape[dim] = to->shape[dim];
-    }
-    return TTM_OK;
+    return merged;
 }
 
-/* target = source, or target += source, axis by axis. */
-static ttm_status move_axes(ttm_stream *stream, const ttm_tensor *target, const ttm_tensor *source,
-                            const moved_axis *axes, int32_t count, bool add)
+/* The shortest axis but the innermost, without which runs of neighbours would be broken up. */
+static int32_t find_shortest(const moved_axis *axes, int32_t count)
 {
-    ttm_tensor to = *target;
-    ttm_tensor from = *source;
-    TTM_TRY(merge_axes(&to, &from, axes, count));
-    return add ? ttm_add(stream, &to, 1.0, &to, 1.0, &from) : ttm_copy(stream, &to, &from);
+    int32_t shortest = 0;
+    for (int32_t i = 1; i + 1 < count; i++) {
+        shortest = axes[i].size < axes[shortest].size ? i : shortest;
+    }
+    return shortest;
+}
+
+/* Takes axes out of `axes` until a tensor can have those that are left. */
+static int32_t take_surplus(moved_axis surplus[TTM_TT_MAX_AXES], moved_axis *axes, int32_t *count)
+{
+    int32_t taken = 0;
+    while (*count > TTM_MAX_RANK) {
+        const int32_t shortest = find_shortest(axes, *count);
+        surplus[taken++] = axes[shortest];
+        (*count)--;
+        memmove(axes + shortest, axes + shortest + 1, (size_t)(*count - shortest) * sizeof axes[0]);
+    }
+    return taken;
+}
+
+/* Moves both tensors' beginnings to where the surplus axes have their element number `index`. */
+static void go_to(ttm_tensor *to, ttm_tensor *from, const moved_axis *surplus, int32_t count,
+                  int64_t index)
+{
+    const int64_t bytes = (int64_t)ttm_dtype_bytes(to->dtype);
+    for (int32_t i = 0; i < count; i++) {
+        const int64_t place = index % surplus[i].size;
+        index /= surplus[i].size;
+        to->offset += (size_t)(place * surplus[i].to * bytes);
+        from->offset += (size_t)(place * surplus[i].from * bytes);
+    }
+}
+
+/* target = source, or target += source, axis by axis: at once, or, where more axes remain than a
+ * tensor has, once for each element of the shortest ones. `axes` is in the target's order and not
+ * kept. */
+static ttm_status move_axes(ttm_stream *stream, const ttm_tensor *target, const ttm_tensor *source,
+                            moved_axis *axes, int32_t count, bool add)
+{
+    moved_axis surplus[TTM_TT_MAX_AXES];
+    int64_t repeats = 1;
+    count = merge_axes(axes, count);
+    const int32_t surplus_count = take_surplus(surplus, axes, &count);
+    for (int32_t i = 0; i < surplus_count; i++) {
+        repeats *= surplus[i].size;
+    }
+    for (int64_t index = 0; index < repeats; index++) {
+        ttm_tensor to = *target;
+        ttm_tensor from = *source;
+        to.rank = count;
+        from.rank = count;
+        for (int32_t dim = 0; dim < count; dim++) {
+            to.shape[dim] = axes[dim].size;
+            to.stride[dim] = axes[dim].to;
+            from.shape[dim] = axes[dim].size;
+            from.stride[dim] = axes[dim].from;
+        }
+        go_to(&to, &from, surplus, surplus_count, index);
+        TTM_TRY(add ? ttm_add(stream, &to, 1.0, &to, 1.0, &from) : ttm_copy(stream, &to, &from));
+    }
+    return TTM_OK;
 }
 
 /* The axes of a step's operand as [M, K] (left) or [K, N] (right); K's order is always the left
@@ -122,15 +168,14 @@ static int32_t ordered_axes(int32_t *order, int32_t *first_group, const plan_run
 static bool is_one_dimension(int64_t *stride, const moved_axis *axes, int32_t count, int64_t single)
 {
     moved_axis own[TTM_TT_MAX_AXES];
-    ttm_tensor merged = {0};
-    ttm_tensor unused = {0};
     for (int32_t i = 0; i < count; i++) {
         own[i] = (moved_axis){axes[i].size, axes[i].from, axes[i].from};
     }
-    if (merge_axes(&merged, &unused, own, count) != TTM_OK || merged.rank > 1) {
+    const int32_t merged = merge_axes(own, count);
+    if (merged > 1) {
         return false;
     }
-    *stride = merged.rank == 1 ? merged.stride[0] : single;
+    *stride = merged == 1 ? own[0].from : single;
     return true;
 }
 

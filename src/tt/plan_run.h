@@ -16,7 +16,8 @@ typedef struct ttm_tt_plan_tensors {
 } ttm_tt_plan_tensors;
 
 /** Runs a plan's steps on `stream`, with scratch from ttm_scratch_take (so it must be inside an
- * op). TTM_ERROR_UNSUPPORTED when a permutation needs more than TTM_MAX_RANK dimensions. */
+ * op). A permutation that needs more than TTM_MAX_RANK dimensions, as with five cores or more, is
+ * several copies. */
 TTM_CHECKED ttm_status ttm_tt_plan_run(ttm_stream *stream, const ttm_tt_plan *plan,
                                        const ttm_tt_plan_tensors *tensors);
 

@@ -113,11 +113,6 @@ static ttm_status choose_way(tuner *state, bench_layer *layer, const char *shape
                  layer->rows == 1 ? "" : "s", ways[k].plan.text);
         bench_layer_cost(&operations, &bytes, layer, BENCH_WAY);
         status = bench_layer_time(&entry, layer, BENCH_WAY, "way", name, operations, bytes);
-        if (status == TTM_ERROR_UNSUPPORTED) {
-            bench_drop_entry(&state->session->result);
-            status = TTM_OK;
-            continue;
-        }
         if (status == TTM_OK && entry != NULL && bench_entry_median(entry) < best) {
             best = bench_entry_median(entry);
             snprintf(plan->tree, sizeof plan->tree, "%s", ways[k].plan.text);

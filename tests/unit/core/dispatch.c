@@ -415,8 +415,10 @@ typedef struct tt_case {
     pair dw;
 } tt_case;
 
-static void tt_case_new(tt_case *made, int32_t core_count, int64_t layers)
+/* Modes and ranks have at least `least` elements, 1 or 2. */
+static void tt_case_new(tt_case *made, int32_t core_count, int64_t layers, int64_t least)
 {
+    const int64_t surplus = (core_count > 5 ? 2 : 3) - least + 1;
     made->core_count = core_count;
     made->layers = layers;
     made->rows = random_size(5);
@@ -424,9 +426,9 @@ static void tt_case_new(tt_case *made, int32_t core_count, int64_t layers)
     made->out = 1;
     int64_t rank = 1;
     for (int32_t k = 0; k < core_count; k++) {
-        const int64_t next = k + 1 < core_count ? random_size(3) : 1;
-        const int64_t shape[5] = {layers, rank, random_size(core_count > 5 ? 2 : 3),
-                                  random_size(core_count > 5 ? 2 : 3), next};
+        const int64_t next = k + 1 < core_count ? least - 1 + random_size(4 - least) : 1;
+        const int64_t shape[5] = {layers, rank, least - 1 + random_size(surplus),
+                                  least - 1 + random_size(surplus), next};
         made->cores[k] = pair_new(5, shape);
         made->dcores[k] = pair_new(5, shape);
         made->in *= shape[2];
@@ -497,18 +499,31 @@ static void tt_ops_equal_their_decompositions(void **state)
     mask(simple_ops, true);
     for (int trial = 0; trial < 200; trial++) {
         tt_case used;
-        tt_case_new(&used, 1 + trial % 8, 1 + trial / 8 % 3);
+        tt_case_new(&used, 1 + trial % 8, 1 + trial / 8 % 3, 1);
         run_tt_ops(&used, 0, trial);
         const uint64_t before = fallbacks();
         run_tt_ops(&used, 1, trial);
-        if (used.core_count <= 4) {
-            /* More cores may be contracted by way of tensors of too many dimensions. */
-            assert_int_equal(fallbacks(), before);
-        }
+        assert_int_equal(fallbacks(), before);
         tt_case_check(&used);
     }
     assert_true(ttm_stream_statistics(devices.masked_stream, TTM_OP_TT_LINEAR).decomposed_calls >
                 50);
+}
+
+/* Five cores and more are contracted by way of tensors of more dimensions than one may have. */
+static void permutations_of_many_axes_stay_on_the_device(void **state)
+{
+    (void)state;
+    mask(simple_ops, true);
+    const uint64_t before = fallbacks();
+    for (int trial = 0; trial < 40; trial++) {
+        tt_case used;
+        tt_case_new(&used, 5 + trial % 4, 1, 2);
+        run_tt_ops(&used, 0, trial);
+        run_tt_ops(&used, 1, trial);
+        tt_case_check(&used);
+    }
+    assert_int_equal(fallbacks(), before);
 }
 
 static void a_backend_without_any_op_still_computes(void **state)
@@ -517,7 +532,7 @@ static void a_backend_without_any_op_still_computes(void **state)
     mask(0, false);
     for (int trial = 0; trial < 24; trial++) {
         tt_case used;
-        tt_case_new(&used, 1 + trial % 4, 1);
+        tt_case_new(&used, 1 + trial % 4, 1, 1);
         run_tt_ops(&used, 0, trial);
         run_tt_ops(&used, 1, trial);
         tt_case_check(&used);
@@ -624,6 +639,7 @@ int main(void)
         cmocka_unit_test(a_plugin_is_not_asked_for_ops_that_came_after_it),
         cmocka_unit_test(tf32_is_offered_and_withdrawn),
         cmocka_unit_test(tt_ops_equal_their_decompositions),
+        cmocka_unit_test(permutations_of_many_axes_stay_on_the_device),
         cmocka_unit_test(a_backend_without_any_op_still_computes),
         cmocka_unit_test(staged_views_of_one_buffer_keep_their_places),
         cmocka_unit_test(endless_sequences_have_positions),
