@@ -10,6 +10,7 @@
 
 #define SAMPLE_SECONDS 2e-3
 #define SAMPLES        3
+#define LONG_SECONDS   0.1
 
 static ttm_status run(const opencl_measured *measured, int repeats, int *done)
 {
@@ -32,7 +33,8 @@ ttm_status opencl_measure(double *seconds, const opencl_measured *measured, doub
         *seconds = opencl_seconds() - start;
     }
     const int repeats = (int)fmin(fmax(ceil(SAMPLE_SECONDS / *seconds), 1.0), 64.0);
-    for (int k = 0; k < SAMPLES && status == TTM_OK && done && *seconds < 2.0 * most; k++) {
+    const int samples = *seconds > LONG_SECONDS ? 1 : SAMPLES;
+    for (int k = 0; k < samples && status == TTM_OK && done && *seconds < 2.0 * most; k++) {
         start = opencl_seconds();
         status = run(measured, repeats, &done);
         *seconds = fmin(*seconds, (opencl_seconds() - start) / repeats);

@@ -16,8 +16,9 @@ typedef struct opencl_measured {
 } opencl_measured;
 
 /** *seconds = the shortest time, infinite where it can't be done. It is run once before, so that
- * kernels are built and proven; what takes less than 2 ms is repeated within a sample, and what
- * takes twice as long as `most` isn't measured again. */
+ * kernels are built and proven; what takes less than 2 ms is repeated within a sample, what takes
+ * more than 0.1 s is measured twice instead of four times, and what takes twice as long as `most`
+ * isn't measured again. */
 ttm_status opencl_measure(double *seconds, const opencl_measured *measured, double most);
 
 /** Writes `count` random numbers in ±1 of f32 or bf16: zeros would be faster on some devices. */

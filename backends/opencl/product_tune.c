@@ -11,6 +11,7 @@
 #include "opencl/attention_units.h"
 #include "opencl/clock.h"
 #include "opencl/matrix_units_tune.h"
+#include "opencl/measure.h"
 #include "opencl/product_settings.h"
 #include "opencl/stream.h"
 
@@ -20,12 +21,9 @@
 
 enum { MOST_PRODUCTS = 48, MOST_TRIED = 2048, LEAST_EXTENT = 16 };
 
-#define SAMPLE_SECONDS  2e-3 /* Shorter products are repeated within a sample. */
-#define SAMPLES         3
 #define NEVER_LARGE     ((uint64_t)1 << 20)
 #define ALWAYS_LARGE    ((uint64_t)1)
-#define WORTH_CHANGING  0.98 /* CLBlast's own parameters stay unless this much is gained. */
-#define LEAST_FOR_LARGE 256  /* Sizes that a kernel is searched with. */
+#define LEAST_FOR_LARGE 256 /* Sizes that a kernel is searched with. */
 #define MOST_FOR_DIRECT 1024
 
 /* Times of all products, infinite where unknown. */
@@ -47,6 +45,13 @@ typedef struct tuner {
     opencl_parameters tried[MOST_TRIED];
     int tried_count;
 } tuner;
+
+/* A product and where it runs. */
+typedef struct placed_product {
+    const ttm_backend_device *device;
+    ttm_backend_stream *stream;
+    const opencl_product *product;
+} placed_product;
 
 /* ---- The products ---- */
 
@@ -105,31 +110,14 @@ static void add_product(tuner *state, const ttm_op *op)
     state->products[state->count++] = product;
 }
 
-/* Random numbers in ±1 for a and b: zeros would be faster on some devices. */
-static ttm_status fill(tuner *state, ttm_memory *memory, size_t bytes)
-{
-    const size_t count = bytes / sizeof(float);
-    float *numbers = malloc(bytes);
-    uint64_t random = 0x9e3779b97f4a7c15u ^ bytes;
-    if (numbers == NULL) {
-        return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for %zu random numbers", count);
-    }
-    for (size_t k = 0; k < count; k++) {
-        random = random * 6364136223846793005u + 1442695040888963407u;
-        numbers[k] = (float)(int32_t)(random >> 32) * 0x1p-31F;
-    }
-    const ttm_status status = opencl_memory_write(state->stream, memory, 0, numbers, bytes);
-    free(numbers);
-    return status;
-}
-
 static ttm_status place(tuner *state)
 {
     ttm_status status = opencl_stream_create(&state->stream, state->device);
     for (int k = 0; k < 3 && status == TTM_OK; k++) {
         status = opencl_memory_alloc(&state->memory[k], state->device, state->bytes[k]);
         if (status == TTM_OK) {
-            status = fill(state, state->memory[k], state->bytes[k]);
+            status = opencl_fill_random(state->stream, state->memory[k], TTM_F32,
+                                        state->bytes[k] / sizeof(float));
         }
     }
     for (int k = 0; k < state->count; k++) {
@@ -160,37 +148,24 @@ static void clean_up(tuner *state)
 /* ---- Measuring ---- */
 
 /* By CLBlast alone, or by what there is without it. */
-static ttm_status run(tuner *state, int number, int repeats)
+static ttm_status run(int *done, const void *context)
 {
-    ttm_status status = TTM_OK;
-    int done = 0;
-    for (int k = 0; k < repeats && status == TTM_OK; k++) {
-        const opencl_product *product = &state->products[number];
-        status = state->device->tuning.clblast == OPENCL_CLBLAST_NEVER
-                     ? opencl_product_run(state->stream, product)
-                     : opencl_product_by_clblast(&done, state->stream, product);
-    }
-    return status == TTM_OK ? opencl_stream_synchronize(state->stream) : status;
+    const placed_product *placed = context;
+    return placed->device->tuning.clblast == OPENCL_CLBLAST_NEVER
+               ? opencl_product_run(placed->stream, placed->product)
+               : opencl_product_by_clblast(done, placed->stream, placed->product);
 }
 
-/* *seconds = the shortest time of one product, compiled and warm. Products that take long aren't
- * measured more often than needed. */
-static ttm_status time_product(double *seconds, tuner *state, int number)
+static placed_product place_of(const tuner *state, int number)
 {
-    ttm_status status = run(state, number, 1);
-    double start = opencl_seconds();
-    if (status == TTM_OK) {
-        status = run(state, number, 1);
-    }
-    *seconds = opencl_seconds() - start;
-    const int repeats = (int)fmin(fmax(ceil(SAMPLE_SECONDS / *seconds), 1.0), 64.0);
-    const int samples = *seconds > 0.1 ? 1 : SAMPLES;
-    for (int k = 0; k < samples && status == TTM_OK; k++) {
-        start = opencl_seconds();
-        status = run(state, number, repeats);
-        *seconds = fmin(*seconds, (opencl_seconds() - start) / repeats);
-    }
-    return status;
+    return (placed_product){state->device, state->stream, &state->products[number]};
+}
+
+static ttm_status time_product(double *seconds, const tuner *state, int number)
+{
+    const placed_product placed = place_of(state, number);
+    const opencl_measured measured = {state->stream, run, &placed};
+    return opencl_measure(seconds, &measured, INFINITY);
 }
 
 static ttm_status time_all(product_times *times, tuner *state)
@@ -214,16 +189,16 @@ static int smallest(const tuner *state, const int *is_wanted)
     return found;
 }
 
-static ttm_status compute(float *result, tuner *state, int number)
+static ttm_status compute(float *result, const tuner *state, int number)
 {
-    const opencl_product *product = &state->products[number];
-    ttm_status status =
-        opencl_memory_zero(state->stream, state->memory[0], 0, extent_bytes(&product->out));
+    const placed_product placed = place_of(state, number);
+    const size_t bytes = extent_bytes(&placed.product->out);
+    int done = 0;
+    ttm_status status = opencl_memory_zero(state->stream, state->memory[0], 0, bytes);
     if (status == TTM_OK) {
-        status = run(state, number, 1);
+        status = run(&done, &placed);
     }
-    return status == TTM_OK ? opencl_memory_read(state->stream, result, state->memory[0], 0,
-                                                 extent_bytes(&product->out))
+    return status == TTM_OK ? opencl_memory_read(state->stream, result, state->memory[0], 0, bytes)
                             : status;
 }
 
@@ -379,7 +354,7 @@ static ttm_status tune_kernel(product_times *times, tuner *state, opencl_product
     const double before = total_of(times, state, is_wanted);
     const int judged = search(&best, &found, state, kernel, is_wanted, seconds);
     const char *name = opencl_product_kernel_name(kernel);
-    if (found > WORTH_CHANGING * before) {
+    if (found > OPENCL_WORTH_CHANGING * before) {
         opencl_log(TTM_LOG_INFO,
                    "%s: none of %d combinations is faster than what CLBlast had, %.3f ms", name,
                    judged, before * 1e3);
