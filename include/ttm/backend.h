@@ -45,7 +45,7 @@ extern "C" {
 
 #define TTM_BACKEND_MAGIC     0x424d5454u /* "TTMB", little-endian */
 #define TTM_BACKEND_ABI_MAJOR 1u
-#define TTM_BACKEND_ABI_MINOR 5u
+#define TTM_BACKEND_ABI_MINOR 6u
 
 /** The name of the function that a plugin exports. */
 #define TTM_BACKEND_ENTRY_NAME "ttm_backend_entry"
@@ -89,7 +89,7 @@ typedef struct ttm_device_info {
                                  any element all the same. */
     uint32_t compute_units;   /**< Cores, multiprocessors…, 0 when unknown. */
     uint32_t dtype_mask;      /**< Bit (1 << dtype) for each type that some op computes with. TF32
-                                 only where MATMUL is faster with it. */
+                                 only where matrix products are faster with it. */
     char details[256];        /**< Free text for people: library, kernel set, threads, limits. */
 } ttm_device_info;
 

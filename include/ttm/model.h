@@ -17,9 +17,9 @@
  * parameters and, of TT-matrices, the cores and what W is summed up in are f32; W is kept in bf16.
  *
  * A model of type tf32 is one of type f32, in memory and in files, whose products may be less
- * accurate: operands of MATMUL, in the layers and the head, forward and backward, are TF32 (see
- * ttm/types.h), which lets a device round them to 11 significant bits. All else is f32, such as W
- * and the gradients of TT cores, contraction with cores, attention, and the products of few rows
+ * accurate: operands of MATMUL and attention, in the layers and the head, forward and backward, are
+ * TF32 (see ttm/types.h), which lets a device round them to 11 significant bits. All else is f32,
+ * such as W and the gradients of TT cores, contraction with cores, and the products of few rows
  * that NORM_MATMUL computes. On a device without TTM_TF32 in its dtype_mask the results are those
  * of f32.
  *

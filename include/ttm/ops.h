@@ -253,7 +253,14 @@ typedef struct ttm_layer_norm_backward_params {
  * - out_id: 8·u32·√(Σ_j p_ij²·((w_ij·v_jd − out_id)²·V_ij + R·w_ij²·v_jd²) +
  *   n/3·(Σ_j p_ij·|w_ij·v_jd|)² + n/3·out_id²) + (2·u32 + u)·|out_id|
  * R lets a device round p to bf16 before it multiplies v, where these are bf16, as matrix units
- * want it: R = (u/u32)²/3 then, and 0 for all other types. lse comes from unrounded p. */
+ * want it: R = (u/u32)²/3 then, and 0 for all other types. lse comes from unrounded p.
+ *
+ * Since minor version 6 q, k and v may be TF32, with an f32 out; where a backend refuses that, the
+ * core makes f32 of them. They, and p before it multiplies v, may then be rounded to 11 bits. To
+ * first order, and however roundings of one row agree, that is at most 2^-10 times
+ * - lse_i: Σ_j p_ij·A_ij
+ * - out_id: Σ_j p_ij·(|w_ij·v_jd − out_id|·A_ij + |w_ij·v_jd|)
+ * which is added to the errors above. */
 enum {
     TTM_ATTENTION_OUT = 0,
     TTM_ATTENTION_Q = 1,
@@ -283,7 +290,13 @@ typedef struct ttm_attention_params {
  * - dq_id: scale²·(Σ_j k_jd²·(W_ij + R·ds_ij²) + (Σ_j p_ij·k_jd)²·Y_i + n/3·(Σ_j |ds_ij·k_jd|)²)
  * - dk_jd: scale²·(Σ_i q_id²·(W_ij + R·ds_ij² + p_ij²·Y_i) + n/3·(Σ_i |ds_ij·q_id|)²)
  * - dv_jd: Σ_i (w_ij·p_ij·dout_id)²·(V_ij + R + 1) + n/3·(Σ_i |w_ij·p_ij·dout_id|)²
- * with ATTENTION's R, for p and ds may be rounded to bf16 before they are multiplied. */
+ * with ATTENTION's R, for p and ds may be rounded to bf16 before they are multiplied.
+ *
+ * Since minor version 6 dout, q, k and v may be TF32, with all else f32, as in ATTENTION. With E_ij
+ * = p_ij·(|dp_ij − Δ_i|·A_ij + B_ij) that adds 2^-10 times
+ * - dq_id: |scale|·Σ_j (E_ij + |ds_ij|)·|k_jd|
+ * - dk_jd: |scale|·Σ_i (E_ij + |ds_ij|)·|q_id|
+ * - dv_jd: Σ_i |w_ij·p_ij·dout_id|·(A_ij + 1) */
 enum {
     TTM_ATTENTION_BACKWARD_DQ = 0,
     TTM_ATTENTION_BACKWARD_DK = 1,
@@ -507,6 +520,23 @@ typedef struct ttm_norm_matmul_params {
     double epsilon;            /**< > 0. */
     ttm_activation activation; /**< TTM_ACTIVATION_NONE or TTM_ACTIVATION_GELU. */
 } ttm_norm_matmul_params;
+
+/** Returns the slots that may be TF32 where the op's data are f32, bit (1 << slot) for each: the
+ * operands of its matrix products. Either all of them are, or none. */
+static inline uint32_t ttm_op_tf32_slots(ttm_opcode opcode)
+{
+    switch (opcode) {
+    case TTM_OP_MATMUL:
+        return 1U << TTM_MATMUL_A | 1U << TTM_MATMUL_B;
+    case TTM_OP_ATTENTION:
+        return 1U << TTM_ATTENTION_Q | 1U << TTM_ATTENTION_K | 1U << TTM_ATTENTION_V;
+    case TTM_OP_ATTENTION_BACKWARD:
+        return 1U << TTM_ATTENTION_BACKWARD_DOUT | 1U << TTM_ATTENTION_BACKWARD_Q |
+               1U << TTM_ATTENTION_BACKWARD_K | 1U << TTM_ATTENTION_BACKWARD_V;
+    default:
+        return 0;
+    }
+}
 
 /** One op, as a backend receives it. Everything it points at stays valid until the call returns,
  * the memory until the stream has finished the op. */

@@ -20,9 +20,10 @@ typedef enum ttm_dtype {
     TTM_F16 = 3,  /**< IEEE 754 binary16. */
     TTM_I32 = 4,  /**< Signed 32-bit integers: token ids, targets. */
     TTM_F64 = 5,  /**< IEEE 754 binary64. For checking; few backends compute in it. */
-    TTM_TF32 = 6  /**< Since minor version 5. In memory an f32. As an operand of MATMUL, the only
-                     place where it is allowed, it says that elements may be rounded to 11
-                     significant bits before they are multiplied. */
+    TTM_TF32 = 6  /**< Since minor version 5. In memory an f32. As an operand of MATMUL, and since
+                     minor version 6 of ATTENTION and ATTENTION_BACKWARD, the only places where it
+                     is allowed, it says that elements may be rounded to 11 significant bits before
+                     they are multiplied. */
 } ttm_dtype;
 
 /** Returns the size of one element in bytes, 0 for TTM_DTYPE_NONE and unknown types. */

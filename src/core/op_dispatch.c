@@ -102,17 +102,17 @@ static bool is_native(const ttm_stream *stream, const ttm_op *op)
 
 /* TF32 is a permission: where the backend makes no use of it, but takes the op otherwise, operands
  * are f32. `slots` are the op's then. */
-static void withdraw_tf32(ttm_op *op, ttm_tensor slots[TTM_MATMUL_TENSORS],
+static void withdraw_tf32(ttm_op *op, ttm_tensor slots[TTM_OP_MAX_TENSORS],
                           const ttm_stream *stream)
 {
-    if (op->opcode != TTM_OP_MATMUL || op->tensors[TTM_MATMUL_A].dtype != TTM_TF32 ||
-        is_native(stream, op)) {
+    if (!ttm_op_has_tf32(op) || is_native(stream, op)) {
         return;
     }
     ttm_op plain = *op;
-    memcpy(slots, op->tensors, TTM_MATMUL_TENSORS * sizeof slots[0]);
-    slots[TTM_MATMUL_A].dtype = TTM_F32;
-    slots[TTM_MATMUL_B].dtype = TTM_F32;
+    memcpy(slots, op->tensors, op->tensor_count * sizeof slots[0]);
+    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+        slots[slot].dtype = slots[slot].dtype == TTM_TF32 ? TTM_F32 : slots[slot].dtype;
+    }
     plain.tensors = slots;
     if (is_native(stream, &plain)) {
         *op = plain;
@@ -230,7 +230,7 @@ ttm_status ttm_op_run(ttm_stream *stream, const ttm_op *op)
     full.struct_size = sizeof full;
     full.label = op->label != NULL ? op->label : stream->label;
     memset(&full.workspace, 0, sizeof full.workspace);
-    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
     withdraw_tf32(&full, slots, stream);
     size_t workspace_bytes = 0;
     size_t native_bytes = 0;

@@ -178,11 +178,25 @@ const char *ttm_op_name(ttm_opcode opcode)
     return info != NULL ? info->name : "unknown";
 }
 
+bool ttm_op_has_tf32(const ttm_op *op)
+{
+    const uint32_t slots = ttm_op_tf32_slots(op->opcode);
+    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+        if ((slots >> slot & 1U) != 0 && op->tensors[slot].dtype != TTM_TF32) {
+            return false;
+        }
+    }
+    return slots != 0;
+}
+
 uint16_t ttm_op_since_minor(const ttm_op *op)
 {
     switch (op->opcode) {
     case TTM_OP_MATMUL:
-        return op->tensors[TTM_MATMUL_A].dtype == TTM_TF32 ? 5 : 0;
+        return ttm_op_has_tf32(op) ? 5 : 0;
+    case TTM_OP_ATTENTION:
+    case TTM_OP_ATTENTION_BACKWARD:
+        return ttm_op_has_tf32(op) ? 6 : 0;
     case TTM_OP_ADAMW:
         return op->tensors[TTM_ADAMW_FIRST_MOMENT].dtype != op->tensors[TTM_ADAMW_PARAMETERS].dtype;
     case TTM_OP_TT_BUILD:

@@ -47,6 +47,9 @@ const ttm_op_info *ttm_op_get_info(ttm_opcode opcode);
  * types: older plugins aren't asked for it. */
 uint16_t ttm_op_since_minor(const ttm_op *op);
 
+/** Returns whether the operands of an op's matrix products, ttm_op_tf32_slots, are TF32. */
+bool ttm_op_has_tf32(const ttm_op *op);
+
 /** Returns what this very op does with a slot: the table's role, sharpened by the op's parameters
  * (a product with beta = 0 only writes its output, for instance). */
 ttm_slot_role ttm_op_slot_role(const ttm_op *op, uint32_t slot);

@@ -143,11 +143,11 @@ static ttm_dtype first_type(const ttm_op *op, ttm_slot_type type)
     return TTM_DTYPE_NONE;
 }
 
-/* Whether a slot may be TF32, which then counts as f32: an operand of MATMUL beside another. */
+/* Whether a slot may be TF32, which then counts as f32: an operand of a product beside the others.
+ */
 static bool may_be_tf32(const ttm_op *op, uint32_t slot)
 {
-    return op->opcode == TTM_OP_MATMUL && (slot == TTM_MATMUL_A || slot == TTM_MATMUL_B) &&
-           op->tensors[TTM_MATMUL_A].dtype == op->tensors[TTM_MATMUL_B].dtype;
+    return (ttm_op_tf32_slots(op->opcode) >> slot & 1U) != 0 && ttm_op_has_tf32(op);
 }
 
 static ttm_status check_types(const ttm_op *op)

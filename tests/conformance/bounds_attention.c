@@ -4,7 +4,10 @@
  * Each rounding is an error of at most u times what is rounded, and unrelated to the others: a
  * variance of u²/3. A sum of n terms gathers n of them, each of at most the sum of absolute values:
  * n/3 times its square. All variances below are in units of u32². Weights and the gradients of
- * scores may be rounded once more, to bf16, where the tensors are bf16. */
+ * scores may be rounded once more, to bf16, where the tensors are bf16.
+ *
+ * Operands of TF32 are rounded to 11 bits, each number once for many sums, so that these errors
+ * aren't independent: they are added up as they are, two for each product. */
 #include "conformance/bounds_attention.h"
 
 #include "core/error.h"
@@ -24,6 +27,7 @@ typedef struct head {
     int64_t keys;
     int64_t size;
     double rounding; /* Variance of rounding a weight to bf16, relative; 0 for other types. */
+    double coarse;   /* What rounding two operands of TF32 makes, relative; 0 for other types. */
     const double *q; /* [queries, size] of this head, and so on */
     const double *k;
     const double *v;
@@ -125,6 +129,7 @@ static head first_head(const bound_question *question, double sum_unit, uint32_t
                   .keys = slots[k_slot].shape[2],
                   .size = slots[q_slot].shape[3],
                   .rounding = rounding_variance(question->made->dtype, sum_unit),
+                  .coarse = question->made->dtype == TTM_TF32 ? 0x1p-10 / sum_unit : 0.0,
                   .q = slots[q_slot].values,
                   .k = slots[k_slot].values,
                   .v = slots[v_slot].values};
@@ -150,10 +155,12 @@ static int64_t head_count(const bound_question *question)
 static double lse_bound(const head *h, int64_t visible, double lse)
 {
     double variance = sum_variance(visible, 1.0);
+    double rounded = 0.0;
     for (int64_t j = 0; j < visible; j++) {
         variance += square(h->probability[j]) * h->variance[j];
+        rounded += h->probability[j] * h->absolute[j];
     }
-    return DEVIATIONS * sqrt(variance) + 4.0 * (1.0 + fabs(lse));
+    return DEVIATIONS * sqrt(variance) + 4.0 * (1.0 + fabs(lse)) + h->coarse * rounded;
 }
 
 /* out = Σ w·e·v / Σ e: a score moves it by p·(w·v − out). */
@@ -161,14 +168,16 @@ static double out_bound(const head *h, int64_t query, int64_t visible, int64_t c
 {
     double variance = 0.0;
     double absolute = 0.0;
+    double rounded = 0.0;
     for (int64_t j = 0; j < visible; j++) {
         const double value = keep_factor(h, query, j) * h->v[j * h->size + column];
         variance += square(h->probability[j] * (value - out)) * h->variance[j] +
                     square(h->probability[j] * value) * h->rounding;
         absolute += h->probability[j] * fabs(value);
+        rounded += h->probability[j] * fabs(value - out) * h->absolute[j];
     }
     variance += sum_variance(visible, absolute) + sum_variance(visible, out);
-    return DEVIATIONS * sqrt(variance) + 2.0 * fabs(out);
+    return DEVIATIONS * sqrt(variance) + 2.0 * fabs(out) + h->coarse * (rounded + absolute);
 }
 
 ttm_status bound_attention(double *bounds, const bound_question *question, double sum_unit,
@@ -214,11 +223,14 @@ typedef struct gradients {
     double delta_variance; /* of delta */
     double *variance;      /* [keys, size] */
     double *absolute;      /* [keys, size] */
+    double *coarse;        /* [keys, size]: what is off by head.coarse */
     int64_t *terms;        /* [keys]: queries that see the key */
 } gradients;
 
-/* ds = p·(w·dout·v − delta) and the variance that it has beside delta's. */
-static double score_gradient(double *variance, const gradients *g, int64_t query, int64_t key)
+/* ds = p·(w·dout·v − delta), the variance that it has beside delta's, and what of it is off by
+ * head.coarse, as an operand too. */
+static double score_gradient(double *variance, double *coarse, const gradients *g, int64_t query,
+                             int64_t key)
 {
     const head *h = &g->head;
     const double keep = keep_factor(h, query, key);
@@ -230,6 +242,7 @@ static double score_gradient(double *variance, const gradients *g, int64_t query
         square(p) * (square(dp - g->delta) * (h->variance[key] + 2.0) +
                      sum_variance(h->size + 2, keep * absolute) +
                      (square(dp) + square(g->delta)) / 3.0 + square(dp - g->delta) * h->rounding);
+    *coarse = p * (fabs(dp - g->delta) * (h->absolute[key] + 1.0) + keep * absolute);
     return p * (dp - g->delta);
 }
 
@@ -241,22 +254,28 @@ static void query_bounds(double *bounds, double *variance, const gradients *g, i
     for (int64_t d = 0; d < 3 * h->size; d++) {
         variance[d] = 0.0;
     }
+    for (int64_t d = 0; d < h->size; d++) {
+        g->coarse[d] = 0.0;
+    }
     double *absolute = variance + h->size;
     double *shared = absolute + h->size;
     for (int64_t j = 0; j < visible; j++) {
         double own = 0.0;
-        const double ds = score_gradient(&own, g, query, j);
+        double coarse = 0.0;
+        const double ds = score_gradient(&own, &coarse, g, query, j);
         for (int64_t d = 0; d < h->size; d++) {
             const double key = h->k[j * h->size + d];
             variance[d] += square(key) * own;
             absolute[d] += fabs(ds * key);
             shared[d] += h->probability[j] * key;
+            g->coarse[d] += coarse * fabs(key);
         }
     }
     for (int64_t d = 0; d < h->size; d++) {
         const double all = variance[d] + square(shared[d]) * g->delta_variance +
                            sum_variance(visible, absolute[d]);
-        bounds[query * h->size + d] = fabs(h->params->scale) * DEVIATIONS * sqrt(all);
+        bounds[query * h->size + d] =
+            fabs(h->params->scale) * (DEVIATIONS * sqrt(all) + h->coarse * g->coarse[d]);
     }
 }
 
@@ -267,17 +286,20 @@ static void add_query(const gradients *g, int64_t query, int64_t visible, bool v
     const double *factor = (values ? g->dout : h->q) + query * h->size;
     for (int64_t j = 0; j < visible; j++) {
         double own = 0.0;
+        double coarse = 0.0;
         double term = 0.0;
         if (values) {
             term = keep_factor(h, query, j) * h->probability[j];
             own = square(term) * (h->variance[j] + h->rounding + 1.0);
+            coarse = term * (h->absolute[j] + 1.0);
         } else {
-            term = score_gradient(&own, g, query, j);
+            term = score_gradient(&own, &coarse, g, query, j);
             own += square(h->probability[j]) * g->delta_variance;
         }
         for (int64_t d = 0; d < h->size; d++) {
             g->variance[j * h->size + d] += square(factor[d]) * own;
             g->absolute[j * h->size + d] += fabs(term * factor[d]);
+            g->coarse[j * h->size + d] += coarse * fabs(factor[d]);
         }
         g->terms[j]++;
     }
@@ -288,9 +310,11 @@ static void key_bounds(double *bounds, const gradients *g, bool values)
     const head *h = &g->head;
     for (int64_t i = 0; i < h->keys * h->size; i++) {
         const double all = g->variance[i] + sum_variance(g->terms[i / h->size], g->absolute[i]);
-        bounds[i] = (values ? 1.0 : fabs(h->params->scale)) * DEVIATIONS * sqrt(all);
+        bounds[i] = (values ? 1.0 : fabs(h->params->scale)) *
+                    (DEVIATIONS * sqrt(all) + h->coarse * g->coarse[i]);
         g->variance[i] = 0.0;
         g->absolute[i] = 0.0;
+        g->coarse[i] = 0.0;
     }
     for (int64_t j = 0; j < h->keys; j++) {
         g->terms[j] = 0;
@@ -333,8 +357,9 @@ ttm_status bound_attention_backward(double *bounds, const bound_question *questi
     head *h = &g.head;
     const size_t count = (size_t)((h->keys + 3) * h->size);
     ttm_status status = allocate(h);
-    g.variance = calloc(2 * count, sizeof *g.variance);
+    g.variance = calloc(3 * count, sizeof *g.variance);
     g.absolute = g.variance != NULL ? g.variance + count : NULL;
+    g.coarse = g.variance != NULL ? g.absolute + count : NULL;
     g.terms = calloc((size_t)h->keys + 1, sizeof *g.terms);
     if (status == TTM_OK && (g.variance == NULL || g.terms == NULL)) {
         status = ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for attention's error bounds");

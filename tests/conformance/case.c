@@ -42,11 +42,11 @@ static ttm_status (*const generators[TTM_OP_COUNT])(conformance_case *, const st
 static const ttm_dtype types[PLAIN_CASES] = {TTM_F32, TTM_BF16, TTM_F16, TTM_F64,
                                              TTM_F32, TTM_BF16, TTM_F32, TTM_F32};
 
-/* TF32 is for products alone: one case in 16 of theirs, and with other ops f32 where it is asked
- * for. */
+/* TF32 is for products and attention: one case in 16 of theirs, and with other ops f32 where it is
+ * asked for. */
 static ttm_dtype data_type(ttm_opcode opcode, uint64_t index, ttm_dtype asked)
 {
-    if (opcode != TTM_OP_MATMUL) {
+    if (ttm_op_tf32_slots(opcode) == 0) {
         asked = asked == TTM_TF32 ? TTM_F32 : asked;
     } else if (asked == TTM_DTYPE_NONE && index % 16 == 6) {
         asked = TTM_TF32;

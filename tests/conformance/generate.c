@@ -82,7 +82,12 @@ int32_t case_batch(conformance_case *made, int64_t *shape)
 ttm_dtype case_result_type(conformance_case *made)
 {
     const bool is_f32 = made->dtype != TTM_F64 && case_once_in(made, 2);
-    return is_f32 || made->dtype == TTM_TF32 ? TTM_F32 : made->dtype;
+    return is_f32 ? TTM_F32 : case_stored_type(made);
+}
+
+ttm_dtype case_stored_type(const conformance_case *made)
+{
+    return made->dtype == TTM_TF32 ? TTM_F32 : made->dtype;
 }
 
 ttm_dtype case_sum_type(const conformance_case *made)

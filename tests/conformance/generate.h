@@ -40,6 +40,9 @@ int32_t case_batch(conformance_case *made, int64_t *shape);
 /** Returns the type of RESULT slots: the case's, or f32. */
 ttm_dtype case_result_type(conformance_case *made);
 
+/** Returns the type of slots that are the case's in memory: f32 for TF32. */
+ttm_dtype case_stored_type(const conformance_case *made);
+
 /** Returns the type of sums: f32, or f64 where the data are. */
 ttm_dtype case_sum_type(const conformance_case *made);
 

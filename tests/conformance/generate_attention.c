@@ -49,7 +49,7 @@ ttm_status generate_attention(conformance_case *made, const struct target *oracl
         slot_random(made, TTM_ATTENTION_K, made->dtype, LAYOUT_LAST_UNIT, 0.0, 1.0, 4, k_shape));
     TTM_TRY(
         slot_random(made, TTM_ATTENTION_V, made->dtype, LAYOUT_LAST_UNIT, 0.0, 1.0, 4, k_shape));
-    slot_shape(made, TTM_ATTENTION_OUT, made->dtype, LAYOUT_LAST_UNIT, 4, q_shape);
+    slot_shape(made, TTM_ATTENTION_OUT, case_stored_type(made), LAYOUT_LAST_UNIT, 4, q_shape);
     if (!case_once_in(made, 4)) {
         slot_shape(made, TTM_ATTENTION_LSE, case_sum_type(made), LAYOUT_ANY, 3, q_shape);
     }
@@ -91,12 +91,13 @@ ttm_status generate_attention_backward(conformance_case *made, const struct targ
         TTM_TRY(slot_random(made, inputs[i], made->dtype, LAYOUT_LAST_UNIT, 0.0, 1.0, 4,
                             i < 2 ? q_shape : k_shape));
     }
-    slot_shape(made, TTM_ATTENTION_BACKWARD_OUT, made->dtype, LAYOUT_LAST_UNIT, 4, q_shape);
+    const ttm_dtype stored = case_stored_type(made);
+    slot_shape(made, TTM_ATTENTION_BACKWARD_OUT, stored, LAYOUT_LAST_UNIT, 4, q_shape);
     slot_shape(made, TTM_ATTENTION_BACKWARD_LSE, case_sum_type(made), LAYOUT_ANY, 3, q_shape);
     TTM_TRY(fill_forward(made, oracle));
-    slot_shape(made, TTM_ATTENTION_BACKWARD_DQ, made->dtype, LAYOUT_LAST_UNIT, 4, q_shape);
-    slot_shape(made, TTM_ATTENTION_BACKWARD_DK, made->dtype, LAYOUT_LAST_UNIT, 4, k_shape);
-    slot_shape(made, TTM_ATTENTION_BACKWARD_DV, made->dtype, LAYOUT_LAST_UNIT, 4, k_shape);
+    slot_shape(made, TTM_ATTENTION_BACKWARD_DQ, stored, LAYOUT_LAST_UNIT, 4, q_shape);
+    slot_shape(made, TTM_ATTENTION_BACKWARD_DK, stored, LAYOUT_LAST_UNIT, 4, k_shape);
+    slot_shape(made, TTM_ATTENTION_BACKWARD_DV, stored, LAYOUT_LAST_UNIT, 4, k_shape);
     return TTM_OK;
 }
 

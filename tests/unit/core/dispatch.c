@@ -24,7 +24,7 @@ static uint64_t position;
 static uint32_t allowed_ops; /* Bit per opcode that the masked backend supports. */
 static bool plain_products_only;
 static bool takes_tf32;
-static int tf32_runs; /* Products that the masked backend got with operands of TF32. */
+static int tf32_runs; /* Ops that the masked backend got with operands of TF32. */
 static int (*real_supported)(ttm_backend_device *device, const ttm_op *op);
 static ttm_status (*real_run)(ttm_backend_stream *stream, const ttm_op *op);
 
@@ -395,6 +395,75 @@ static void tf32_is_offered_and_withdrawn(void **state)
     takes_tf32 = false;
 }
 
+/* Attention and its gradients of TF32 operands on the masked device; returns how many of both reach
+ * the backend as such. The results are f32's. */
+static int tf32_attention(void)
+{
+    static const int64_t shape[] = {1, 2, 3, 4};
+    const ttm_attention_params params = {.scale = 0.5, .causal = 1};
+    ttm_device *device = &devices.masked;
+    ttm_stream *stream = devices.masked_stream;
+    ttm_tensor all[9]; /* as ATTENTION_BACKWARD's */
+    float values[24];
+    float results[2][4][24];
+    for (int slot = 0; slot < 9; slot++) {
+        assert_int_equal(ttm_tensor_alloc(&all[slot], device, TTM_F32,
+                                          slot == TTM_ATTENTION_BACKWARD_LSE ? 3 : 4, shape),
+                         TTM_OK);
+        for (int i = 0; i < 24; i++) {
+            values[i] = (float)random_value();
+        }
+        assert_int_equal(ttm_tensor_write(stream, &all[slot], values), TTM_OK);
+    }
+    for (int tf32 = 0; tf32 < 2; tf32++) {
+        static const int read[] = {TTM_ATTENTION_BACKWARD_DQ, TTM_ATTENTION_BACKWARD_DK,
+                                   TTM_ATTENTION_BACKWARD_DV, TTM_ATTENTION_BACKWARD_OUT};
+        ttm_tensor in[4]; /* dout, q, k, v */
+        for (int i = 0; i < 4; i++) {
+            in[i] = all[TTM_ATTENTION_BACKWARD_DOUT + i];
+            in[i].dtype = tf32 ? TTM_TF32 : TTM_F32;
+        }
+        tf32_runs = 0;
+        assert_int_equal(ttm_attention(stream, &all[TTM_ATTENTION_BACKWARD_OUT],
+                                       &all[TTM_ATTENTION_BACKWARD_LSE], &in[1], &in[2], &in[3],
+                                       &params),
+                         TTM_OK);
+        assert_int_equal(ttm_attention_backward(stream, &all[0], &all[1], &all[2], &in[0], &in[1],
+                                                &in[2], &in[3], &all[TTM_ATTENTION_BACKWARD_OUT],
+                                                &all[TTM_ATTENTION_BACKWARD_LSE], &params),
+                         TTM_OK);
+        for (int i = 0; i < 4; i++) {
+            assert_int_equal(ttm_tensor_read(stream, results[tf32][i], &all[read[i]]), TTM_OK);
+        }
+    }
+    for (int slot = 0; slot < 9; slot++) {
+        ttm_tensor_free(&all[slot], device);
+    }
+    assert_memory_equal(results[0], results[1], sizeof results[0]);
+    return tf32_runs;
+}
+
+static void tf32_of_attention_is_newer_than_that_of_products(void **state)
+{
+    (void)state;
+    const uint32_t both = 1u << TTM_OP_ATTENTION | 1u << TTM_OP_ATTENTION_BACKWARD;
+    mask(simple_ops | both, false);
+    takes_tf32 = false;
+    assert_int_equal(tf32_attention(), 0);
+    assert_int_equal(fallbacks(), 0);
+    takes_tf32 = true;
+    assert_int_equal(tf32_attention(), 2);
+    devices.masked_backend.abi_minor = 5;
+    assert_int_equal(tf32_attention(), 0);
+    assert_int_equal(tf32_products(false), 1);
+    assert_int_equal(fallbacks(), 0);
+    devices.masked_backend.abi_minor = TTM_BACKEND_ABI_MINOR;
+    mask(simple_ops & ~both, false);
+    assert_int_equal(tf32_attention(), 0);
+    assert_int_equal(fallbacks(), 4);
+    takes_tf32 = false;
+}
+
 /* ---- TT ops ---- */
 
 typedef struct tt_case {
@@ -638,6 +707,7 @@ int main(void)
         cmocka_unit_test(a_product_of_a_layer_norm_equals_its_decomposition),
         cmocka_unit_test(a_plugin_is_not_asked_for_ops_that_came_after_it),
         cmocka_unit_test(tf32_is_offered_and_withdrawn),
+        cmocka_unit_test(tf32_of_attention_is_newer_than_that_of_products),
         cmocka_unit_test(tt_ops_equal_their_decompositions),
         cmocka_unit_test(permutations_of_many_axes_stay_on_the_device),
         cmocka_unit_test(a_backend_without_any_op_still_computes),

@@ -130,8 +130,43 @@ static void views_of_more_elements_than_can_be_counted_are_absent(void **state)
     assert_true(ttm_tensor_present(&near));
 }
 
+/* Of the 4 x 4 numbers of `x`: operands of attention are TF32 together or not at all. */
+static void check_attention_types(const ttm_tensor *x, const ttm_tensor *result)
+{
+    const ttm_attention_params params = {.scale = 0.5};
+    const int64_t shape[] = {1, 1, 4, 4};
+    const ttm_tensor f32 = ttm_tensor_view(x, 0, TTM_F32, 4, shape);
+    const ttm_tensor tf32 = ttm_tensor_view(x, 0, TTM_TF32, 4, shape);
+    const ttm_tensor out = ttm_tensor_view(result, 0, TTM_F32, 4, shape);
+    const ttm_tensor tf32_out = ttm_tensor_view(result, 0, TTM_TF32, 4, shape);
+    const ttm_tensor lse = ttm_tensor_view(x, 0, TTM_F32, 3, shape);
+    ttm_tensor d[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ttm_tensor_alloc(&d[i], device, TTM_F32, 4, shape), TTM_OK);
+    }
+    assert_int_equal(ttm_attention(stream, &out, NULL, &tf32, &tf32, &tf32, &params), TTM_OK);
+    assert_int_equal(ttm_attention(stream, &tf32_out, NULL, &tf32, &tf32, &tf32, &params),
+                     TTM_ERROR_DTYPE);
+    assert_int_equal(ttm_attention(stream, &out, NULL, &f32, &tf32, &tf32, &params),
+                     TTM_ERROR_DTYPE);
+    assert_int_equal(ttm_attention(stream, &out, NULL, &tf32, &tf32, &f32, &params),
+                     TTM_ERROR_DTYPE);
+    assert_int_equal(ttm_attention_backward(stream, &d[0], &d[1], &d[2], &tf32, &tf32, &tf32, &tf32,
+                                            &out, &lse, &params),
+                     TTM_OK);
+    assert_int_equal(ttm_attention_backward(stream, &d[0], &d[1], &d[2], &f32, &tf32, &tf32, &tf32,
+                                            &out, &lse, &params),
+                     TTM_ERROR_DTYPE);
+    assert_int_equal(ttm_attention_backward(stream, &d[0], &d[1], &d[2], &tf32, &tf32, &tf32, &tf32,
+                                            &tf32_out, &lse, &params),
+                     TTM_ERROR_DTYPE);
+    for (int i = 0; i < 3; i++) {
+        ttm_tensor_free(&d[i], device);
+    }
+}
+
 /* Everywhere else the type means nothing. */
-static void tf32_is_refused_but_as_operands_of_a_product(void **state)
+static void tf32_is_refused_but_as_operands_of_products(void **state)
 {
     (void)state;
     ttm_tensor f32;
@@ -152,6 +187,7 @@ static void tf32_is_refused_but_as_operands_of_a_product(void **state)
     assert_int_equal(ttm_copy(stream, &tf32_out, &f32), TTM_ERROR_DTYPE);
     assert_int_equal(ttm_gelu(stream, &tf32_out, &tf32), TTM_ERROR_DTYPE);
     assert_int_equal(ttm_fill(stream, &tf32_out, 1.0), TTM_ERROR_DTYPE);
+    check_attention_types(&f32, &out);
     ttm_tensor_free(&f32, device);
     ttm_tensor_free(&out, device);
 }
@@ -190,7 +226,7 @@ int main(void)
         cmocka_unit_test(invalid_ops_are_refused_with_the_slot_and_value),
         cmocka_unit_test(contracts_beyond_shapes_are_kept),
         cmocka_unit_test(views_of_more_elements_than_can_be_counted_are_absent),
-        cmocka_unit_test(tf32_is_refused_but_as_operands_of_a_product),
+        cmocka_unit_test(tf32_is_refused_but_as_operands_of_products),
         cmocka_unit_test(a_matrix_beyond_counting_is_out_of_memory),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
