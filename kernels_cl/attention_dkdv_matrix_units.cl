@@ -65,7 +65,7 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
     END_COPIES();
     uint k_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
     uint v_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
-#if PARTS == 3
+#if PARTS > 1
     split_rows(k_kept, k + warp_first * strides.s5, strides.s5, keys - warp_first, lane);
 #if KEPT
     split_rows(v_kept, v + warp_first * more.s2, more.s2, keys - warp_first, lane);
@@ -108,7 +108,7 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
                         lane UNIT_ARGUMENTS);
 #endif
             multiply_rows(p, IS_KEPT_FIRST, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
-#if PARTS == 3
+#if PARTS > 1
             READ_STATISTICS(two_queries)
 #endif
             /* A query behind the last one has rows of 0 and statistics of 0, and adds nothing. */

@@ -83,7 +83,7 @@ attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const flo
     }
     uint q_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
     uint dout_kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
-#if PARTS == 3
+#if PARTS > 1
     split_rows(q_kept, q + warp_first * strides.s2, strides.s2, queries - warp_first, lane);
 #if KEPT
     split_rows(dout_kept, dout + warp_first * more.s5, more.s5, queries - warp_first, lane);

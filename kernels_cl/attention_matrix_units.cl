@@ -53,7 +53,7 @@ INLINE void weigh_scores(float (*scores)[SLICE / 8][4], float (*maxima)[2], floa
 
 /* Where operands are split the next tiles come through registers one after the other: keys are read while scores are multiplied, values
  * behind that. */
-#if PARTS == 3
+#if PARTS > 1
 #define PUT_NEXT_KEYS                                                                                   \
     if (next < end) {                                                                                   \
         PUT_ROWS(raw, next_tile, TILE_COLS)                                                             \
@@ -96,7 +96,7 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
     __global const data_t *next_k = ITEMS_ROW(k, strides.s5);
     __global const data_t *next_v = ITEMS_ROW(v, more.s2);
     uint kept[FRAGMENTS_DOWN][STEPS][PARTS][4];
-#if PARTS == 3
+#if PARTS > 1
     split_rows(kept, q + warp_row * strides.s2, strides.s2, queries - first_row - warp_row, lane);
 #else
     FETCH_ROWS(raw, base + OWNED_PLACE, TILE_ROWS, ITEMS_ROW(q, strides.s2), strides.s2, queries - first_row)

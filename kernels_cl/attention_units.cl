@@ -5,21 +5,23 @@
  * product, sums of 16 x 8 are, rounded to bf16, its left operand as they lie.
  *
  * Macros from the host, one line of the table in backends/opencl/attention_units_shapes.c:
- *   DATA, PARTS 2, 1: tensors are bf16. 1, 3: they are f32, and every operand is split into three bf16 parts (matrix_units_parts.cl)
+ *   DATA, PARTS 2, 1: tensors are bf16. 1, 3: they are f32, and every operand is split into three bf16 parts (matrix_units_parts.cl).
+ *               1, 2: they are f32 that may be rounded to 11 bits (TF32), and operands are split into two parts
  *   HEAD_SIZE   64 or 128
  *   TILE_ROWS   rows that a group owns: 64 or 128
  *   WARP_ROWS   16 or 32
  *   TILE_COLS   16, 32 or 64
  *   SLICE       16, 32 or TILE_COLS
  *   STAGES      2: a tile arrives while another is used. 1 (forward only): keys arrive while values are used, and the other way round
- *   KEPT        1: the owned rows are in registers for good, and later tiles take their place in local memory. With PARTS 3 they come to
+ *   KEPT        1: the owned rows are in registers for good, and later tiles take their place in local memory. In parts they come to
  *               registers straight from the tensor; 0 keeps the first of two owned tensors there all the same, the other in local memory
  *   ALIGNED     1: every row of every tensor begins at a multiple of 16 bytes; 0 (bf16 only): rows are read and written element by element
  *   DROPOUT     0, or with STAGES 2 1 or 2: attention_units_dropout.cl
  *   EMULATED    1: the unit's instructions are functions of matrix_units_emulated.cl
  *
  * Rows lie in local memory one behind the other, their chunks of 16 bytes swizzled; those that don't exist are 0. A tile of f32 rows is
- * three of these, one of each part: its rows come through registers, read while the tile before is used, and are split on their way. */
+ * two or three of these, one of each part: its rows come through registers, read while the tile before is used, and are split on their
+ * way. */
 
 #define WARP_COLS TILE_COLS /* for matrix_units.cl: a warp's scores are of all columns */
 
@@ -33,7 +35,7 @@
 #define WALKED_TILE (PARTS * WALKED_BYTES)
 #define PAIR_BYTES (2 * WALKED_TILE) /* keys and values, or queries and gradients */
 #define OWNED_PLACE ((KEPT ? 1 : STAGES) * PAIR_BYTES)
-#define IS_KEPT_FIRST (KEPT || PARTS == 3)
+#define IS_KEPT_FIRST (KEPT || PARTS > 1)
 #define SECOND_OWNED (PARTS == 1 ? OWNED_BYTES : 0) /* where the second of two owned tensors lies, behind OWNED_PLACE */
 #define OWNED_TILES(owned) (PARTS == 1 ? (owned) : KEPT ? 0 : ((owned)-1) * PARTS)
 #define ATTENTION_BYTES(owned) LARGER(STAGES *PAIR_BYTES, OWNED_PLACE + OWNED_TILES(owned) * OWNED_BYTES)
@@ -47,7 +49,7 @@
 
 /* A number of which the compiler knows nothing more: so what a kernel finds by it behind a loop isn't kept in registers over the loop,
  * where split operands leave none. */
-#if PARTS == 3 && !EMULATED
+#if PARTS > 1 && !EMULATED
 #define FORGET(number) asm volatile("" : "+r"(number))
 #else
 #define FORGET(number)
@@ -82,7 +84,7 @@ INLINE float8 bf16_chunk_to_floats(ushort8 chunk)
 typedef float8 raw_chunk;
 #define EXPAND_CHUNK(chunk) (chunk)
 #endif
-#if PARTS == 3
+#if PARTS > 1
 #define READ_CHUNK(from) (float8)(*(__global const float4 *)(from), *(__global const float4 *)((from) + 4))
 #elif ALIGNED
 #define READ_CHUNK(from) (*(__global const ushort8 *)(from))
@@ -181,46 +183,49 @@ INLINE void split_rows(uint (*kept)[STEPS][PARTS][4], __global const float *rows
                     two = *(__global const float2 *)(rows + row * stride + COLUMN_OF(step * 2 + quarter / 2));
                 }
                 TAKE_FIRST_PAIR(kept[i][step][0][quarter], two.s0, two.s1);
+#if PARTS == 3
                 TAKE_PAIR(kept[i][step][1][quarter], two.s0, two.s1);
-                PACK_PAIR(kept[i][step][2][quarter], two.s0, two.s1);
+#endif
+                PACK_PAIR(kept[i][step][PARTS - 1][quarter], two.s0, two.s1);
             }
         }
     }
 }
 #endif
 
-/* Pairs of neighbouring fragments that are multiplied together: the six products of a sum wait for each other. */
+/* Pairs of neighbouring fragments that are multiplied together: the products of a sum of parts wait for each other. */
 #define PAIRS_AT_ONCE (PARTS == 1 ? 1 : SLICE / 16)
 
 /* sums[j] (+)= left · right for PAIRS_AT_ONCE pairs of neighbouring fragments, 16 deep; `is_first` where sums hold nothing yet. Of split
- * operands the small products are summed first, and the sum of these 16 comes into `sums` by an f32 addition that rounds
+ * operands the small products are summed first, and of three parts the sum of these 16 comes into `sums` by an f32 addition that rounds
  * (matrix_units_mma.cl). */
 INLINE void add_products(float (*sums)[4], uint (*left)[4], uint (*right)[PARTS][4], int is_first UNIT_PARAMETERS)
 {
-#if PARTS == 1
-    MULTIPLY(sums[0], left[0], right[0][0]);
-    MULTIPLY(sums[1], left[0], right[0][0] + 2);
-#else
-    float more[2 * PAIRS_AT_ONCE][4];
+#if PARTS == 3
+    float target[2 * PAIRS_AT_ONCE][4];
     UNROLL
     for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
-        more[j][0] = more[j][1] = more[j][2] = more[j][3] = 0.0f;
+        target[j][0] = target[j][1] = target[j][2] = target[j][3] = 0.0f;
     }
+#else
+    float(*const target)[4] = sums;
+#endif
     UNROLL
     for (int order = PARTS - 1; order >= 0; order--) {
         UNROLL
         for (int part = 0; part <= order; part++) {
             UNROLL
             for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
-                MULTIPLY(more[j], left[part], right[j / 2][order - part] + j % 2 * 2);
+                MULTIPLY(target[j], left[part], right[j / 2][order - part] + j % 2 * 2);
             }
         }
     }
+#if PARTS == 3
     UNROLL
     for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
         UNROLL
         for (int e = 0; e < 4; e++) {
-            sums[j][e] = is_first ? more[j][e] : sums[j][e] + more[j][e];
+            sums[j][e] = is_first ? target[j][e] : sums[j][e] + target[j][e];
         }
     }
 #endif
@@ -298,12 +303,14 @@ INLINE void mask_scores(float (*scores)[SLICE / 8][4], int visible, int most, in
 #if PARTS == 1
 #define SPLIT_PAIR(parts, place, low, high) PACK_PAIR((parts)[0][place], low, high)
 #else
-#define SPLIT_PAIR(parts, place, low, high)                    \
-    {                                                          \
-        float2 rest = (float2)(low, high);                     \
-        TAKE_PAIR((parts)[0][place], rest.s0, rest.s1);        \
-        TAKE_PAIR((parts)[1][place], rest.s0, rest.s1);        \
-        PACK_PAIR((parts)[2][place], rest.s0, rest.s1);        \
+#define SPLIT_PAIR(parts, place, low, high)                       \
+    {                                                             \
+        float2 rest = (float2)(low, high);                        \
+        UNROLL                                                    \
+        for (int part = 0; part < PARTS - 1; part++) {            \
+            TAKE_PAIR((parts)[part][place], rest.s0, rest.s1);    \
+        }                                                         \
+        PACK_PAIR((parts)[PARTS - 1][place], rest.s0, rest.s1);   \
     }
 #endif
 
@@ -362,7 +369,7 @@ INLINE void clear_sums(float (*sums)[HEAD_SIZE / 8][4])
     }
 
 /* Writes the warp's sums times factor[i][lower], WARP_ROWS rows of which `left` exist. */
-#if PARTS == 3
+#if PARTS > 1
 INLINE void store_sums(__global float *to, long stride, int left, float (*sums)[HEAD_SIZE / 8][4], float (*factor)[2],
                        __local uchar *scratch, int lane)
 {

@@ -23,15 +23,22 @@
 enum { PADDING = 64, ROW_ALIGNMENT = 16, MOST_ROWS = 1 << 29 };
 
 /* Three kernels of two head sizes in each choice of shapes, aligned or not, in three ways of
- * dropout; and in parts. */
-enum { MOST_PROVEN = 3 * 2 * OPENCL_ATTENTION_CHOICES * 2 * 3 + 3 };
+ * dropout; in two parts of one head size, aligned; and in three without dropout. */
+enum { MOST_PROVEN = 3 * (2 * 2 + 1) * OPENCL_ATTENTION_CHOICES * 3 + 3 };
 
 /* What a probe is told: head size, 1 for aligned rows, 1 for the backward pass, the way of
  * dropout, parts of the operands. */
 enum { NUMBERS = 5 };
 
 /* What fails on its own. */
-typedef enum attention_kind { KEEPING_ALL, DROPPING, SPLIT, KINDS } attention_kind;
+typedef enum attention_kind {
+    KEEPING_ALL,
+    DROPPING,
+    SPLIT,
+    TF32,
+    TF32_DROPPING,
+    KINDS
+} attention_kind;
 
 /* A kernel, its shape, and what it is built with. */
 typedef struct chosen {
@@ -45,6 +52,7 @@ struct opencl_attention_units {
     pthread_mutex_t lock;
     int32_t device_index;
     int usable[KINDS];          /* Until a failure. */
+    int takes_tf32;             /* At the beginning. */
     opencl_split_policy splits; /* Which f32 tensors are taken. */
     opencl_split_trial split_trial;
     opencl_tuned_attention tuned;
@@ -112,6 +120,7 @@ ttm_status opencl_attention_units_open(opencl_attention_units **units,
         opencl_attention_units_close(made);
         return status;
     }
+    made->takes_tf32 = made->usable[TF32];
     *units = made;
     return TTM_OK;
 }
@@ -174,9 +183,16 @@ static int has_kernels(const ttm_op *op)
 {
     const ttm_tensor *q = find_tensors(op).q;
     const ttm_attention_params *params = op->params;
-    return q->dtype == TTM_BF16
-               ? q->shape[3] == 64 || q->shape[3] == 128
-               : q->dtype == TTM_F32 && q->shape[3] == 64 && opencl_keeps_all(params->dropout);
+    switch (q->dtype) {
+    case TTM_BF16:
+        return q->shape[3] == 64 || q->shape[3] == 128;
+    case TTM_TF32:
+        return q->shape[3] == 64;
+    case TTM_F32:
+        return q->shape[3] == 64 && opencl_keeps_all(params->dropout);
+    default:
+        return 0;
+    }
 }
 
 /* Whether f32 tensors are split: unless tuning has found that to be slower, for by account it
@@ -227,7 +243,7 @@ static int is_aligned(const ttm_tensor *tensor)
     if (tensor == NULL) {
         return 1;
     }
-    const int64_t neighbours = ROW_ALIGNMENT / (tensor->dtype == TTM_F32 ? 4 : 2);
+    const int64_t neighbours = ROW_ALIGNMENT / (tensor->dtype == TTM_BF16 ? 2 : 4);
     return tensor->offset % ROW_ALIGNMENT == 0 && tensor->stride[0] % neighbours == 0 &&
            tensor->stride[1] % neighbours == 0 && tensor->stride[2] % neighbours == 0;
 }
@@ -253,6 +269,11 @@ size_t opencl_attention_units_workspace(const ttm_backend_device *device, const 
 }
 
 /* ---- Tuning ---- */
+
+int opencl_attention_takes_tf32(const opencl_attention_units *units)
+{
+    return units->takes_tf32;
+}
 
 int opencl_attention_splits(const opencl_attention_units *units)
 {
@@ -288,7 +309,8 @@ void opencl_attention_try_split(opencl_attention_units *units, opencl_split_tria
 static void demote(opencl_attention_units *units, const ttm_backend_device *device,
                    attention_kind kind, const opencl_cache_key *unit_key, const char *reason)
 {
-    static const char *const kinds[KINDS] = {"without dropout", "with dropout", "of f32 tensors"};
+    static const char *const kinds[KINDS] = {"without dropout", "with dropout", "of f32 tensors",
+                                             "of tf32 tensors", "of tf32 tensors with dropout"};
     opencl_log(TTM_LOG_WARNING,
                "matrix units (%s) of %s aren't used for attention %s: %s; it goes to other kernels",
                unit_name(units), device->description->name, kinds[kind], reason);
@@ -350,6 +372,19 @@ static void remember(opencl_attention_units *units, const chosen *kernels, int c
     }
 }
 
+static attention_kind kind_of(const int numbers[NUMBERS])
+{
+    const int drops = numbers[3] != OPENCL_ATTENTION_KEEPS_ALL;
+    switch (numbers[4]) {
+    case 3:
+        return SPLIT;
+    case 2:
+        return drops ? TF32_DROPPING : TF32;
+    default:
+        return drops ? DROPPING : KEEPING_ALL;
+    }
+}
+
 /* Whether the kernels of a pass may be used; finds that out where nobody knows. The lock is held.
  */
 static int are_proven(opencl_attention_units *units, const ttm_backend_device *device,
@@ -357,10 +392,8 @@ static int are_proven(opencl_attention_units *units, const ttm_backend_device *d
 {
     char reason[OPENCL_PROBE_REASON_BYTES] = "";
     char unit[32];
-    static const char *const marks[KINDS] = {"", ", dropout", ", f32"};
-    const attention_kind kind = numbers[4] == 3                            ? SPLIT
-                                : numbers[3] == OPENCL_ATTENTION_KEEPS_ALL ? KEEPING_ALL
-                                                                           : DROPPING;
+    static const char *const marks[KINDS] = {"", ", dropout", ", f32", ", tf32", ", tf32, dropout"};
+    const attention_kind kind = kind_of(numbers);
     if (!units->usable[kind] || units->is_probe ||
         (is_proven_here(units, &kernels[0]) && is_proven_here(units, &kernels[count - 1]))) {
         return units->usable[kind];
@@ -409,7 +442,7 @@ static chosen choose(const opencl_attention_units *units, opencl_attention_kerne
 
 static int parts_of(const ttm_tensor *q)
 {
-    return q->dtype == TTM_F32 ? 3 : 1;
+    return q->dtype == TTM_F32 ? 3 : q->dtype == TTM_TF32 ? 2 : 1;
 }
 
 static int choose_size(const ttm_backend_device *device, const attention_tensors *t)
@@ -536,7 +569,7 @@ ttm_status opencl_attention_by_matrix_units(int *done, ttm_backend_stream *strea
     const int choice = choose_size(device, &t);
     const int numbers[NUMBERS] = {(int)t.q->shape[3], all_aligned(&t), backward,
                                   (int)dropout_of(op), parts_of(t.q)};
-    if (numbers[4] == 3 && !numbers[1]) {
+    if (numbers[4] > 1 && !numbers[1]) {
         return TTM_OK; /* rows that aren't aligned are split nowhere */
     }
     chosen kernels[2];

@@ -1,5 +1,5 @@
-/* Attention on a GPU's matrix units (mma.sync; bf16, or f32 in bf16 parts): the shapes of the
- * kernels, whether a device's may be used, and their launch.
+/* Attention on a GPU's matrix units (mma.sync; bf16, or TF32 and f32 in bf16 parts): the shapes of
+ * the kernels, whether a device's may be used, and their launch.
  *
  * Kernels are used only after they have been proven on this device and driver
  * (matrix_units_probe.h). A failure ends attention on matrix units, not products. */
@@ -26,7 +26,7 @@ typedef enum opencl_attention_dropout {
 /** A shape of a kernel: the macros of kernels_cl/attention_units.cl. */
 typedef struct opencl_attention_shape {
     opencl_attention_kernel kernel;
-    int parts; /**< 1: bf16 tensors; 3: f32 tensors, split, without dropout, of aligned rows. */
+    int parts; /**< 1: bf16 tensors; 2, 3: split TF32 and f32 tensors of aligned rows. */
     int head_size;
     int tile_rows;
     int warp_rows;
@@ -66,6 +66,10 @@ void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES]
  * TTM_OPENCL_ATTENTION and TTM_OPENCL_FP32. TTM_ERROR_ARGUMENT for a value that isn't one. */
 ttm_status opencl_attention_units_open(opencl_attention_units **units,
                                        const ttm_backend_device *device, int32_t device_index);
+
+/** Returns whether attention of TF32 tensors is to come as such, not as that of f32. Always the
+ * same for a device that is open, even if its units have failed. */
+int opencl_attention_takes_tf32(const opencl_attention_units *units);
 
 /** Returns whether there is attention of f32 tensors that the device could split. */
 int opencl_attention_splits(const opencl_attention_units *units);

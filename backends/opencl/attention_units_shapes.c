@@ -21,6 +21,12 @@ static const opencl_attention_shape shapes[] = {
     {OPENCL_ATTENTION_DKDV, 1, 64, 128, 16, 32, 32, 2, 1, 1},
     {OPENCL_ATTENTION_DKDV, 1, 64, 64, 16, 32, 16, 2, 1, 1},
     {OPENCL_ATTENTION_DKDV, 1, 128, 64, 16, 16, 16, 2, 0, 1},
+    {OPENCL_ATTENTION_FORWARD, 2, 64, 128, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 2, 64, 64, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DQ, 2, 64, 64, 16, 32, 32, 2, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 2, 64, 128, 16, 32, 32, 2, 1, 0},
+    {OPENCL_ATTENTION_DKDV, 2, 64, 64, 16, 16, 16, 2, 1, 1},
     {OPENCL_ATTENTION_FORWARD, 3, 64, 128, 16, 32, 32, 2, 1, 0},
     {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 2, 1, 0},
     {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 0},
@@ -58,7 +64,9 @@ int opencl_attention_shape_bytes(const opencl_attention_shape *shape)
     const int row_bytes = 2 * shape->head_size;
     const int tensors = shape->kernel == OPENCL_ATTENTION_FORWARD ? 1 : 2;
     /* Of split rows the first tensor's are in registers, and the other's where they are kept. */
-    const int owned_parts = shape->parts == 1 ? tensors : shape->kept ? 0 : (tensors - 1) * 3;
+    const int owned_parts = shape->parts == 1 ? tensors
+                            : shape->kept     ? 0
+                                              : (tensors - 1) * shape->parts;
     const int owned = owned_parts * shape->tile_rows;
     const int pair = 2 * shape->parts * shape->tile_cols;
     const int walked = shape->stages * pair;
@@ -74,7 +82,7 @@ static int divides(int part, int whole)
 int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
 {
     const int is_forward = shape->kernel == OPENCL_ATTENTION_FORWARD;
-    if ((shape->parts != 1 && shape->parts != 3) ||
+    if (shape->parts < 1 || shape->parts > 3 ||
         (shape->head_size != 64 && shape->head_size != 128) ||
         (shape->warp_rows != 16 && shape->warp_rows != 32) ||
         (shape->tile_cols != 16 && shape->tile_cols != 32 && shape->tile_cols != 64) ||
@@ -89,8 +97,8 @@ int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
                             (shape->stages == 2 || (shape->stages == 1 && takes_one));
     /* Split tiles come while one slice is used, which is all of the tile before. */
     const int is_split_in_order =
-        shape->parts == 1 ||
-        (shape->slice == shape->tile_cols && shape->stages == 2 && !shape->takes_dropout);
+        shape->parts == 1 || (shape->slice == shape->tile_cols && shape->stages == 2 &&
+                              !(shape->parts == 3 && shape->takes_dropout));
     const int items = opencl_attention_shape_items(shape);
     const int fetched_at_once = items / (shape->head_size / 8);
     return is_in_order && is_split_in_order && items <= MOST_ITEMS && divides(8, fetched_at_once) &&

@@ -31,7 +31,7 @@ typedef struct attention_trial {
     int64_t size;
     int aligned;
     int backward;
-    int parts; /* 1: tensors are bf16; 3: they are f32, which the kernels split. */
+    int parts; /* 1: tensors are bf16; 2: they are TF32, 3: f32, which the kernels split. */
     trial_units units;
     uint64_t random;
     double *values[SLOTS];
@@ -64,7 +64,7 @@ static double rounded_for(const attention_trial *t, double value)
     const float narrow = (float)value;
     uint32_t bits;
     float rounded;
-    if (t->parts == 3) {
+    if (t->parts > 1) {
         return narrow;
     }
     memcpy(&bits, &narrow, sizeof bits);
@@ -230,6 +230,15 @@ static int compute(attention_trial *t)
 
 /* ---- Tensors ---- */
 
+static ttm_dtype type_of(const attention_trial *t, int slot)
+{
+    const int is_operand = slot >= TTM_ATTENTION_BACKWARD_DOUT && slot <= TTM_ATTENTION_BACKWARD_V;
+    if (t->parts == 1 && slot != LSE) {
+        return TTM_BF16;
+    }
+    return t->parts == 2 && is_operand ? TTM_TF32 : TTM_F32;
+}
+
 /* [batches, HEADS, rows, size] as a model lays them out: [batches, rows, HEADS, size], rows a bit
  * farther apart, so that they are multiples of 16 bytes or none. Between them are NaN. */
 static int make_tensor(attention_trial *t, int slot)
@@ -238,8 +247,7 @@ static int make_tensor(attention_trial *t, int slot)
     const int64_t rows = rows_of(t, slot);
     const int64_t size = size_of(t, slot);
     const int64_t row_stride = HEADS * size + (t->aligned ? 8 : 1);
-    *tensor = (ttm_tensor){.dtype = slot == LSE || t->parts == 3 ? TTM_F32 : TTM_BF16,
-                           .rank = slot == LSE ? 3 : 4};
+    *tensor = (ttm_tensor){.dtype = type_of(t, slot), .rank = slot == LSE ? 3 : 4};
     const int64_t shape[] = {t->batches, HEADS, rows, size};
     const int64_t strides[] = {rows * row_stride, size, row_stride, 1};
     memcpy(tensor->shape, shape, sizeof shape[0] * (size_t)tensor->rank);
@@ -270,7 +278,7 @@ static unsigned char *find_element(const attention_trial *t, int slot, int64_t i
 
 static void write_values(const attention_trial *t, int slot)
 {
-    const int is_whole = t->tensors[slot].dtype == TTM_F32;
+    const int is_whole = t->tensors[slot].dtype != TTM_BF16;
     for (int64_t i = 0; i < t->batches * HEADS * head_elements(t, slot); i++) {
         const float value = (float)t->values[slot][i];
         uint32_t bits;
@@ -286,7 +294,7 @@ static double read_value(const attention_trial *t, int slot, int64_t i)
     uint32_t bits = 0;
     uint16_t upper = 0;
     float value;
-    if (t->tensors[slot].dtype == TTM_F32) {
+    if (t->tensors[slot].dtype != TTM_BF16) {
         memcpy(&bits, find_element(t, slot, i), sizeof bits);
     } else {
         memcpy(&upper, find_element(t, slot, i), sizeof upper);
@@ -415,7 +423,8 @@ int probe_attention(const probe_runner *probed, const int numbers[PROBE_ATTENTIO
     static const int sizes[][4] = {
         {1, 201, 201, 1}, {2, 35, 99, 1}, {1, 70, 133, 0}, {1, 128, 128, 1}};
     static const trial_units of_bf16 = {1.05 / 256.0, 1.01 / 256.0, 0x1p-16};
-    static const trial_units of_parts = {0x1p-20, 0x1p-22, 0x1p-20};
+    static const trial_units of_two_parts = {0x1p-13, 0x1p-22, 0x1p-13};
+    static const trial_units of_three_parts = {0x1p-20, 0x1p-22, 0x1p-20};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         attention_trial t = {
             .params = {.scale = 1.0 / sqrt((double)numbers[0]),
@@ -429,7 +438,9 @@ int probe_attention(const probe_runner *probed, const int numbers[PROBE_ATTENTIO
             .aligned = numbers[1],
             .backward = numbers[2],
             .parts = numbers[4],
-            .units = numbers[4] == 3 ? of_parts : of_bf16,
+            .units = numbers[4] == 1   ? of_bf16
+                     : numbers[4] == 2 ? of_two_parts
+                                       : of_three_parts,
             .random = (uint64_t)(i + 1) * 1000003u};
         const int failed = prepare(&t) || run(probed, &t) || compare_results(&t);
         free_trial(&t);

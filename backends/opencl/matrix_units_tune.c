@@ -184,12 +184,8 @@ static int read_product(opencl_product *product, opencl_tuned_units *known,
                                 .a = op->tensors[TTM_MATMUL_A],
                                 .b = op->tensors[TTM_MATMUL_B],
                                 .alpha = 1.0,
-                                .adds_out = params->beta != 0.0,
-                                .rounds_operands = op->tensors[TTM_MATMUL_A].dtype == TTM_TF32};
-    if (product->rounds_operands) {
-        product->a.dtype = TTM_F32;
-        product->b.dtype = TTM_F32;
-    }
+                                .adds_out = params->beta != 0.0};
+    opencl_product_take_tf32(product);
     product->out.offset = product->a.offset = product->b.offset = 0;
     return opencl_count(&product->out) > 0 &&
            product->out.shape[product->out.rank - 2] >= LEAST_ROWS &&

@@ -77,8 +77,24 @@ static int attention_supported(const ttm_backend_device *device, const ttm_op *o
             return 0;
         }
     }
-    return opencl_all_floats(op) && q->shape[3] >= 1 && q->shape[3] <= MOST_HEAD_SIZE &&
+    ttm_op plain;
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
+    const int has_tf32 = opencl_without_tf32(&plain, slots, op);
+    return (!has_tf32 || opencl_attention_takes_tf32(device->attention_units)) &&
+           opencl_all_floats(&plain) && q->shape[3] >= 1 && q->shape[3] <= MOST_HEAD_SIZE &&
            choose_shape(&shape, device, q->shape[3], backward);
+}
+
+/* Queues the op on matrix units where they take it; *done says whether. Where they don't take TF32
+ * they may take f32: *plain = the op without TF32, for all other kernels. */
+static ttm_status run_on_units(int *done, ttm_op *plain, ttm_tensor slots[TTM_OP_MAX_TENSORS],
+                               ttm_backend_stream *stream, const ttm_op *op)
+{
+    const int has_tf32 = opencl_without_tf32(plain, slots, op);
+    const ttm_status status = opencl_attention_by_matrix_units(done, stream, op);
+    return status == TTM_OK && !*done && has_tf32
+               ? opencl_attention_by_matrix_units(done, stream, plain)
+               : status;
 }
 
 static void write_options(char *options, const attention_shape *shape, const ttm_tensor *q,
@@ -102,29 +118,38 @@ static ttm_status run_blocks(opencl_call *call, const attention_shape *shape, in
     return opencl_call_run(call, 2, global, local);
 }
 
-static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
+static size_t attention_workspace(const ttm_backend_device *device, const ttm_op *op)
+{
+    ttm_op plain;
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
+    opencl_without_tf32(&plain, slots, op);
+    return opencl_attention_few_workspace(device, &plain);
+}
+
+static ttm_status run_tiles(ttm_backend_stream *stream, const ttm_op *op)
 {
     char options[OPTIONS_BYTES];
     attention_shape shape = {1, 1, 1, 1};
     const ttm_attention_params *params = op->params;
     const ttm_tensor *q = &op->tensors[TTM_ATTENTION_Q];
-    if (opencl_count(q) == 0) {
-        return TTM_OK;
-    }
-    int done = 0;
-    ttm_status status = opencl_attention_by_matrix_units(&done, stream, op);
-    if (status == TTM_OK && !done) {
-        status = opencl_attention_of_few(&done, stream, op);
-    }
-    if (status != TTM_OK || done) {
-        return status;
-    }
     choose_shape(&shape, stream->device, q->shape[3], 0);
     write_options(options, &shape, q, params);
     opencl_call call = opencl_call_start(stream, OPENCL_ATTENTION, "attention", "%s", options);
     opencl_attention_arguments(&call, op);
     opencl_attention_dropout_arguments(&call, params);
     return run_blocks(&call, &shape, q->shape[2], q->shape[0] * q->shape[1]);
+}
+
+static ttm_status attention_run(ttm_backend_stream *stream, const ttm_op *op)
+{
+    ttm_op plain;
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
+    int done = opencl_count(&op->tensors[TTM_ATTENTION_Q]) == 0;
+    ttm_status status = done ? TTM_OK : run_on_units(&done, &plain, slots, stream, op);
+    if (status == TTM_OK && !done) {
+        status = opencl_attention_of_few(&done, stream, &plain);
+    }
+    return status == TTM_OK && !done ? run_tiles(stream, &plain) : status;
 }
 
 /* ---- Backward ---- */
@@ -197,7 +222,7 @@ static void add_inputs(opencl_call *call, const ttm_op *op, const int64_t result
     opencl_attention_dropout_arguments(call, params);
 }
 
-static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_op *op)
+static ttm_status run_backward_tiles(ttm_backend_stream *stream, const ttm_op *op)
 {
     char options[OPTIONS_BYTES];
     attention_shape shape = {1, 1, 1, 1};
@@ -209,11 +234,7 @@ static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_o
     const int64_t dq_strides[8] = {dq->stride[0], dq->stride[1], dq->stride[2]};
     const int64_t dkdv_strides[8] = {dk->stride[0], dk->stride[1], dk->stride[2],
                                      dv->stride[0], dv->stride[1], dv->stride[2]};
-    int done = 0;
-    ttm_status status = opencl_attention_by_matrix_units(&done, stream, op);
-    if (status != TTM_OK || done) {
-        return status;
-    }
+    ttm_status status = TTM_OK;
     choose_shape(&shape, stream->device, q->shape[3], 1);
     write_options(options, &shape, q, op->params);
     if (opencl_count(q) > 0) {
@@ -237,7 +258,15 @@ static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_o
     return status;
 }
 
-const opencl_op opencl_op_attention = {attention_supported, opencl_attention_few_workspace,
-                                       attention_run};
+static ttm_status attention_backward_run(ttm_backend_stream *stream, const ttm_op *op)
+{
+    ttm_op plain;
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
+    int done = 0;
+    const ttm_status status = run_on_units(&done, &plain, slots, stream, op);
+    return status == TTM_OK && !done ? run_backward_tiles(stream, &plain) : status;
+}
+
+const opencl_op opencl_op_attention = {attention_supported, attention_workspace, attention_run};
 const opencl_op opencl_op_attention_backward = {attention_supported, attention_backward_workspace,
                                                 attention_backward_run};

@@ -3,14 +3,10 @@
 #include "opencl/matrix_units.h"
 #include "opencl/product_thin.h"
 
-static int has_tf32(const ttm_op *op)
-{
-    return op->tensors[TTM_MATMUL_A].dtype == TTM_TF32;
-}
-
 static int matmul_supported(const ttm_backend_device *device, const ttm_op *op)
 {
-    return has_tf32(op) ? opencl_units_take_tf32(device->units) : opencl_all_floats(op);
+    return op->tensors[TTM_MATMUL_A].dtype == TTM_TF32 ? opencl_units_take_tf32(device->units)
+                                                       : opencl_all_floats(op);
 }
 
 static opencl_product product_of(const ttm_op *op)
@@ -26,11 +22,7 @@ static opencl_product product_of(const ttm_op *op)
                               .alpha = params->alpha,
                               .adds_out = params->beta != 0.0,
                               .activation = params->activation};
-    if (has_tf32(op)) {
-        product.rounds_operands = 1;
-        product.a.dtype = TTM_F32;
-        product.b.dtype = TTM_F32;
-    }
+    opencl_product_take_tf32(&product);
     return product;
 }
 

@@ -23,6 +23,16 @@ typedef struct opencl_product {
 size_t opencl_product_workspace_bytes(const ttm_backend_device *device,
                                       const opencl_product *product);
 
+/** Makes f32 operands that may be rounded of TF32 ones. */
+static inline void opencl_product_take_tf32(opencl_product *product)
+{
+    if (product->a.dtype == TTM_TF32) {
+        product->rounds_operands = 1;
+        product->a.dtype = TTM_F32;
+        product->b.dtype = TTM_F32;
+    }
+}
+
 /** Queues the product by whichever kernel is best for its shape. */
 ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *product);
 

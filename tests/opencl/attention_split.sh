@@ -1,6 +1,7 @@
 #!/bin/sh
-# Attention of f32 tensors split into bf16 parts on matrix units, emulated on PoCL: conformance of cases whose rows are aligned, proven by
-# a child first; and never with TTM_OPENCL_FP32=strict. What is found wrong costs attention of f32 tensors alone.
+# Attention of f32 tensors split into three bf16 parts on matrix units, and of TF32 ones into two, emulated on PoCL: conformance of cases
+# whose rows are aligned, proven by a child first; and f32 never with TTM_OPENCL_FP32=strict. What is found wrong costs attention of such
+# tensors alone.
 . "$(dirname "$0")/common.sh"
 need_device PoCL
 XDG_CACHE_HOME=$folder/cache
@@ -51,6 +52,21 @@ unused f32 attention/2
 unused f32 attention/120
 unused f32 attention_backward/91
 
+# TF32, with dropout too: 41 and 70 in large groups, 514 and 680 drop of multiples of four keys, 777 and 192 of any number.
+attend tf32 attention/41 'probing matrix units: attention_matrix_units -DDATA=1 -DPARTS=2'
+attend tf32 attention_backward/70 'probing matrix units: attention_dq_matrix_units -DDATA=1 -DPARTS=2'
+for name in 41:0 514:1 777:2; do
+    attend tf32 "attention/${name%:*}" "attention_matrix_units.cl .*-DPARTS=2 .*-DDROPOUT=${name#*:}"
+done
+for name in 70:0 680:1 192:2; do
+    attend tf32 "attention_backward/${name%:*}" "attention_dq_matrix_units.cl .*-DPARTS=2 .*-DDROPOUT=${name#*:}" \
+        "attention_dkdv_matrix_units.cl .*-DPARTS=2 .*-DDROPOUT=${name#*:}"
+done
+(TTM_OPENCL_FP32=strict && attend tf32 attention/41 'attention_matrix_units.cl .*-DPARTS=2') || exit 1
+unused tf32 attention/120
+(TTM_OPENCL_ATTENTION=off && TTM_OPENCL_MATRIX_UNITS=emulated-mma && export TTM_OPENCL_MATRIX_UNITS && unused f32 attention/41) || exit 1
+echo "ok: cases of TF32 on matrix units"
+
 # A fault of these kernels alone.
 (TTM_OPENCL_OPTIONS=-Dsplit_eight=3
  export TTM_OPENCL_OPTIONS
@@ -59,5 +75,8 @@ unused f32 attention_backward/91
  attend bf16 attention/41 'attention_matrix_units.cl .*-DPARTS=1') || exit 1
 (TTM_OPENCL_OPTIONS=-DUNIT_FAULT=1
  export TTM_OPENCL_OPTIONS
- attend f32 attention_backward/421 "aren't used for attention of f32 tensors: their probe failed: wrong numbers") || exit 1
+ attend f32 attention_backward/421 "aren't used for attention of f32 tensors: their probe failed: wrong numbers"
+ attend tf32 attention/41 "aren't used for attention of tf32 tensors: their probe failed: wrong numbers" \
+     "aren't used for attention of f32 tensors"
+ attend tf32 attention_backward/680 "aren't used for attention of tf32 tensors with dropout: their probe failed: wrong numbers") || exit 1
 exit 0

@@ -28,7 +28,7 @@ import nvidia_offline
 DEVICES = {'sm_80': ('A100', 108, 1.41, 8.0, 2.0), 'sm_90': ('H100', 132, 1.83, 2048 / (2048 * 0.63 / 4), 1.0)}
 # 16 lanes a clock and multiprocessor for exp2, 64 for integers and comparisons, 128 bytes of local memory.
 CLOCKS_MUFU, CLOCKS_INTEGER, CLOCKS_512_BYTES = 8.0, 2.0, 16.0
-TOKENS, HEADS, LAYERS = 1024, {1: 16 * 12, 3: 8 * 12}, 12
+TOKENS, HEADS, LAYERS = 1024, {1: 16 * 12, 2: 8 * 12, 3: 8 * 12}, 12
 
 CLASSES = ['HMMA', 'LDSM', 'LDGSTS', 'MUFU', 'float', 'product', 'integer', 'predicate', 'other']
 FLOAT = {'FFMA', 'FADD', 'FMUL'}
@@ -116,7 +116,7 @@ def count_shape(line, kernels_cl):
             counts = count_loop(*disassemble(cubin))
             clocks = bounds(counts, target)
             name = (f'{kernel.replace("_matrix_units", "")} {options["HEAD_SIZE"]}, {options["TILE_ROWS"]} rows, dropout {options["DROPOUT"]}'
-                    f'{", f32 in parts" if options["PARTS"] == 3 else ""}')
+                    f'{["", ", tf32 in two parts", ", f32 in three parts"][options["PARTS"] - 1]}')
             print(f'{name}, {target}: ' + ', '.join(f'{kind} {counts[kind]}' for kind in CLASSES))
             print('    clocks: ' + ', '.join(f'{what} {value:.0f}' for what, value in clocks.items()))
             if options['HEAD_SIZE'] == 64:

@@ -56,7 +56,9 @@ close()
 close first cpu 5 0.01
 
 TTM_LOG=debug run "opencl:$1" "$folder/tf32" --steps 2 --dtype tf32 >"$folder/out" 2>&1 || fail "the run in tf32: $(tail -3 "$folder/out")"
-grep -q 'matmul_matrix_units.cl built.*PARTS=2' "$folder/out" || fail "nothing was multiplied in tf32"
+for kernels in matmul_matrix_units attention_matrix_units attention_dq_matrix_units attention_dkdv_matrix_units; do
+    grep -q "$kernels.cl built.*PARTS=2" "$folder/out" || fail "$kernels: nothing was multiplied in tf32"
+done
 grep 'tf32: .* has no products in it' "$folder/out" && fail "the device doesn't offer tf32"
 run cpu "$folder/fp32" --steps 2 --dtype fp32 --quiet || fail "the run in fp32 on cpu"
 close tf32 fp32 2 0.0001

@@ -9,8 +9,8 @@ static int check_rules(void)
 {
     /* What each one lacks: local memory; rows of a fragment; a slice of whole tiles under a running
      * maximum; chunks for all work-items; a second stage; a head size; fewer work-items;
-     * a second stage for dropout; parts that add up to an f32; one slice a split tile; registers
-     * for dropout beside parts. */
+     * a second stage for dropout; three parts at most; one slice a split tile; registers for
+     * dropout beside three parts. */
     static const opencl_attention_shape wrong[] = {
         {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 64, 64, 2, 0, 0},
         {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 8, 64, 64, 2, 1, 0},
@@ -20,8 +20,8 @@ static int check_rules(void)
         {OPENCL_ATTENTION_DKDV, 1, 96, 64, 16, 32, 32, 2, 1, 0},
         {OPENCL_ATTENTION_FORWARD, 1, 64, 192, 16, 64, 64, 2, 1, 0},
         {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 1, 1, 1},
-        {OPENCL_ATTENTION_DQ, 2, 64, 64, 16, 16, 16, 2, 1, 0},
-        {OPENCL_ATTENTION_DQ, 3, 64, 128, 16, 32, 16, 2, 1, 0},
+        {OPENCL_ATTENTION_DQ, 4, 64, 64, 16, 16, 16, 2, 1, 0},
+        {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 16, 2, 1, 0},
         {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 1},
     };
     int failures = 0;
@@ -45,8 +45,8 @@ static int is_found(opencl_attention_kernel kernel, int parts, int head_size, in
            (dropout == OPENCL_ATTENTION_KEEPS_ALL || found->takes_dropout);
 }
 
-/* Every kernel has a shape for both head sizes in every choice, with dropout and without; and for
- * split f32 tensors with heads of 64, without. */
+/* Every kernel has a shape for both head sizes in every choice, with dropout and without; for split
+ * TF32 tensors with heads of 64 likewise, and for f32 ones without. */
 static int check_choices(void)
 {
     int failures = 0;
@@ -64,8 +64,11 @@ static int check_choices(void)
         }
         for (int choice = 0; choice < OPENCL_ATTENTION_CHOICES; choice++) {
             if (!is_found((opencl_attention_kernel)kernel, 3, 64, choice,
-                          OPENCL_ATTENTION_KEEPS_ALL)) {
-                fprintf(stderr, "FAILED: kernel %d has no shape for f32\n", kernel);
+                          OPENCL_ATTENTION_KEEPS_ALL) ||
+                !is_found((opencl_attention_kernel)kernel, 2, 64, choice,
+                          OPENCL_ATTENTION_KEEPS_ALL) ||
+                !is_found((opencl_attention_kernel)kernel, 2, 64, choice, OPENCL_ATTENTION_DROPS)) {
+                fprintf(stderr, "FAILED: kernel %d has no shape for f32 or TF32\n", kernel);
                 failures++;
             }
         }
