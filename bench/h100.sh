@@ -198,7 +198,7 @@ choices() {
         attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json
         for kind in dense ttm64; do
             TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --no-roofs --json
-            TTM_OPENCL_FP32="strict" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --no-roofs --json
+            TTM_OPENCL_ATTENTION="off" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --no-roofs --json
         done
     }
     tell ""
@@ -302,7 +302,7 @@ generation() {
     tell "$without"
 }
 
-# Kernels by themselves with cold caches, against the measured roofs; attention of f32 by other kernels too.
+# Kernels by themselves with cold caches, against the measured roofs; attention in tf32, and that of f32 by other kernels too.
 kernels() {
     for type in bf16 fp32; do
         for op in attention layer_norm cross_entropy adamw; do
@@ -310,6 +310,8 @@ kernels() {
                 --seconds $seconds --json
         done
     done
+    attempt $((25 * patience)) kernel-tf32-attention.json "$bench" ops --backend "$device" --preset $dense --dtype tf32 --batch $batch_fp32 --seq $seq --op attention \
+        --cold --seconds $seconds --json
     TTM_OPENCL_FP32="strict" attempt $((25 * patience)) kernel-strict-attention.json "$bench" ops --backend "$device" --preset $dense --dtype fp32 --batch $batch_fp32 \
         --seq $seq --op attention --cold --seconds $seconds --json
     tell ""
@@ -409,6 +411,7 @@ conformance() {
         TTM_OPENCL_MATRIX_UNITS=$unit attempt 90 "conformance-$unit" "$build/tools/ttm-conformance" --backend "$device" --filter matmul --dtype bf16 --cases "$cases"
     done
     attempt 60 conformance-tf32 "$build/tools/ttm-conformance" --backend "$device" --filter matmul --dtype tf32 --cases "$cases"
+    attempt 60 conformance-attention-tf32 "$build/tools/ttm-conformance" --backend "$device" --filter 'attention*' --dtype tf32 --cases "$cases"
     attempt 60 conformance-attention "$build/tools/ttm-conformance" --backend "$device" --filter 'attention*' --dtype bf16 --cases "$cases"
     attempt 120 conformance-all "$build/tools/ttm-conformance" --backend "$device" --cases $((cases / 3))
     tell ""

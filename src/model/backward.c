@@ -122,8 +122,8 @@ static ttm_status backward_heads(const ttm_pass *pass, int64_t layer)
     const ttm_tensor v = ttm_pass_heads(pass, &kept->qkv, 2);
     const ttm_tensor out = ttm_pass_heads(pass, &kept->attention, 0);
     ttm_stream_set_label(pass->stream, "attention");
-    return ttm_attention_backward(pass->stream, &dq, &dk, &dv, &dout, &q, &k, &v, &out, &kept->lse,
-                                  &params);
+    return ttm_pass_attend_backward(pass, &dq, &dk, &dv, &dout, &q, &k, &v, &out, &kept->lse,
+                                    &params);
 }
 
 static ttm_status backward_attention(const ttm_pass *pass, int64_t layer)

@@ -98,7 +98,7 @@ static ttm_status forward_attention(const ttm_pass *pass, int64_t layer)
     const ttm_tensor v = ttm_pass_heads(pass, &kept->qkv, 2);
     const ttm_tensor out = ttm_pass_heads(pass, &kept->attention, 0);
     ttm_stream_set_label(pass->stream, "attention");
-    return ttm_attention(pass->stream, &out, ttm_optional(&kept->lse), &q, &k, &v, &params);
+    return ttm_pass_attend(pass, &out, ttm_optional(&kept->lse), &q, &k, &v, &params);
 }
 
 ttm_status ttm_forward_attention_branch(const ttm_pass *pass, int64_t layer)

@@ -13,6 +13,7 @@
 #include "core/device_memory.h"
 #include "core/error.h"
 #include "model/forward.h"
+#include "model/product.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -193,7 +194,7 @@ static ttm_status attend(const ttm_generator *generator, const ttm_pass *pass, i
     const int64_t length = which.length + pass->seq;
     const ttm_tensor keys = cached_part(generator, layer, 0, which, length);
     const ttm_tensor values = cached_part(generator, layer, 1, which, length);
-    return ttm_attention(pass->stream, &output, NULL, &query, &keys, &values, &params);
+    return ttm_pass_attend(pass, &output, NULL, &query, &keys, &values, &params);
 }
 
 static ttm_status embed(const ttm_generator *generator, const ttm_pass *pass,

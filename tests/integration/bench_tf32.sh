@@ -66,12 +66,23 @@ judged layer.json layer 'TT forward, tt_linear, 16 rows' f32
 expect 0 "$bench" train $briefly $model --steps 3 --dtype tf32 --quiet --output step.json
 [ ! -s err ] || fail "a device with tf32 is warned of: $(cat err)"
 grep -q '"dtype": "tf32"' step.json && grep -q '"shapes": ".*tf32 \[' step.json || fail "--dtype tf32 doesn't compute in it"
-grep '"shapes": ".*tf32 \[' step.json | grep -v '"shapes": "f32 \[[^]]*\] tf32 \[[^]]*\] \[[^]]*\]\("\| f32 \[\)' &&
-    fail "tf32 where no operand is"
+matrix='\[[^]]*\]'
+for op in matmul attention attention_backward; do
+    case $op in
+    matmul) shapes="f32 $matrix tf32 $matrix $matrix" ;;
+    attention) shapes="f32 $matrix tf32 $matrix $matrix $matrix" ;;
+    *) shapes="f32 $matrix $matrix $matrix tf32 $matrix $matrix $matrix $matrix" ;;
+    esac
+    grep "\"name\": \"$op, .*tf32 \[" step.json > calls || fail "no $op in tf32"
+    grep -v "\"name\": \"$op, [^:]*: $shapes\(\"\| f32 \[\)" calls && fail "$op has tf32 where no operand is"
+done
+grep '"name": .*tf32 \[' step.json | grep -v '"name": "\(matmul\|attention\|attention_backward\), ' && fail "tf32 of another op"
 judged step.json op matmul tf32
-judged step.json op attention f32
+judged step.json op attention tf32
+judged step.json op layer_norm f32
 judged step.json part mlp.c_fc tf32
-judged step.json part attention f32
+judged step.json part attention tf32
+judged step.json part 'layer norm' f32
 awk '/"model_flops"/ { flops = $2 + 0 } /"model_flop_utilisation"/ { share = $2 + 0 } /"product_tf32_flops"/ { roof = $2 + 0 }
     END { exit !(share > 0.999 * flops / roof && share < 1.001 * flops / roof) }' step.json || fail "the utilisation isn't that of tf32's roof"
 expect 0 "$bench" generate $briefly --preset gpt2-tiny-ttm16 --layers 2 --tokens 3 --prompt 8 --dtype tf32 --quiet --output token.json

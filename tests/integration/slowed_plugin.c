@@ -1,10 +1,11 @@
 /* A plugin for tests of measuring and of memory: another plugin with one op made slower, with ops
- * missing, with products in tf32, or with small allocations only.
+ * missing, with products and attention in tf32, or with small allocations only.
  *
  *     TTM_TEST_WRAPPED   file of the plugin that does the work
  *     TTM_TEST_SLOW_OP   opcode (a number) that takes TTM_TEST_SLOW_FACTOR times as long; none: −1
  *     TTM_TEST_LACKS     opcodes that it says it lacks, such as "6 12"
- *     TTM_TEST_TF32      products take operands of TF32, in this many times the time of f32 ones
+ *     TTM_TEST_TF32      products and attention take operands of TF32, in this many times the time
+ *                        of f32 ones
  *     TTM_TEST_ALLOCATION   bytes that a single allocation may have
  *     TTM_TEST_STEADY    1: ops compute nothing but take a time that depends on their size only, so
  *                        that a busy machine measures the same twice */
@@ -35,18 +36,22 @@ static size_t (*wrapped_workspace)(ttm_backend_device *device, const ttm_op *op)
 
 static bool is_tf32(const ttm_op *op)
 {
-    return tf32_factor > 0.0 && op->opcode == TTM_OP_MATMUL &&
-           op->tensors[TTM_MATMUL_A].dtype == TTM_TF32;
+    bool found = false;
+    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+        found = found || op->tensors[slot].dtype == TTM_TF32;
+    }
+    return tf32_factor > 0.0 && found;
 }
 
 /* The op that the wrapped plugin gets, which knows no TF32; `slots` are its tensors then. */
-static ttm_op wrapped_op(ttm_tensor slots[TTM_MATMUL_TENSORS], const ttm_op *op)
+static ttm_op wrapped_op(ttm_tensor slots[TTM_OP_MAX_TENSORS], const ttm_op *op)
 {
     ttm_op passed = *op;
     if (is_tf32(op)) {
-        memcpy(slots, op->tensors, TTM_MATMUL_TENSORS * sizeof slots[0]);
-        slots[TTM_MATMUL_A].dtype = TTM_F32;
-        slots[TTM_MATMUL_B].dtype = TTM_F32;
+        for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+            slots[slot] = op->tensors[slot];
+            slots[slot].dtype = slots[slot].dtype == TTM_TF32 ? TTM_F32 : slots[slot].dtype;
+        }
         passed.tensors = slots;
     }
     return passed;
@@ -82,7 +87,7 @@ static ttm_status run(ttm_backend_stream *stream, const ttm_op *op)
 {
     const double factor =
         ((int)op->opcode == slow_opcode ? slow_factor : 1.0) * (is_tf32(op) ? tf32_factor : 1.0);
-    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
     const ttm_op passed = wrapped_op(slots, op);
     const double began = now_ns();
     if (steady) {
@@ -98,14 +103,14 @@ static ttm_status run(ttm_backend_stream *stream, const ttm_op *op)
 static int supported(ttm_backend_device *device, const ttm_op *op)
 {
     const bool lacks = op->opcode < 64 && (lacking >> op->opcode & 1) != 0;
-    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
     const ttm_op passed = wrapped_op(slots, op);
     return lacks ? 0 : wrapped_supported(device, &passed);
 }
 
 static size_t workspace(ttm_backend_device *device, const ttm_op *op)
 {
-    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
     const ttm_op passed = wrapped_op(slots, op);
     return wrapped_workspace(device, &passed);
 }

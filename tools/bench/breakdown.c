@@ -34,6 +34,7 @@ static void add_call(bench_result *result, double *sums, size_t most, bool first
         entry->calls += 1.0;
         entry->operations += op->operations;
         entry->bytes += op->bytes;
+        entry->rounds_operands |= strstr(op->shapes, "tf32 [") != NULL;
         entry->fallback_calls += call->route == TTM_PROFILE_HOST ? 1.0 : 0.0;
     }
 }
@@ -217,15 +218,12 @@ static void note_step(const bench_breakdown *breakdown, bench_result *result, do
 }
 
 /* The type whose peak counts. TT cores and their gradients are f32 in every model. In one of tf32
- * only MATMUL isn't, which every layer has, and a part that has it begins with. */
+ * only what a device takes as such isn't. */
 static ttm_dtype judged_dtype(const bench_session *session, const bench_entry *entry)
 {
-    const bool has_products =
-        strcmp(entry->group, "layer") == 0 || strcmp(entry->op, ttm_op_name(TTM_OP_MATMUL)) == 0;
-    if (strncmp(entry->name, "tt_", 3) == 0 || (session->dtype == TTM_TF32 && !has_products)) {
-        return TTM_F32;
-    }
-    return session->dtype;
+    const bool is_of_cores = strncmp(entry->name, "tt_", 3) == 0;
+    const bool is_f32 = session->dtype == TTM_TF32 && !entry->rounds_operands;
+    return is_of_cores || is_f32 ? TTM_F32 : session->dtype;
 }
 
 void bench_breakdown_finish(bench_breakdown *breakdown, bench_session *session, const char *name)

@@ -1,6 +1,6 @@
 /* Which tensors of an op are of a model's type: activations, their gradients, and the working copy
  * of parameters. Gradients of parameters, statistics, losses and TT cores are f32 in every model,
- * and in one of tf32 all but what MATMUL multiplies. */
+ * and in one of tf32 all but what MATMUL and attention multiply. */
 #include "bench/cases.h"
 
 /* Every op that has tensors of the model's type, with these slots. */
@@ -55,10 +55,8 @@ void bench_case_set_dtype(bench_case *item, ttm_dtype dtype)
     for (size_t k = 0; k < sizeof typed / sizeof *typed; k++) {
         slots = typed[k].opcode == item->opcode ? typed[k].slots : slots;
     }
-    if (dtype == TTM_TF32 && item->opcode != TTM_OP_MATMUL) {
-        slots = 0;
-    } else if (dtype == TTM_TF32 || is_weight_gradient(item)) {
-        slots = 1U << TTM_MATMUL_A | 1U << TTM_MATMUL_B;
+    if (dtype == TTM_TF32 || is_weight_gradient(item)) {
+        slots = ttm_op_tf32_slots(item->opcode);
     }
     for (uint32_t slot = 0; slot < item->tensor_count; slot++) {
         if ((slots >> slot & 1U) != 0 && ttm_tensor_present(&item->tensors[slot])) {

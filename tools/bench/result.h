@@ -45,6 +45,7 @@ typedef struct bench_entry {
     double fallback_calls;   /**< Of these, on the host. */
     double decomposed_calls; /**< Of these, decomposed. */
     double share;            /**< Of the step; NaN outside one. */
+    bool rounds_operands;    /**< Ops in it multiply TF32. */
 } bench_entry;
 
 /** A result. Zeroed means empty. */

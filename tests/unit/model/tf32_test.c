@@ -1,9 +1,10 @@
-/* tf32 models: operands of the model's products, and of nothing else, are TF32 where a device takes
- * that, and everywhere else a tf32 model is an f32 model to the last bit. The device that takes it
- * is `reference` in a wrapper that counts products. */
+/* tf32 models: operands of the model's products and attention, and of nothing else, are TF32 where
+ * a device takes that, and everywhere else a tf32 model is an f32 model to the last bit. The device
+ * that takes it is `reference` in a wrapper that counts products. */
 #include "step_testing.h"
 
 #include "core/device_internal.h"
+#include "core/op_table.h"
 
 #include <ttm/compute.h>
 #include <ttm/generate.h>
@@ -18,6 +19,8 @@ static ttm_device *reference_device;
 static const ttm_backend *reference;
 static int rounded_products;
 static int other_products;
+static int rounded_attention;
+static int other_attention;
 
 /* The ops of cores are decomposed, so that their products are seen too. */
 static bool is_of_cores(ttm_opcode opcode)
@@ -26,13 +29,14 @@ static bool is_of_cores(ttm_opcode opcode)
 }
 
 /* `op` with operands that `reference` takes. */
-static ttm_op as_f32(ttm_tensor slots[TTM_MATMUL_TENSORS], const ttm_op *op)
+static ttm_op as_f32(ttm_tensor slots[TTM_OP_MAX_TENSORS], const ttm_op *op)
 {
     ttm_op plain = *op;
-    if (op->opcode == TTM_OP_MATMUL && op->tensors[TTM_MATMUL_A].dtype == TTM_TF32) {
-        memcpy(slots, op->tensors, TTM_MATMUL_TENSORS * sizeof slots[0]);
-        slots[TTM_MATMUL_A].dtype = TTM_F32;
-        slots[TTM_MATMUL_B].dtype = TTM_F32;
+    if (ttm_op_has_tf32(op)) {
+        memcpy(slots, op->tensors, op->tensor_count * sizeof slots[0]);
+        for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
+            slots[slot].dtype = slots[slot].dtype == TTM_TF32 ? TTM_F32 : slots[slot].dtype;
+        }
         plain.tensors = slots;
     }
     return plain;
@@ -40,14 +44,14 @@ static ttm_op as_f32(ttm_tensor slots[TTM_MATMUL_TENSORS], const ttm_op *op)
 
 static int counting_supported(ttm_backend_device *device, const ttm_op *op)
 {
-    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
     const ttm_op plain = as_f32(slots, op);
     return is_of_cores(op->opcode) ? 0 : reference->op_supported(device, &plain);
 }
 
 static size_t counting_workspace(ttm_backend_device *device, const ttm_op *op)
 {
-    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
     const ttm_op plain = as_f32(slots, op);
     return reference->op_workspace_bytes != NULL ? reference->op_workspace_bytes(device, &plain)
                                                  : 0;
@@ -55,12 +59,15 @@ static size_t counting_workspace(ttm_backend_device *device, const ttm_op *op)
 
 static ttm_status counting_run(ttm_backend_stream *stream, const ttm_op *op)
 {
-    ttm_tensor slots[TTM_MATMUL_TENSORS];
+    ttm_tensor slots[TTM_OP_MAX_TENSORS];
     const ttm_op plain = as_f32(slots, op);
+    const bool is_rounded = plain.tensors == slots;
     if (op->opcode == TTM_OP_MATMUL) {
-        const bool is_rounded = plain.tensors == slots;
         rounded_products += is_rounded;
         other_products += !is_rounded;
+    } else if (op->opcode == TTM_OP_ATTENTION || op->opcode == TTM_OP_ATTENTION_BACKWARD) {
+        rounded_attention += is_rounded;
+        other_attention += !is_rounded;
     }
     for (uint32_t slot = 0; slot < plain.tensor_count; slot++) {
         assert_int_not_equal(plain.tensors[slot].dtype, TTM_TF32);
@@ -96,6 +103,8 @@ static void count_anew(void)
 {
     rounded_products = 0;
     other_products = 0;
+    rounded_attention = 0;
+    other_attention = 0;
 }
 
 /* ---- Which products ---- */
@@ -103,7 +112,8 @@ static void count_anew(void)
 /* Of a step: y, dx and dW of each matrix, and as much of each chunk of the head. */
 enum {
     CHUNKS = (BATCH * SEQ + LOGIT_ROWS - 1) / LOGIT_ROWS,
-    STEP_PRODUCTS = MICRO_BATCHES * 3 * (LAYERS * TTM_GPT2_MATRIX_COUNT + CHUNKS)
+    STEP_PRODUCTS = MICRO_BATCHES * 3 * (LAYERS * TTM_GPT2_MATRIX_COUNT + CHUNKS),
+    STEP_ATTENTION = MICRO_BATCHES * 2 * LAYERS
 };
 
 static void count_step(const char *tt, ttm_dtype dtype, ttm_tt_reduction reduction)
@@ -115,15 +125,19 @@ static void count_step(const char *tt, ttm_dtype dtype, ttm_tt_reduction reducti
     step_close(&made);
 }
 
-static void all_products_of_a_step_are_tf32(void **state)
+static void all_products_and_attention_of_a_step_are_tf32(void **state)
 {
     (void)state;
     count_step("none", TTM_TF32, TTM_TT_REDUCE_AUTO);
     assert_int_equal(rounded_products, STEP_PRODUCTS);
     assert_int_equal(other_products, 0);
+    assert_int_equal(rounded_attention, STEP_ATTENTION);
+    assert_int_equal(other_attention, 0);
     count_step("none", TTM_F32, TTM_TT_REDUCE_AUTO);
     assert_int_equal(rounded_products, 0);
     assert_int_equal(other_products, STEP_PRODUCTS);
+    assert_int_equal(rounded_attention, 0);
+    assert_int_equal(other_attention, STEP_ATTENTION);
 }
 
 static void products_of_cores_arent(void **state)
@@ -188,6 +202,7 @@ static void a_generated_token_has_them_where_no_norm_comes_before(void **state)
     assert_ok(ttm_generator_step(generator, &prompt[2]));
     assert_int_equal(rounded_products, LAYERS * (TTM_GPT2_MATRIX_COUNT - 2) + 1);
     assert_int_equal(other_products, 0);
+    assert_int_equal(rounded_attention, LAYERS);
     ttm_generator_destroy(generator);
     step_close(&made);
 }
@@ -282,7 +297,7 @@ static void other_types_are_refused_with_those_that_are_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_products_of_a_step_are_tf32),
+        cmocka_unit_test(all_products_and_attention_of_a_step_are_tf32),
         cmocka_unit_test(products_of_cores_arent),
         cmocka_unit_test(contraction_with_cores_stays_f32),
         cmocka_unit_test(a_generated_token_has_them_where_no_norm_comes_before),
