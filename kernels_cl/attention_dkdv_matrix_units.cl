@@ -25,7 +25,7 @@ INLINE void mask_keys(float (*scores)[SLICE / 8][4], int visible, int lane)
 }
 
 /* The statistics of the queries of a lane's scores in a slice. */
-#define READ_STATISTICS(two_queries)                                                                      \
+#define READ_STATISTICS(two_queries, start)                                                               \
     UNROLL                                                                                                \
     for (int j = 0; j < SLICE / 8; j++) {                                                                 \
         two_queries[j] = *(__global const float4 *)(statistics + 2 * (start + slice + COLUMN_OF(j)));     \
@@ -46,6 +46,7 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
     /* The first query that sees a key of the warp's, far before the first one where all see all: sizes are below 2^29. */
     const int warp_begin = causal != 0 ? warp_first - before : -(1 << 30);
 
+    const int head_of_group = group / blocks;
     const uint base = LOCAL_ADDRESS(memory);
     const uint owned_k = base + OWNED_PLACE;
     const uint owned_v = owned_k + SECOND_OWNED;
@@ -100,16 +101,20 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
             }
             float4 two_queries[SLICE / 8];
 #if PARTS == 1
-            READ_STATISTICS(two_queries) /* early; split scores leave no registers for them */
+            READ_STATISTICS(two_queries, start) /* early; split scores leave no registers for them */
 #endif
 #if DROPOUT
             uint kept_rows[FRAGMENTS_DOWN][2][2];
-            choose_rows(kept_rows, ((ulong)(group / blocks) * queries + start + slice) * keys + warp_first, keys, seed, threshold,
+            int head_number = head_of_group;
+            FORGET_IN_LOOP(head_number);
+            choose_rows(kept_rows, ((ulong)head_number * queries + start + slice) * keys + warp_first, keys, seed, threshold,
                         lane UNIT_ARGUMENTS);
 #endif
-            multiply_rows(p, IS_KEPT_FIRST, k_kept, owned_k, warp_row, q_tile, slice, lane UNIT_ARGUMENTS);
+            int reader = lane;
+            FORGET_IN_LOOP(reader);
+            multiply_rows(p, IS_KEPT_FIRST, k_kept, owned_k, warp_row, q_tile, slice, reader UNIT_ARGUMENTS);
 #if PARTS > 1
-            READ_STATISTICS(two_queries)
+            READ_STATISTICS(two_queries, start)
 #endif
             /* A query behind the last one has rows of 0 and statistics of 0, and adds nothing. */
             const int visible = SEEN(start + slice + 1 - warp_begin, start + slice + SLICE <= warp_begin);
@@ -139,6 +144,11 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
             add_weighted_rows(dv_sums, p, dout_tile, slice, lane UNIT_ARGUMENTS);
 #endif
             multiply_rows(ds, KEPT, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
+#if LACKS_REGISTERS
+            int again = start;
+            FORGET_IN_LOOP(again);
+            READ_STATISTICS(two_queries, again) /* not kept over the products */
+#endif
 #if DROPOUT
             DROP(ds, ds, kept_rows, ROW_IS_KEPT)
 #endif

@@ -54,6 +54,13 @@
 #else
 #define FORGET(number)
 #endif
+/* With dropout three parts leave the fewest registers: there the same is done within the loop, where it takes instructions in every tile. */
+#define LACKS_REGISTERS (PARTS == 3 && DROPOUT)
+#if LACKS_REGISTERS
+#define FORGET_IN_LOOP(number) FORGET(number)
+#else
+#define FORGET_IN_LOOP(number)
+#endif
 
 #define DECLARE_ITEM                      \
     int item = get_local_id(0);           \

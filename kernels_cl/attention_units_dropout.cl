@@ -102,6 +102,8 @@ INLINE void choose_columns(uint (*kept)[2][KEPT_WORDS], ulong first_weight, int 
 /* `weight` is the number of that of the slice's first query and the warp's first key. */
 INLINE void choose_rows(uint (*kept)[2][2], ulong weight, int keys, ulong seed, uint threshold, int lane UNIT_PARAMETERS)
 {
+    FORGET_IN_LOOP(lane);
+    FORGET_IN_LOOP(keys);
     const int g = lane / 4;
     const int t = lane % 4;
     const ulong own_weight = weight + (ulong)(2 * t + (g & 1)) * keys;

@@ -23,8 +23,8 @@
 enum { PADDING = 64, ROW_ALIGNMENT = 16, MOST_ROWS = 1 << 29 };
 
 /* Three kernels of two head sizes in each choice of shapes, aligned or not, in three ways of
- * dropout; in two parts of one head size, aligned; and in three without dropout. */
-enum { MOST_PROVEN = 3 * (2 * 2 + 1) * OPENCL_ATTENTION_CHOICES * 3 + 3 };
+ * dropout; in two parts of one head size, aligned; and in three parts in one shape. */
+enum { MOST_PROVEN = 3 * 3 * ((2 * 2 + 1) * OPENCL_ATTENTION_CHOICES + 1) };
 
 /* What a probe is told: head size, 1 for aligned rows, 1 for the backward pass, the way of
  * dropout, parts of the operands. */
@@ -35,6 +35,7 @@ typedef enum attention_kind {
     KEEPING_ALL,
     DROPPING,
     SPLIT,
+    SPLIT_DROPPING,
     TF32,
     TF32_DROPPING,
     KINDS
@@ -182,17 +183,9 @@ static attention_tensors find_tensors(const ttm_op *op)
 static int has_kernels(const ttm_op *op)
 {
     const ttm_tensor *q = find_tensors(op).q;
-    const ttm_attention_params *params = op->params;
-    switch (q->dtype) {
-    case TTM_BF16:
-        return q->shape[3] == 64 || q->shape[3] == 128;
-    case TTM_TF32:
-        return q->shape[3] == 64;
-    case TTM_F32:
-        return q->shape[3] == 64 && opencl_keeps_all(params->dropout);
-    default:
-        return 0;
-    }
+    const int is_split = q->dtype == TTM_TF32 || q->dtype == TTM_F32;
+    return (q->shape[3] == 64 && (is_split || q->dtype == TTM_BF16)) ||
+           (q->shape[3] == 128 && q->dtype == TTM_BF16);
 }
 
 /* Whether f32 tensors are split: unless tuning has found that to be slower, for by account it
@@ -309,7 +302,8 @@ void opencl_attention_try_split(opencl_attention_units *units, opencl_split_tria
 static void demote(opencl_attention_units *units, const ttm_backend_device *device,
                    attention_kind kind, const opencl_cache_key *unit_key, const char *reason)
 {
-    static const char *const kinds[KINDS] = {"without dropout", "with dropout", "of f32 tensors",
+    static const char *const kinds[KINDS] = {"without dropout", "with dropout",
+                                             "of f32 tensors",  "of f32 tensors with dropout",
                                              "of tf32 tensors", "of tf32 tensors with dropout"};
     opencl_log(TTM_LOG_WARNING,
                "matrix units (%s) of %s aren't used for attention %s: %s; it goes to other kernels",
@@ -377,7 +371,7 @@ static attention_kind kind_of(const int numbers[NUMBERS])
     const int drops = numbers[3] != OPENCL_ATTENTION_KEEPS_ALL;
     switch (numbers[4]) {
     case 3:
-        return SPLIT;
+        return drops ? SPLIT_DROPPING : SPLIT;
     case 2:
         return drops ? TF32_DROPPING : TF32;
     default:
@@ -392,7 +386,8 @@ static int are_proven(opencl_attention_units *units, const ttm_backend_device *d
 {
     char reason[OPENCL_PROBE_REASON_BYTES] = "";
     char unit[32];
-    static const char *const marks[KINDS] = {"", ", dropout", ", f32", ", tf32", ", tf32, dropout"};
+    static const char *const marks[KINDS] = {"",       ", dropout",      ", f32", ", f32, dropout",
+                                             ", tf32", ", tf32, dropout"};
     const attention_kind kind = kind_of(numbers);
     if (!units->usable[kind] || units->is_probe ||
         (is_proven_here(units, &kernels[0]) && is_proven_here(units, &kernels[count - 1]))) {

@@ -34,7 +34,7 @@ typedef struct opencl_attention_shape {
     int slice;
     int stages;
     int kept;
-    int takes_dropout; /**< It has registers left for it. */
+    int takes_dropout; /**< 1: it has registers left for it; 2: it is for that alone. */
 } opencl_attention_shape;
 
 enum { OPENCL_ATTENTION_CHOICES = 2, OPENCL_ATTENTION_OPTIONS_BYTES = 256 };

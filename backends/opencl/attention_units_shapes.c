@@ -7,9 +7,9 @@ enum { LANES = 32, MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 256 };
 
 /* Kernel, parts, head size, rows of a group and of a warp, columns of a tile and of a slice,
  * stages, kept, whether it takes dropout. Of a kernel and head size first the shape for many
- * groups, then that for few, where it is another one. All are held below 255 registers without
- * spills by what ptxas says of them; where owned rows and sums leave no room for it, owned rows
- * aren't kept. */
+ * groups, then that for few, where it is another one, and one for dropout alone. All are held to
+ * 255 registers without spills by what ptxas says of them; where owned rows and sums leave no room
+ * for it, owned rows aren't kept. */
 static const opencl_attention_shape shapes[] = {
     {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 64, 2, 0, 0},
     {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 2, 1, 1},
@@ -27,9 +27,10 @@ static const opencl_attention_shape shapes[] = {
     {OPENCL_ATTENTION_DQ, 2, 64, 64, 16, 32, 32, 2, 1, 1},
     {OPENCL_ATTENTION_DKDV, 2, 64, 128, 16, 32, 32, 2, 1, 0},
     {OPENCL_ATTENTION_DKDV, 2, 64, 64, 16, 16, 16, 2, 1, 1},
-    {OPENCL_ATTENTION_FORWARD, 3, 64, 128, 16, 32, 32, 2, 1, 0},
+    {OPENCL_ATTENTION_FORWARD, 3, 64, 128, 16, 32, 32, 2, 1, 1},
     {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 2, 1, 0},
-    {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 0},
+    {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 2, 0, 2},
+    {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 1},
 };
 
 const opencl_attention_shape *opencl_attention_shapes(int *count)
@@ -47,7 +48,9 @@ const opencl_attention_shape *opencl_attention_find(opencl_attention_kernel kern
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         if (shapes[i].kernel == kernel && shapes[i].parts == parts &&
             shapes[i].head_size == head_size &&
-            (dropout == OPENCL_ATTENTION_KEEPS_ALL || shapes[i].takes_dropout) && left-- >= 0) {
+            (dropout == OPENCL_ATTENTION_KEEPS_ALL ? shapes[i].takes_dropout != 2
+                                                   : shapes[i].takes_dropout) &&
+            left-- >= 0) {
             found = &shapes[i];
         }
     }
@@ -97,8 +100,7 @@ int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
                             (shape->stages == 2 || (shape->stages == 1 && takes_one));
     /* Split tiles come while one slice is used, which is all of the tile before. */
     const int is_split_in_order =
-        shape->parts == 1 || (shape->slice == shape->tile_cols && shape->stages == 2 &&
-                              !(shape->parts == 3 && shape->takes_dropout));
+        shape->parts == 1 || (shape->slice == shape->tile_cols && shape->stages == 2);
     const int items = opencl_attention_shape_items(shape);
     const int fetched_at_once = items / (shape->head_size / 8);
     return is_in_order && is_split_in_order && items <= MOST_ITEMS && divides(8, fetched_at_once) &&

@@ -22,7 +22,7 @@ BACKWARD, BACKWARD_FOURS, BACKWARD_ANY = "attention_backward/37", "attention_bac
 SPLIT = (["--dtype", "f32", "--cases", "1300"],
          {"TTM_OPENCL_ATTENTION": "emulated", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 SPLIT_FORWARD, SPLIT_FORWARD_TILES = "attention/122", "attention/128"
-SPLIT_BACKWARD, SPLIT_BACKWARD_TILES = "attention_backward/421", "attention_backward/631"
+SPLIT_BACKWARD, SPLIT_BACKWARD_TILES, SPLIT_BACKWARD_FOURS = "attention_backward/421", "attention_backward/631", "attention_backward/680"
 
 # Attention of TF32 tensors, likewise; a query of the second case sees one key alone. Second parts that sums of more are made of are below
 # what the contract allows: opencl-units-attention-split-error asks for them.
@@ -116,6 +116,8 @@ KERNEL_MUTATIONS = [
      "for (int order = PARTS - 1; order >= 0", "for (int order = PARTS - 2; order >= 0", SPLIT_FORWARD, SPLIT),
     ("kernel: attention on units: split products of the last 16 of a head alone", "attention_units.cl",
      "is_first ? target[j][e] : sums[j][e] + target[j][e]", "target[j][e]", SPLIT_FORWARD, SPLIT),
+    ("kernel: attention on units: deltas of f32 with dropout by those of other queries", "attention_dkdv_matrix_units.cl",
+     "READ_STATISTICS(two_queries, again)", "READ_STATISTICS(two_queries, again / 2)", SPLIT_BACKWARD_FOURS, SPLIT),
     ("kernel: attention on units: TF32 by first parts alone", "attention_units.cl",
      "for (int order = PARTS - 1; order >= 0", "for (int order = PARTS == 2 ? 0 : PARTS - 1; order >= 0", ROUNDED_FORWARD, ROUNDED),
     ("kernel: attention on units: second parts of TF32 tiles left out", "attention_units.cl",

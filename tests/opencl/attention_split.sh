@@ -42,17 +42,24 @@ done
 for name in $backward; do
     attend f32 "$name" 'attention_dq_matrix_units.cl .*-DPARTS=3' 'attention_dkdv_matrix_units.cl .*-DPARTS=3'
 done
+# With dropout: 304 and 680 of multiples of four keys, 777 and 192 of any number.
+attend f32 attention/304 'probing matrix units: attention_matrix_units -DDATA=1 -DPARTS=3 .*-DDROPOUT=1'
+attend f32 attention/777 'attention_matrix_units.cl .*-DPARTS=3 .*-DDROPOUT=2'
+for name in 680:1 192:2; do
+    attend f32 "attention_backward/${name%:*}" "attention_dq_matrix_units.cl .*-DPARTS=3 .*-DDROPOUT=${name#*:}" \
+        "attention_dkdv_matrix_units.cl .*-DPARTS=3 .*-DDROPOUT=${name#*:}"
+done
 echo "ok: cases of f32 on matrix units"
 
-# Not where it is forbidden, nor with dropout, nor with rows that aren't aligned, nor with heads of another length.
+# Not where it is forbidden, nor with rows that aren't aligned, nor with heads of another length.
 (TTM_OPENCL_FP32=strict && unused f32 attention/122) || exit 1
 (unset TTM_OPENCL_FP32 && attend f32 attention/122 'attention_matrix_units.cl .*-DPARTS=3') || exit 1
 (TTM_OPENCL_ATTENTION=off && unused f32 attention/122) || exit 1
-unused f32 attention/2
+unused f32 attention/0
 unused f32 attention/120
 unused f32 attention_backward/91
 
-# TF32, with dropout too: 41 and 70 in large groups, 514 and 680 drop of multiples of four keys, 777 and 192 of any number.
+# TF32, with dropout too: 41 and 70 in large groups, 514 and 680 drop of multiples of four keys.
 attend tf32 attention/41 'probing matrix units: attention_matrix_units -DDATA=1 -DPARTS=2'
 attend tf32 attention_backward/70 'probing matrix units: attention_dq_matrix_units -DDATA=1 -DPARTS=2'
 for name in 41:0 514:1 777:2; do

@@ -9,8 +9,8 @@ static int check_rules(void)
 {
     /* What each one lacks: local memory; rows of a fragment; a slice of whole tiles under a running
      * maximum; chunks for all work-items; a second stage; a head size; fewer work-items;
-     * a second stage for dropout; three parts at most; one slice a split tile; registers for
-     * dropout beside three parts. */
+     * a second stage for dropout; three parts at most; one slice a split tile; local memory for
+     * three parts. */
     static const opencl_attention_shape wrong[] = {
         {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 64, 64, 2, 0, 0},
         {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 8, 64, 64, 2, 1, 0},
@@ -22,7 +22,7 @@ static int check_rules(void)
         {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 1, 1, 1},
         {OPENCL_ATTENTION_DQ, 4, 64, 64, 16, 16, 16, 2, 1, 0},
         {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 16, 2, 1, 0},
-        {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 1},
+        {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 32, 32, 2, 0, 0},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -34,7 +34,8 @@ static int check_rules(void)
     return failures;
 }
 
-/* Whether what is found is for this kernel and takes dropout where it must. */
+/* Whether what is found is for this kernel, takes dropout where it must, and not where it is for
+ * that alone. */
 static int is_found(opencl_attention_kernel kernel, int parts, int head_size, int choice,
                     opencl_attention_dropout dropout)
 {
@@ -42,11 +43,12 @@ static int is_found(opencl_attention_kernel kernel, int parts, int head_size, in
         opencl_attention_find(kernel, parts, head_size, choice, dropout);
     return found != NULL && found->kernel == kernel && found->parts == parts &&
            found->head_size == head_size &&
-           (dropout == OPENCL_ATTENTION_KEEPS_ALL || found->takes_dropout);
+           (dropout == OPENCL_ATTENTION_KEEPS_ALL ? found->takes_dropout != 2
+                                                  : found->takes_dropout);
 }
 
 /* Every kernel has a shape for both head sizes in every choice, with dropout and without; for split
- * TF32 tensors with heads of 64 likewise, and for f32 ones without. */
+ * TF32 and f32 tensors with heads of 64 likewise. */
 static int check_choices(void)
 {
     int failures = 0;
@@ -62,13 +64,14 @@ static int check_choices(void)
                 failures++;
             }
         }
-        for (int choice = 0; choice < OPENCL_ATTENTION_CHOICES; choice++) {
-            if (!is_found((opencl_attention_kernel)kernel, 3, 64, choice,
-                          OPENCL_ATTENTION_KEEPS_ALL) ||
-                !is_found((opencl_attention_kernel)kernel, 2, 64, choice,
-                          OPENCL_ATTENTION_KEEPS_ALL) ||
-                !is_found((opencl_attention_kernel)kernel, 2, 64, choice, OPENCL_ATTENTION_DROPS)) {
-                fprintf(stderr, "FAILED: kernel %d has no shape for f32 or TF32\n", kernel);
+        for (int i = 0; i < 2 * 2 * OPENCL_ATTENTION_CHOICES; i++) {
+            const int parts = 2 + i % 2;
+            const int dropout =
+                i / 2 % 2 == 0 ? OPENCL_ATTENTION_KEEPS_ALL : OPENCL_ATTENTION_DROPS;
+            if (!is_found((opencl_attention_kernel)kernel, parts, 64, i / 4,
+                          (opencl_attention_dropout)dropout)) {
+                fprintf(stderr, "FAILED: kernel %d has no shape in %d parts, dropout %d\n", kernel,
+                        parts, dropout);
                 failures++;
             }
         }
@@ -89,8 +92,9 @@ int main(void)
             fprintf(stderr, "FAILED: shape %d isn't valid\n", i);
             failures++;
         }
+        const int least = shapes[i].takes_dropout == 2 ? OPENCL_ATTENTION_DROPS_OF_FOURS : 0;
         const int most = shapes[i].takes_dropout ? OPENCL_ATTENTION_DROPS : 0;
-        for (int dropout = 0; dropout <= most; dropout++) {
+        for (int dropout = least; dropout <= most; dropout++) {
             opencl_attention_shape_options(options, &shapes[i], (opencl_attention_dropout)dropout);
             printf("%s %s %d\n", files[shapes[i].kernel], options,
                    opencl_attention_shape_bytes(&shapes[i]));
