@@ -1,7 +1,7 @@
 /* dq of ATTENTION_BACKWARD on matrix units: owned rows are queries.
  *
  * Launch: groups of ITEMS, global (blocks·B·H·ITEMS); those blocks of a head that see the most keys first.
- * Macros: attention_units.cl, STAGES 2. Local memory: ATTENTION_BYTES(2). Bound by the units: 6·HEAD_SIZE operations a score. */
+ * Macros: attention_units.cl. Local memory: ATTENTION_BYTES(2). Bound by the units: 6·HEAD_SIZE operations a score. */
 
 /* delta of the rows of a lane: Σ dout·out, of which each lane of four adds up every fourth chunk. */
 INLINE void sum_deltas(float (*deltas)[2], __global const data_t *dout, long dout_stride, __global const data_t *out,

@@ -103,10 +103,8 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
 #endif
     FETCH_ROWS(raw, base, TILE_COLS, next_k, strides.s5, keys)
     PUT_ROWS(raw, base, TILE_COLS)
-#if STAGES == 2
     FETCH_ROWS(raw, base + WALKED_TILE, TILE_COLS, next_v, more.s2, keys)
     PUT_ROWS(raw, base + WALKED_TILE, TILE_COLS)
-#endif
     END_COPIES();
 #if PARTS == 1 && KEPT
     WAIT_COPIES(0);
@@ -132,7 +130,6 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
         float scores[FRAGMENTS_DOWN][SLICE / 8][4];
         WAIT_COPIES(0);
         barrier(CLK_LOCAL_MEM_FENCE);
-#if STAGES == 2
         const uint next_tile = base + PAIR_BYTES - (k_tile - base);
         if (next < end) {
             next_k += TILE_COLS * strides.s5;
@@ -155,20 +152,6 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
 #endif
         multiply_rows(scores, IS_KEPT_FIRST, kept, base + OWNED_PLACE, warp_row, k_tile, 0, lane UNIT_ARGUMENTS);
         PUT_NEXT_KEYS
-#else
-        const uint next_tile = k_tile;
-        FETCH_ROWS(raw, v_tile, TILE_COLS, next_v, more.s2, keys - start)
-        next_v += TILE_COLS * more.s2;
-        END_COPIES();
-        multiply_rows(scores, IS_KEPT_FIRST, kept, base + OWNED_PLACE, warp_row, k_tile, 0, lane UNIT_ARGUMENTS);
-        WAIT_COPIES(0);
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (next < end) {
-            next_k += TILE_COLS * strides.s5;
-            FETCH_ROWS(raw, k_tile, TILE_COLS, next_k, strides.s5, keys - next)
-        }
-        END_COPIES();
-#endif
         const int visible = SEEN(first_row + warp_row + before + 1 - start, start >= warp_end);
         if (keys - start < TILE_COLS || (causal != 0 && visible < TILE_COLS)) {
             mask_scores(scores, visible, keys - start, causal, lane);

@@ -12,11 +12,10 @@
  *   WARP_ROWS   16 or 32
  *   TILE_COLS   16, 32 or 64
  *   SLICE       16, 32 or TILE_COLS
- *   STAGES      2: a tile arrives while another is used. 1 (forward only): keys arrive while values are used, and the other way round
  *   KEPT        1: the owned rows are in registers for good, and later tiles take their place in local memory. In parts they come to
  *               registers straight from the tensor; 0 keeps the first of two owned tensors there all the same, the other in local memory
  *   ALIGNED     1: every row of every tensor begins at a multiple of 16 bytes; 0 (bf16 only): rows are read and written element by element
- *   DROPOUT     0, or with STAGES 2 1 or 2: attention_units_dropout.cl
+ *   DROPOUT     0, 1 or 2: attention_units_dropout.cl
  *   EMULATED    1: the unit's instructions are functions of matrix_units_emulated.cl
  *
  * Rows lie in local memory one behind the other, their chunks of 16 bytes swizzled; those that don't exist are 0. A tile of f32 rows is
@@ -34,11 +33,11 @@
 #define WALKED_BYTES (TILE_COLS * ROW_BYTES)
 #define WALKED_TILE (PARTS * WALKED_BYTES)
 #define PAIR_BYTES (2 * WALKED_TILE) /* keys and values, or queries and gradients */
-#define OWNED_PLACE ((KEPT ? 1 : STAGES) * PAIR_BYTES)
+#define OWNED_PLACE ((KEPT ? 1 : 2) * PAIR_BYTES) /* a pair arrives while another is used */
 #define IS_KEPT_FIRST (KEPT || PARTS > 1)
 #define SECOND_OWNED (PARTS == 1 ? OWNED_BYTES : 0) /* where the second of two owned tensors lies, behind OWNED_PLACE */
 #define OWNED_TILES(owned) (PARTS == 1 ? (owned) : KEPT ? 0 : ((owned)-1) * PARTS)
-#define ATTENTION_BYTES(owned) LARGER(STAGES *PAIR_BYTES, OWNED_PLACE + OWNED_TILES(owned) * OWNED_BYTES)
+#define ATTENTION_BYTES(owned) LARGER(2 * PAIR_BYTES, OWNED_PLACE + OWNED_TILES(owned) * OWNED_BYTES)
 
 #define PLACE(row, chunk) ((row) * ROW_BYTES + SWIZZLE(chunk, row, 8) * 16)
 

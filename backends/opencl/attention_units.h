@@ -32,7 +32,6 @@ typedef struct opencl_attention_shape {
     int warp_rows;
     int tile_cols;
     int slice;
-    int stages;
     int kept;
     int takes_dropout; /**< 1: it has registers left for it; 2: it is for that alone. */
 } opencl_attention_shape;

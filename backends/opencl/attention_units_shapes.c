@@ -6,31 +6,31 @@
 enum { LANES = 32, MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 256 };
 
 /* Kernel, parts, head size, rows of a group and of a warp, columns of a tile and of a slice,
- * stages, kept, whether it takes dropout. Of a kernel and head size first the shape for many
+ * kept, whether it takes dropout. Of a kernel and head size first the shape for many
  * groups, then that for few, where it is another one, and one for dropout alone. All are held to
  * 255 registers without spills by what ptxas says of them; where owned rows and sums leave no room
  * for it, owned rows aren't kept. */
 static const opencl_attention_shape shapes[] = {
-    {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 64, 2, 0, 0},
-    {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 2, 1, 1},
-    {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_FORWARD, 1, 128, 64, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DQ, 1, 64, 128, 32, 32, 32, 2, 0, 1},
-    {OPENCL_ATTENTION_DQ, 1, 64, 64, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DQ, 1, 128, 64, 16, 32, 16, 2, 1, 1},
-    {OPENCL_ATTENTION_DKDV, 1, 64, 128, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DKDV, 1, 64, 64, 16, 32, 16, 2, 1, 1},
-    {OPENCL_ATTENTION_DKDV, 1, 128, 64, 16, 16, 16, 2, 0, 1},
-    {OPENCL_ATTENTION_FORWARD, 2, 64, 128, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_FORWARD, 2, 64, 64, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DQ, 2, 64, 64, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DKDV, 2, 64, 128, 16, 32, 32, 2, 1, 0},
-    {OPENCL_ATTENTION_DKDV, 2, 64, 64, 16, 16, 16, 2, 1, 1},
-    {OPENCL_ATTENTION_FORWARD, 3, 64, 128, 16, 32, 32, 2, 1, 1},
-    {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 2, 1, 0},
-    {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 2, 0, 2},
-    {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 2, 0, 1},
+    {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 64, 0, 0},
+    {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 1, 128, 64, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_DQ, 1, 64, 128, 32, 32, 32, 0, 1},
+    {OPENCL_ATTENTION_DQ, 1, 64, 64, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_DQ, 1, 128, 64, 16, 32, 16, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 1, 64, 128, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 1, 64, 64, 16, 32, 16, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 1, 128, 64, 16, 16, 16, 0, 1},
+    {OPENCL_ATTENTION_FORWARD, 2, 64, 128, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 2, 64, 64, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_DQ, 2, 64, 64, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_DKDV, 2, 64, 128, 16, 32, 32, 1, 0},
+    {OPENCL_ATTENTION_DKDV, 2, 64, 64, 16, 16, 16, 1, 1},
+    {OPENCL_ATTENTION_FORWARD, 3, 64, 128, 16, 32, 32, 1, 1},
+    {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 1, 0},
+    {OPENCL_ATTENTION_DQ, 3, 64, 64, 16, 16, 16, 0, 2},
+    {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 16, 16, 0, 1},
 };
 
 const opencl_attention_shape *opencl_attention_shapes(int *count)
@@ -72,7 +72,7 @@ int opencl_attention_shape_bytes(const opencl_attention_shape *shape)
                                               : (tensors - 1) * shape->parts;
     const int owned = owned_parts * shape->tile_rows;
     const int pair = 2 * shape->parts * shape->tile_cols;
-    const int walked = shape->stages * pair;
+    const int walked = 2 * pair;
     const int with_owned = (shape->kept ? pair : walked) + owned;
     return (walked > with_owned ? walked : with_owned) * row_bytes;
 }
@@ -93,18 +93,13 @@ int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
         !divides(16, shape->slice)) {
         return 0;
     }
-    /* A running maximum is one of whole tiles, and only the forward pass has another order for one
-     * stage, without dropout. */
-    const int takes_one = is_forward && !shape->takes_dropout;
-    const int is_in_order = (!is_forward || shape->slice == shape->tile_cols) &&
-                            (shape->stages == 2 || (shape->stages == 1 && takes_one));
-    /* Split tiles come while one slice is used, which is all of the tile before. */
-    const int is_split_in_order =
-        shape->parts == 1 || (shape->slice == shape->tile_cols && shape->stages == 2);
+    /* A running maximum is one of whole tiles, and split tiles come while one slice is used, which
+     * is all of the tile before. */
+    const int has_slices = !is_forward && shape->parts == 1;
     const int items = opencl_attention_shape_items(shape);
     const int fetched_at_once = items / (shape->head_size / 8);
-    return is_in_order && is_split_in_order && items <= MOST_ITEMS && divides(8, fetched_at_once) &&
-           divides(fetched_at_once, shape->tile_cols) &&
+    return (has_slices || shape->slice == shape->tile_cols) && items <= MOST_ITEMS &&
+           divides(8, fetched_at_once) && divides(fetched_at_once, shape->tile_cols) &&
            divides(fetched_at_once, shape->tile_rows) &&
            opencl_attention_shape_bytes(shape) <= MOST_LOCAL_BYTES;
 }
@@ -115,9 +110,8 @@ void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES]
 {
     snprintf(options, OPENCL_ATTENTION_OPTIONS_BYTES,
              "-DDATA=%d -DPARTS=%d -DHEAD_SIZE=%d -DTILE_ROWS=%d -DWARP_ROWS=%d -DTILE_COLS=%d "
-             "-DSLICE=%d "
-             "-DSTAGES=%d -DKEPT=%d -DDROPOUT=%d",
+             "-DSLICE=%d -DKEPT=%d -DDROPOUT=%d",
              shape->parts == 1 ? TTM_BF16 : TTM_F32, shape->parts, shape->head_size,
-             shape->tile_rows, shape->warp_rows, shape->tile_cols, shape->slice, shape->stages,
-             shape->kept, (int)dropout);
+             shape->tile_rows, shape->warp_rows, shape->tile_cols, shape->slice, shape->kept,
+             (int)dropout);
 }

@@ -8,21 +8,18 @@
 static int check_rules(void)
 {
     /* What each one lacks: local memory; rows of a fragment; a slice of whole tiles under a running
-     * maximum; chunks for all work-items; a second stage; a head size; fewer work-items;
-     * a second stage for dropout; three parts at most; one slice a split tile; local memory for
-     * three parts. */
+     * maximum; chunks for all work-items; a head size; fewer work-items; three parts at most; one
+     * slice a split tile; local memory for three parts. */
     static const opencl_attention_shape wrong[] = {
-        {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 64, 64, 2, 0, 0},
-        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 8, 64, 64, 2, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 32, 2, 1, 0},
-        {OPENCL_ATTENTION_DQ, 1, 64, 128, 16, 16, 16, 2, 1, 0},
-        {OPENCL_ATTENTION_DQ, 1, 64, 64, 16, 32, 32, 1, 1, 0},
-        {OPENCL_ATTENTION_DKDV, 1, 96, 64, 16, 32, 32, 2, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 1, 64, 192, 16, 64, 64, 2, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 1, 1, 1},
-        {OPENCL_ATTENTION_DQ, 4, 64, 64, 16, 16, 16, 2, 1, 0},
-        {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 16, 2, 1, 0},
-        {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 32, 32, 2, 0, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 64, 64, 0, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 8, 64, 64, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 32, 1, 0},
+        {OPENCL_ATTENTION_DQ, 1, 64, 128, 16, 16, 16, 1, 0},
+        {OPENCL_ATTENTION_DKDV, 1, 96, 64, 16, 32, 32, 1, 0},
+        {OPENCL_ATTENTION_FORWARD, 1, 64, 192, 16, 64, 64, 1, 0},
+        {OPENCL_ATTENTION_DQ, 4, 64, 64, 16, 16, 16, 1, 0},
+        {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 16, 1, 0},
+        {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 32, 32, 0, 0},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
