@@ -8,7 +8,9 @@
  * writing out for less.
  *
  * Step t of the loop multiplies slice t and begins to fetch slice t + STAGES - 1 into the place of slice t - 1, which
- * everybody has left at the step's barrier. Where f32 operands are split while units multiply, what is split has been read a step
+ * everybody has left at the step's barrier. With OVERLAPS the units still have slice t - 1 when slice t begins, so that they don't wait for
+ * the barrier; then slice t + STAGES - 2 comes into the place of slice t - 2, or with three stages a second barrier says that everybody has
+ * left slice t - 1. Where f32 operands are split while units multiply, what is split has been read a step
  * earlier, or the step would last as long as a read and the splitting. Elements outside of the operands are 0, but for lines whose sums nobody writes. */
 
 #define CHUNKS(lines) ((lines) * TILE_DEPTH / 8)
@@ -101,6 +103,20 @@ INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAM
     PUT(A_RUNS, A_ACCESS, TILE_ROWS, raw_a, target)        \
     PUT(B_RUNS, B_ACCESS, TILE_COLS, raw_b, (target) + PARTS * A_BYTES)
 
+#if UNIT_IS_ASYNCHRONOUS
+#define IS_CONSUMER 1
+#else
+#define DECLARE_BEGUN
+#define BEGIN_SLICES(tile)
+#define WAIT_SLICES(left) UNIT_FINISH(sums);
+#endif
+#ifndef OVERLAPS
+#define OVERLAPS 0
+#endif
+#define HAS_TWO_BARRIERS (OVERLAPS && STAGES == 3)
+/* Slices that are fetched before they are used. */
+#define AHEAD (OVERLAPS && !HAS_TWO_BARRIERS ? STAGES - 2 : STAGES - 1)
+
 #if PIECES
 #define PIECES_PARAMETERS , __global float *partial, long partial_start, long piece_depth
 #else
@@ -152,25 +168,28 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
     const int has_whole = A_ACCESS > 0 && B_ACCESS > 0 && (A_RUNS == 0 || tile_rows == TILE_ROWS) &&
                           (B_RUNS == 0 || tile_cols == TILE_COLS);
     const int whole_slices = has_whole ? (int)(depth / TILE_DEPTH) : 0;
-    for (int stage = 0; stage < STAGES - 1; stage++) {
+    for (int stage = 0; stage < AHEAD; stage++) {
         if (stage < steps) {
             FETCH_NEXT(stage, base + stage * STAGE_BYTES)
             PUT_BOTH(base + stage * STAGE_BYTES)
         }
         END_COPIES();
     }
-    if (READS_AHEAD && STAGES - 1 < steps) {
-        FETCH_NEXT(STAGES - 1, base)
+    if (READS_AHEAD && AHEAD < steps) {
+        FETCH_NEXT(AHEAD, base)
     }
     int used = 0;
-    int filled = STAGES - 1;
+    int filled = AHEAD;
+    DECLARE_BEGUN
     for (int step = 0; step < steps; step++) {
-        WAIT_COPIES(STAGES - 2);
+        WAIT_COPIES(AHEAD - 1);
         UNIT_PREPARE();
         barrier(CLK_LOCAL_MEM_FENCE);
-        const int next = step + STAGES - 1;
-        if (UNIT_IS_ASYNCHRONOUS) {
-            multiply_slices(sums, base + used * STAGE_BYTES, warp_row, warp_col, lane UNIT_ARGUMENTS);
+        const int next = step + AHEAD;
+        BEGIN_SLICES(base + used * STAGE_BYTES)
+        if (HAS_TWO_BARRIERS) {
+            WAIT_SLICES(1)
+            barrier(CLK_LOCAL_MEM_FENCE);
         }
         if (!READS_AHEAD && next < steps) {
             FETCH_NEXT(next, base + filled * STAGE_BYTES)
@@ -185,9 +204,14 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
         if (READS_AHEAD && next + 1 < steps) {
             FETCH_NEXT(next + 1, base)
         }
-        UNIT_FINISH(sums);
+        if (!HAS_TWO_BARRIERS) {
+            WAIT_SLICES(OVERLAPS)
+        }
         used = used + 1 == STAGES ? 0 : used + 1;
         filled = filled + 1 == STAGES ? 0 : filled + 1;
+    }
+    if (OVERLAPS) {
+        WAIT_SLICES(0)
     }
     WAIT_COPIES(0);
     barrier(CLK_LOCAL_MEM_FENCE);

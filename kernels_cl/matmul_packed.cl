@@ -106,31 +106,11 @@ INLINE int produce(ring_position *at, uint base, __global const uchar *a, __glob
  * units have the other warps' slices. */
 #define LEFT_BEHIND (SUMS_APART ? 0 : 1)
 #define LEFT_STAGE (LEFT_BEHIND == 0 ? used.stage : used.stage == 0 ? STAGES - 1 : used.stage - 1)
-#if EMULATED
-#define BEGIN_SLICES(stage) \
-    begun[begun_count++] = base + (stage)*STAGE_BYTES;
-#define WAIT_SLICES(left)                                                                                        \
-    while (begun_count > (left)) {                                                                               \
-        if (IS_CONSUMER) {                                                                                       \
-            multiply_slices(sums, begun[0], warp_row, 0, lane, memory, exchange);                                \
-            UNIT_FINISH(sums);                                                                                   \
-        }                                                                                                        \
-        begun[0] = begun[1];                                                                                     \
-        begun_count--;                                                                                           \
-    }
-#else
-#define BEGIN_SLICES(stage) multiply_slices(sums, base + (stage)*STAGE_BYTES, warp_row, 0, lane);
-#if SUMS_APART
-#define WAIT_SLICES(left) UNIT_FINISH(sums);
-#else
-#define WAIT_SLICES(left) WAIT_ALL_BUT_ONE_MULTIPLY();
-#endif
-#endif
 
 /* Multiplies the slices of the consumers' next stage, once they are there, and leaves the last stage that is done with. */
 #define CONSUME                                                                          \
     if (PASSES(FULL(used.stage), used.parity)) {                                         \
-        BEGIN_SLICES(used.stage)                                                         \
+        BEGIN_SLICES(base + used.stage * STAGE_BYTES)                                    \
         WAIT_SLICES(LEFT_BEHIND)                                                         \
         if (IS_CONSUMER && lane == 0 && used.step >= LEFT_BEHIND) {                      \
             ARRIVE(EMPTY(LEFT_STAGE));                                                   \
@@ -178,10 +158,9 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     clear_sums(sums);
     ring_position filled = {0, 0, 0};
     ring_position used = {0, 0, 0};
+    DECLARE_BEGUN
 #if EMULATED
     pending_bulk pending = {.count = 0};
-    uint begun[2];
-    int begun_count = 0;
     int idle = 0;
     const int at_once = (get_group_id(0) + get_group_id(1) + get_group_id(2)) % 2;
     while (used.step < steps && idle < 2 * MOST_PENDING_BULK) {
@@ -211,7 +190,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     }
     /* The epilogue's stores go where slices were: all warps must have read theirs, and then all copies have arrived. */
     if (LEFT_BEHIND > 0) {
-        UNIT_FINISH(sums);
+        WAIT_SLICES(0)
     }
     MEET_CONSUMERS();
 #endif

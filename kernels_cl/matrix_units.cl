@@ -14,6 +14,7 @@
  *   RESULT                1 or 2: out is f32 or bf16
  *   PIECES                1: a group computes sums over a piece of the depth, which matmul_pieces.cl adds up
  *   PACKED                1: operands come packed in slices (pack.cl), for matmul_packed.cl; ACCESS has no meaning there
+ *   OVERLAPS              1: a unit that works by itself still has a slice when the next one begins; from three stages on, not with PARTS 3
  *   EMULATED              1: the unit's instructions are functions of matrix_units_emulated.cl
  *
  * A slice lies in local memory in chunks of 8 bf16 (16 bytes), swizzled so that neither copies nor the units'

@@ -141,3 +141,31 @@ INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int w
     }
     END_MULTIPLY();
 }
+
+/* Begins to multiply the slices at `tile`; ends all but the `left` (0 or 1) begun last. Sums of 16 of depth are apart until they have ended,
+ * so that none is left. IS_CONSUMER: the item's warp multiplies. */
+#if EMULATED
+/* What is begun is done when a wait demands it. */
+#define DECLARE_BEGUN \
+    uint begun[2];    \
+    int begun_count = 0;
+#define BEGIN_SLICES(tile) begun[begun_count++] = tile;
+#define WAIT_SLICES(left)                                                                  \
+    while (begun_count > (left)) {                                                         \
+        if (IS_CONSUMER) {                                                                 \
+            multiply_slices(sums, begun[0], warp_row, 0, lane UNIT_ARGUMENTS);             \
+            UNIT_FINISH(sums);                                                             \
+        }                                                                                  \
+        begun[0] = begun[1];                                                               \
+        begun_count--;                                                                     \
+    }
+#else
+#define DECLARE_BEGUN
+#define BEGIN_SLICES(tile) multiply_slices(sums, tile, warp_row, 0, lane UNIT_ARGUMENTS);
+#define WAIT_SLICES(left)                \
+    if ((left) == 0) {                   \
+        UNIT_FINISH(sums);               \
+    } else {                             \
+        WAIT_ALL_BUT_ONE_MULTIPLY();     \
+    }
+#endif

@@ -29,7 +29,9 @@ typedef struct opencl_unit_variant {
     int warp_rows;
     int warp_cols;
     int stages;
-    int packed; /**< 1: operands are packed by pack.cl first, for matmul_packed.cl. */
+    int packed;   /**< 1: operands are packed by pack.cl first, for matmul_packed.cl. */
+    int overlaps; /**< 1: the units still have a slice when the next one begins. Packed ones do so
+                     anyway. */
 } opencl_unit_variant;
 
 enum { OPENCL_UNIT_OPTIONS_BYTES = 320 };

@@ -4,8 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the shape of a variant with packed operands begins with. */
+/* What the shape of a variant begins with, whose operands are packed, or whose slices overlap. */
 static const char packed[] = "packed-";
+static const char overlapping[] = "overlapping-";
+
+/* Returns whether `*text` begins with a word, which it then goes past. */
+static int skip_word(const char **text, const char *word)
+{
+    const size_t length = strlen(word);
+    const int found = strncmp(*text, word, length) == 0;
+    *text += found ? length : 0;
+    return found;
+}
 
 void opencl_unit_class_set_sizes(opencl_unit_class *products, const opencl_unit_sizes *sizes)
 {
@@ -71,9 +81,11 @@ void opencl_tuned_unit_print(char text[OPENCL_TUNED_UNIT_BYTES], const opencl_tu
              products->is_emulated ? "emulated-" : "", opencl_unit_name(products->unit),
              products->parts, products->result, products->a_runs, products->b_runs,
              products->sizes[0], products->sizes[1], products->sizes[2], products->sizes[3],
-             variant->packed ? packed : "", variant->tile_rows, variant->tile_cols,
-             variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
-             entry->pieces);
+             variant->packed     ? packed
+             : variant->overlaps ? overlapping
+                                 : "",
+             variant->tile_rows, variant->tile_cols, variant->tile_depth, variant->warp_rows,
+             variant->warp_cols, variant->stages, entry->pieces);
 }
 
 /* The number of a variant, -1 for none. */
@@ -87,7 +99,7 @@ static int find_variant(const opencl_unit_variant *wanted)
             one->tile_rows == wanted->tile_rows && one->tile_cols == wanted->tile_cols &&
             one->tile_depth == wanted->tile_depth && one->warp_rows == wanted->warp_rows &&
             one->warp_cols == wanted->warp_cols && one->stages == wanted->stages &&
-            one->packed == wanted->packed) {
+            one->packed == wanted->packed && one->overlaps == wanted->overlaps) {
             return k;
         }
     }
@@ -108,8 +120,9 @@ int opencl_tuned_unit_parse(opencl_tuned_unit *entry, const char *line)
         used == 0) {
         return 0;
     }
-    shape.packed = strncmp(line + used, packed, sizeof packed - 1) == 0;
-    line += used + (shape.packed ? (int)sizeof packed - 1 : 0);
+    line += used;
+    shape.packed = skip_word(&line, packed);
+    shape.overlaps = skip_word(&line, overlapping);
     if (sscanf(line, "%dx%dx%d:%dx%d:%d pieces %d", &shape.tile_rows, &shape.tile_cols,
                &shape.tile_depth, &shape.warp_rows, &shape.warp_cols, &shape.stages,
                &entry->pieces) != 7) {

@@ -22,42 +22,45 @@ static const unit_description units[OPENCL_UNIT_COUNT] = {
     [OPENCL_UNIT_MFMA] = {"mfma", 64, 16, 16, 16},
 };
 
-/* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages, packed. Of those for a unit and
- * its parts the first is taken where several cost the same. */
+/* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages, packed, overlaps. Of those for
+ * a unit and its parts the first is taken where several cost the same. */
 static const opencl_unit_variant variants[] = {
-    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3, 0},
-    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4, 0},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3, 0},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 0},
-    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2, 0},
-    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3, 0},
-    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2, 0},
-    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2, 0},
-    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2, 0},
-    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1},
-    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1},
-    {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1},
-    {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1},
-    {OPENCL_UNIT_WGMMA, 3, 128, 128, 16, 16, 128, 2, 0},
-    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 2, 0},
-    {OPENCL_UNIT_WGMMA, 3, 128, 96, 16, 16, 96, 2, 1},
-    {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1},
-    {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1},
-    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1},
-    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 0},
-    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 2, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0},
-    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1},
-    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1},
-    {OPENCL_UNIT_WGMMA, 2, 64, 128, 16, 16, 128, 3, 1},
-    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1},
+    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3, 0, 0},
+    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4, 0, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3, 0, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 0, 0},
+    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2, 0, 0},
+    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3, 0, 0},
+    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2, 0, 0},
+    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2, 0, 0},
+    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2, 0, 0},
+    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 128, 16, 16, 128, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 96, 16, 16, 96, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1, 0},
+    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 0, 0},
+    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 128, 16, 16, 128, 3, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 6, 0, 1},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 1},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 1},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -86,10 +89,10 @@ void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
 {
     snprintf(options, OPENCL_UNIT_OPTIONS_BYTES,
              "-DUNIT=%d -DPARTS=%d -DTILE_ROWS=%d -DTILE_COLS=%d -DTILE_DEPTH=%d -DWARP_ROWS=%d "
-             "-DWARP_COLS=%d -DSTAGES=%d%s",
+             "-DWARP_COLS=%d -DSTAGES=%d%s%s",
              (int)variant->unit, variant->parts, variant->tile_rows, variant->tile_cols,
              variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
-             variant->packed ? " -DPACKED=1" : "");
+             variant->packed ? " -DPACKED=1" : "", variant->overlaps ? " -DOVERLAPS=1" : "");
 }
 
 const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant)
@@ -166,9 +169,13 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
                          (variant->tile_cols == 64 || variant->tile_cols == 96 ||
                           variant->tile_cols == 128 || variant->tile_cols == 192) &&
                          (variant->parts < 3 || depth == 16));
+    /* Sums of three parts have to be added before the next ones begin. */
+    const int may_overlap =
+        variant->unit == OPENCL_UNIT_WGMMA && variant->parts < 3 && variant->stages > 2;
+    const int is_in_order = !variant->overlaps || (may_overlap && !variant->packed);
     /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
     const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
     const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);
-    return is_simple && is_blocked && is_shared_evenly && is_wide && items <= MOST_ITEMS &&
-           opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
+    return is_simple && is_in_order && is_blocked && is_shared_evenly && is_wide &&
+           items <= MOST_ITEMS && opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
 }

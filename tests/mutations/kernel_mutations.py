@@ -10,6 +10,10 @@ PRODUCTS_SPLIT = (["--dtype", "f32", "--cases", "16"],
 READ_AHEAD = (["--dtype", "f32", "--cases", "5"],
                {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:20", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
+# Slices that overlap, with two barriers a step, and with one.
+OVERLAPPING = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:34", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+DEEP = (OVERLAPPING[0], {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:33", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+
 # TF32 in two parts.
 TF32 = (["--dtype", "tf32", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
@@ -82,6 +86,10 @@ KERNEL_MUTATIONS = [
     ("kernel: matmul_packed: parity not changed with the round", "matmul_packed.cl", "at->parity ^= 1;", "at->parity ^= 0;", "matmul/12", PACKED),
     ("kernel: matmul_packed: b's slice expected, not a's too", "matmul_packed.cl", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);",
      "EXPECT_BYTES(FULL(at->stage), B_BYTES);", "matmul/12", PACKED),
+    ("kernel: wgmma: with one barrier, a slice overwritten that is multiplied", "matmul_matrix_units.cl",
+     "#define AHEAD (OVERLAPS && !HAS_TWO_BARRIERS ? STAGES - 2 : STAGES - 1)", "#define AHEAD (STAGES - 1)", "matmul/12", DEEP),
+    ("kernel: wgmma: the last slice that overlaps not waited for", "matmul_matrix_units.cl",
+     "    if (OVERLAPS) {\n        WAIT_SLICES(0)\n    }", "", "matmul/2", OVERLAPPING),
     ("kernel: wgmma: of f32 in parts, sums of the 16 of depth before counted again", "matrix_units_wgmma.cl",
      "SUMS_APART && order == PARTS - 1 && part == 0", "0", "matmul/12", PRODUCTS_SPLIT),
     ("kernel: parts: the second part of all of the number", "matrix_units_parts.cl", "parts[1] = round_to_pairs(rest)", "parts[1] = parts[0]", "matmul/12", PRODUCTS_SPLIT),

@@ -19,7 +19,7 @@ for group in "$@"; do
     }
 done
 if [ -n "${TTM_OPENCL_EXPECT:-}" ]; then
-    grep -q "$TTM_OPENCL_EXPECT" "$folder/log" || fail "$TTM_OPENCL_EXPECT was never built"
+    grep -q -e "$TTM_OPENCL_EXPECT" "$folder/log" || fail "$TTM_OPENCL_EXPECT was never built"
     grep "aren't used" "$folder/log" && fail "$TTM_OPENCL_EXPECT isn't used"
 fi
 exit 0

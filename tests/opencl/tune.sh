@@ -114,6 +114,13 @@ grep -q '^unit emulated-wgmma .* variant packed-64x128x32:16x128:3 pieces [12]$'
 TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x128x64:nn:bf16
 grep -q 'as tuned: .* variant packed-' "$folder/err" || fail "the packed plan isn't used: $(grep tuned "$folder/err")"
 grep -q 'matmul_packed.cl' "$folder/err" || fail "another kernel is used: $(grep built "$folder/err")"
+# So is one whose slices overlap.
+TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:34 TTM_OPENCL_PIECES=1 TTM_LOG=info "$tune_products" opencl:PoCL 0.1 64x128x64:nn:bf16 2> "$folder/err" ||
+    fail "tune: $(cat "$folder/err")"
+grep -q '^unit emulated-wgmma .* variant overlapping-128x128x32:16x128:3 pieces [12]$' "$file" || fail "no overlapping plan: $(cat "$file")"
+TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x128x64:nn:bf16
+grep -q 'as tuned: .* variant overlapping-' "$folder/err" || fail "the overlapping plan isn't used: $(grep tuned "$folder/err")"
+grep -q 'matmul_matrix_units.cl.* -DOVERLAPS=1' "$folder/err" || fail "another kernel is used: $(grep built "$folder/err")"
 TTM_OPENCL_MATRIX_UNITS=emulated-dpas multiply 64x64x128:tn:bf16
 grep -q 'as tuned' "$folder/err" && fail "another unit uses it"
 multiply 64x64x128:tn:bf16
