@@ -107,20 +107,17 @@ for damage in 's/pieces 1$/pieces 0/' 's/pieces 1$/pieces 99999999999/' 's/varia
     grep -q 'as tuned' "$folder/err" && fail "$damage: used all the same"
 done
 cp "$folder/good" "$file"
-# A variant with packed operands is told from others of its shape, and used.
-TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:18 TTM_OPENCL_PIECES=1 TTM_LOG=info "$tune_products" opencl:PoCL 0.1 64x128x64:nn:bf16 2> "$folder/err" ||
-    fail "tune: $(cat "$folder/err")"
-grep -q '^unit emulated-wgmma .* variant packed-64x128x32:16x128:3 pieces [12]$' "$file" || fail "no packed plan: $(cat "$file")"
-TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x128x64:nn:bf16
-grep -q 'as tuned: .* variant packed-' "$folder/err" || fail "the packed plan isn't used: $(grep tuned "$folder/err")"
-grep -q 'matmul_packed.cl' "$folder/err" || fail "another kernel is used: $(grep built "$folder/err")"
-# So is one whose slices overlap.
-TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:34 TTM_OPENCL_PIECES=1 TTM_LOG=info "$tune_products" opencl:PoCL 0.1 64x128x64:nn:bf16 2> "$folder/err" ||
-    fail "tune: $(cat "$folder/err")"
-grep -q '^unit emulated-wgmma .* variant overlapping-128x128x32:16x128:3 pieces [12]$' "$file" || fail "no overlapping plan: $(cat "$file")"
-TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x128x64:nn:bf16
-grep -q 'as tuned: .* variant overlapping-' "$folder/err" || fail "the overlapping plan isn't used: $(grep tuned "$folder/err")"
-grep -q 'matmul_matrix_units.cl.* -DOVERLAPS=1' "$folder/err" || fail "another kernel is used: $(grep built "$folder/err")"
+# Variants with packed operands, and such whose slices overlap, are told from others of their shape, and used.
+for plan in '18 packed-64x128x32:16x128:3 matmul_packed.cl' '34 overlapping-128x128x32:16x128:3 -DOVERLAPS=1'; do
+    # shellcheck disable=SC2086  # words
+    set -- $plan
+    TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:$1 TTM_OPENCL_PIECES=1 TTM_LOG=info "$tune_products" opencl:PoCL 0.1 64x128x64:nn:bf16 2> "$folder/err" ||
+        fail "tune: $(cat "$folder/err")"
+    grep -q "^unit emulated-wgmma .* variant $2 pieces [12]$" "$file" || fail "no plan with $2: $(cat "$file")"
+    TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x128x64:nn:bf16
+    grep -q "as tuned: .* variant $2" "$folder/err" || fail "the plan with $2 isn't used: $(grep tuned "$folder/err")"
+    grep -q -e "$3" "$folder/err" || fail "another kernel is used: $(grep built "$folder/err")"
+done
 TTM_OPENCL_MATRIX_UNITS=emulated-dpas multiply 64x64x128:tn:bf16
 grep -q 'as tuned' "$folder/err" && fail "another unit uses it"
 multiply 64x64x128:tn:bf16

@@ -1,128 +1,12 @@
 /* Dispatch: an op gives the same result run natively, decomposed into simpler ops, and staged to
  * the host. The backend under test is `reference` with a mask over its ops. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "core/device_internal.h"
+#include "masked_device.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <ttm/compute.h>
-#include <ttm/random.h>
 
 enum { MAX_ELEMENTS = 1 << 18 };
-
-static uint64_t seed;
-static uint64_t position;
-static uint32_t allowed_ops; /* Bit per opcode that the masked backend supports. */
-static bool plain_products_only;
-static bool takes_tf32;
-static int tf32_runs; /* Ops that the masked backend got with operands of TF32. */
-static int (*real_supported)(ttm_backend_device *device, const ttm_op *op);
-static ttm_status (*real_run)(ttm_backend_stream *stream, const ttm_op *op);
-
-static double random_value(void)
-{
-    return (double)ttm_philox_u32(seed, position++) / 4294967296.0 * 2.0 - 1.0;
-}
-
-static int64_t random_size(int64_t most)
-{
-    return 1 + (int64_t)(ttm_philox_u32(seed, position++) % (uint32_t)most);
-}
-
-/* *plain = the op with f32 in place of TF32; returns whether there was any. */
-static bool without_tf32(ttm_op *plain, ttm_tensor slots[TTM_OP_MAX_TENSORS], const ttm_op *op)
-{
-    bool found = false;
-    *plain = *op;
-    plain->tensors = slots;
-    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
-        slots[slot] = op->tensors[slot];
-        if (slots[slot].dtype == TTM_TF32) {
-            slots[slot].dtype = TTM_F32;
-            found = true;
-        }
-    }
-    return found;
-}
-
-static ttm_status masked_run(ttm_backend_stream *stream, const ttm_op *op)
-{
-    ttm_op plain;
-    ttm_tensor slots[TTM_OP_MAX_TENSORS];
-    tf32_runs += without_tf32(&plain, slots, op);
-    return real_run(stream, &plain);
-}
-
-static int masked_supported(ttm_backend_device *device, const ttm_op *op)
-{
-    ttm_op plain;
-    ttm_tensor slots[TTM_OP_MAX_TENSORS];
-    if ((allowed_ops >> op->opcode & 1u) == 0 || (without_tf32(&plain, slots, op) && !takes_tf32)) {
-        return 0;
-    }
-    if (op->opcode == TTM_OP_MATMUL && plain_products_only) {
-        const ttm_matmul_params *params = op->params;
-        const ttm_tensor *out = &op->tensors[TTM_MATMUL_OUT];
-        const ttm_tensor *a = &op->tensors[TTM_MATMUL_A];
-        const ttm_tensor *b = &op->tensors[TTM_MATMUL_B];
-        if (params->activation != TTM_ACTIVATION_NONE ||
-            ttm_tensor_present(&op->tensors[TTM_MATMUL_BIAS]) ||
-            ttm_tensor_present(&op->tensors[TTM_MATMUL_RESIDUAL]) || out->rank != 2 ||
-            out->stride[1] != 1 || (a->stride[0] != 1 && a->stride[1] != 1) ||
-            (b->stride[0] != 1 && b->stride[1] != 1)) {
-            return 0;
-        }
-    }
-    return real_supported(device, &plain);
-}
-
-/* A device of the reference backend, and one of a copy of it under another name with some ops
- * masked. */
-typedef struct fixture {
-    ttm_device *native;
-    ttm_stream *native_stream;
-    ttm_backend masked_backend;
-    ttm_device masked;
-    ttm_stream *masked_stream;
-} fixture;
-
-static fixture devices;
-
-static int open_devices(void **state)
-{
-    (void)state;
-    assert_int_equal(ttm_device_open(&devices.native, "reference", NULL), TTM_OK);
-    assert_int_equal(ttm_stream_create(&devices.native_stream, devices.native), TTM_OK);
-    devices.masked_backend = *devices.native->backend;
-    devices.masked_backend.name = "masked";
-    real_supported = devices.masked_backend.op_supported;
-    real_run = devices.masked_backend.op_run;
-    devices.masked_backend.op_supported = masked_supported;
-    devices.masked_backend.op_run = masked_run;
-    devices.masked.backend = &devices.masked_backend;
-    devices.masked.handle = devices.native->handle;
-    devices.masked.info = devices.native->info;
-    assert_int_equal(ttm_stream_create(&devices.masked_stream, &devices.masked), TTM_OK);
-    return 0;
-}
-
-static int close_devices(void **state)
-{
-    (void)state;
-    ttm_stream_destroy(devices.masked_stream);
-    ttm_stream_destroy(devices.native_stream);
-    ttm_device_close(devices.native);
-    return 0;
-}
 
 /* Tensors of one test: each exists twice, with the same random content, on the native and on the
  * masked device. */
@@ -166,26 +50,6 @@ static void assert_pair_equal(const pair *both)
                      content[i], seed);
         }
     }
-}
-
-static void mask(uint32_t ops, bool plain)
-{
-    allowed_ops = ops;
-    plain_products_only = plain;
-    ttm_stream_reset_statistics(devices.masked_stream);
-}
-
-static const uint32_t simple_ops = 1u << TTM_OP_COPY | 1u << TTM_OP_ADD | 1u << TTM_OP_MATMUL |
-                                   1u << TTM_OP_GELU | 1u << TTM_OP_GELU_BACKWARD |
-                                   1u << TTM_OP_REDUCE_ROWS;
-
-static uint64_t fallbacks(void)
-{
-    uint64_t count = 0;
-    for (int opcode = 0; opcode < TTM_OP_COUNT; opcode++) {
-        count += ttm_stream_statistics(devices.masked_stream, (ttm_opcode)opcode).fallback_calls;
-    }
-    return count;
 }
 
 /* ---- Products ---- */
@@ -325,143 +189,6 @@ static void a_plugin_is_not_asked_for_ops_that_came_after_it(void **state)
     devices.masked_backend.abi_minor = TTM_BACKEND_ABI_MINOR;
     assert_int_equal(decomposed_norm_products(), 1);
     assert_int_equal(fallbacks(), 0);
-}
-
-/* ---- TF32 ---- */
-
-/* x·yᵀ + bias of f32, or of TF32 where `tf32` is set, on the masked device. With `odd` no stride of
- * x is 1. */
-static void single_product(float result[12], const float *numbers, bool tf32, bool odd)
-{
-    ttm_tensor x;
-    ttm_tensor y;
-    ttm_tensor out;
-    ttm_device *device = &devices.masked;
-    ttm_stream *stream = devices.masked_stream;
-    assert_int_equal(ttm_tensor_alloc(&x, device, TTM_F32, 3, (int64_t[]){3, 5, 2}), TTM_OK);
-    assert_int_equal(ttm_tensor_alloc(&y, device, TTM_F32, 2, (int64_t[]){4, 5}), TTM_OK);
-    assert_int_equal(ttm_tensor_alloc(&out, device, TTM_F32, 2, (int64_t[]){3, 4}), TTM_OK);
-    assert_int_equal(ttm_tensor_write(stream, &x, numbers), TTM_OK);
-    assert_int_equal(ttm_tensor_write(stream, &y, numbers + 30), TTM_OK);
-    ttm_tensor a = ttm_tensor_view(&x, 0, tf32 ? TTM_TF32 : TTM_F32, 2, (int64_t[]){3, 5});
-    a.stride[0] = odd ? 10 : 5;
-    a.stride[1] = odd ? 2 : 1;
-    ttm_tensor b = ttm_tensor_transpose(&y, 0, 1);
-    b.dtype = a.dtype;
-    const ttm_tensor bias = ttm_tensor_view(&y, 3, TTM_F32, 1, (int64_t[]){4});
-    ttm_matmul_options options = TTM_MATMUL_OPTIONS;
-    options.bias = &bias;
-    assert_int_equal(ttm_matmul(stream, &out, &a, &b, &options), TTM_OK);
-    assert_int_equal(ttm_tensor_read(stream, result, &out), TTM_OK);
-    ttm_tensor_free(&x, device);
-    ttm_tensor_free(&y, device);
-    ttm_tensor_free(&out, device);
-}
-
-/* How many products of TF32 operands reach the backend as such; the results are f32's. */
-static int tf32_products(bool odd)
-{
-    float numbers[50];
-    float plain[12];
-    float result[12];
-    for (int i = 0; i < 50; i++) {
-        numbers[i] = (float)random_value();
-    }
-    single_product(plain, numbers, false, odd);
-    tf32_runs = 0;
-    single_product(result, numbers, true, odd);
-    assert_memory_equal(result, plain, sizeof plain);
-    return tf32_runs;
-}
-
-static void tf32_is_offered_and_withdrawn(void **state)
-{
-    (void)state;
-    mask(simple_ops, false);
-    takes_tf32 = false;
-    assert_int_equal(tf32_products(false), 0);
-    assert_int_equal(fallbacks(), 0);
-    takes_tf32 = true;
-    assert_int_equal(tf32_products(false), 1);
-    devices.masked_backend.abi_minor = 4;
-    assert_int_equal(tf32_products(false), 0);
-    devices.masked_backend.abi_minor = TTM_BACKEND_ABI_MINOR;
-    plain_products_only = true; /* the operands keep their type when the op is decomposed */
-    assert_int_equal(tf32_products(false), 1);
-    assert_int_equal(tf32_products(true), 1);
-    mask(simple_ops & ~(1u << TTM_OP_MATMUL), false);
-    assert_int_equal(tf32_products(false), 0);
-    assert_int_equal(fallbacks(), 2);
-    takes_tf32 = false;
-}
-
-/* Attention and its gradients of TF32 operands on the masked device; returns how many of both reach
- * the backend as such. The results are f32's. */
-static int tf32_attention(void)
-{
-    static const int64_t shape[] = {1, 2, 3, 4};
-    const ttm_attention_params params = {.scale = 0.5, .causal = 1};
-    ttm_device *device = &devices.masked;
-    ttm_stream *stream = devices.masked_stream;
-    ttm_tensor all[9]; /* as ATTENTION_BACKWARD's */
-    float values[24];
-    float results[2][4][24];
-    for (int slot = 0; slot < 9; slot++) {
-        assert_int_equal(ttm_tensor_alloc(&all[slot], device, TTM_F32,
-                                          slot == TTM_ATTENTION_BACKWARD_LSE ? 3 : 4, shape),
-                         TTM_OK);
-        for (int i = 0; i < 24; i++) {
-            values[i] = (float)random_value();
-        }
-        assert_int_equal(ttm_tensor_write(stream, &all[slot], values), TTM_OK);
-    }
-    for (int tf32 = 0; tf32 < 2; tf32++) {
-        static const int read[] = {TTM_ATTENTION_BACKWARD_DQ, TTM_ATTENTION_BACKWARD_DK,
-                                   TTM_ATTENTION_BACKWARD_DV, TTM_ATTENTION_BACKWARD_OUT};
-        ttm_tensor in[4]; /* dout, q, k, v */
-        for (int i = 0; i < 4; i++) {
-            in[i] = all[TTM_ATTENTION_BACKWARD_DOUT + i];
-            in[i].dtype = tf32 ? TTM_TF32 : TTM_F32;
-        }
-        tf32_runs = 0;
-        assert_int_equal(ttm_attention(stream, &all[TTM_ATTENTION_BACKWARD_OUT],
-                                       &all[TTM_ATTENTION_BACKWARD_LSE], &in[1], &in[2], &in[3],
-                                       &params),
-                         TTM_OK);
-        assert_int_equal(ttm_attention_backward(stream, &all[0], &all[1], &all[2], &in[0], &in[1],
-                                                &in[2], &in[3], &all[TTM_ATTENTION_BACKWARD_OUT],
-                                                &all[TTM_ATTENTION_BACKWARD_LSE], &params),
-                         TTM_OK);
-        for (int i = 0; i < 4; i++) {
-            assert_int_equal(ttm_tensor_read(stream, results[tf32][i], &all[read[i]]), TTM_OK);
-        }
-    }
-    for (int slot = 0; slot < 9; slot++) {
-        ttm_tensor_free(&all[slot], device);
-    }
-    assert_memory_equal(results[0], results[1], sizeof results[0]);
-    return tf32_runs;
-}
-
-static void tf32_of_attention_is_newer_than_that_of_products(void **state)
-{
-    (void)state;
-    const uint32_t both = 1u << TTM_OP_ATTENTION | 1u << TTM_OP_ATTENTION_BACKWARD;
-    mask(simple_ops | both, false);
-    takes_tf32 = false;
-    assert_int_equal(tf32_attention(), 0);
-    assert_int_equal(fallbacks(), 0);
-    takes_tf32 = true;
-    assert_int_equal(tf32_attention(), 2);
-    devices.masked_backend.abi_minor = 5;
-    assert_int_equal(tf32_attention(), 0);
-    assert_int_equal(tf32_products(false), 1);
-    assert_int_equal(fallbacks(), 0);
-    devices.masked_backend.abi_minor = TTM_BACKEND_ABI_MINOR;
-    mask(simple_ops & ~both, false);
-    assert_int_equal(tf32_attention(), 0);
-    assert_int_equal(fallbacks(), 4);
-    takes_tf32 = false;
 }
 
 /* ---- TT ops ---- */
@@ -698,16 +425,12 @@ static void a_planning_stream_needs_no_memory_and_counts(void **state)
 
 int main(void)
 {
-    const char *wanted = getenv("TTM_TEST_SEED");
-    seed = wanted != NULL ? strtoull(wanted, NULL, 10) : 20261123;
-    printf("seed %" PRIu64 " (repeat with TTM_TEST_SEED)\n", seed);
+    seed = test_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_product_with_any_epilogue_equals_its_decomposition),
         cmocka_unit_test(a_product_without_support_runs_on_the_host),
         cmocka_unit_test(a_product_of_a_layer_norm_equals_its_decomposition),
         cmocka_unit_test(a_plugin_is_not_asked_for_ops_that_came_after_it),
-        cmocka_unit_test(tf32_is_offered_and_withdrawn),
-        cmocka_unit_test(tf32_of_attention_is_newer_than_that_of_products),
         cmocka_unit_test(tt_ops_equal_their_decompositions),
         cmocka_unit_test(permutations_of_many_axes_stay_on_the_device),
         cmocka_unit_test(a_backend_without_any_op_still_computes),
