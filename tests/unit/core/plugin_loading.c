@@ -17,7 +17,7 @@ static const struct {
     const char *says_too;
 } flawed_plugins[] = {
     {"wrongmagic", "0x12345678", "magic"},
-    {"newermajor", "plugin ABI 2.5", "this libttm 1.5"},
+    {"newermajor", "plugin ABI 2.6", "this libttm 1.6"},
     {"tinytable", "claims", "sizeof(ttm_backend)"},
     {"hugetable", "claims 1099511627776 bytes", "at least"},
     {"nosymbol", "doesn't export ttm_backend_entry", "TTM_API"},
