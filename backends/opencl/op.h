@@ -57,24 +57,6 @@ static inline int opencl_all_floats(const ttm_op *op)
     return 1;
 }
 
-/** *plain = the op with f32 in place of TF32: itself, or where there is any with its tensors in
- * `slots`. Returns whether there was any. */
-static inline int opencl_without_tf32(ttm_op *plain, ttm_tensor slots[TTM_OP_MAX_TENSORS],
-                                      const ttm_op *op)
-{
-    *plain = *op;
-    for (uint32_t i = 0; i < op->tensor_count; i++) {
-        if (op->tensors[i].dtype == TTM_TF32) {
-            plain->tensors = slots;
-        }
-    }
-    for (uint32_t i = 0; i < op->tensor_count && plain->tensors == slots; i++) {
-        slots[i] = op->tensors[i];
-        slots[i].dtype = slots[i].dtype == TTM_TF32 ? TTM_F32 : slots[i].dtype;
-    }
-    return plain->tensors == slots;
-}
-
 /** Returns the power of two that a value of 1 or more reaches: tuned sizes are told apart by it. */
 static inline int opencl_power_of_two(int64_t value)
 {

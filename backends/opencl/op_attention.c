@@ -79,7 +79,7 @@ static int attention_supported(const ttm_backend_device *device, const ttm_op *o
     }
     ttm_op plain;
     ttm_tensor slots[TTM_OP_MAX_TENSORS];
-    const int has_tf32 = opencl_without_tf32(&plain, slots, op);
+    const int has_tf32 = ttm_op_without_tf32(&plain, slots, op);
     return (!has_tf32 || opencl_attention_takes_tf32(device->attention_units)) &&
            opencl_all_floats(&plain) && q->shape[3] >= 1 && q->shape[3] <= MOST_HEAD_SIZE &&
            choose_shape(&shape, device, q->shape[3], backward);
@@ -90,7 +90,7 @@ static int attention_supported(const ttm_backend_device *device, const ttm_op *o
 static ttm_status run_on_units(int *done, ttm_op *plain, ttm_tensor slots[TTM_OP_MAX_TENSORS],
                                ttm_backend_stream *stream, const ttm_op *op)
 {
-    const int has_tf32 = opencl_without_tf32(plain, slots, op);
+    const int has_tf32 = ttm_op_without_tf32(plain, slots, op);
     const ttm_status status = opencl_attention_by_matrix_units(done, stream, op);
     return status == TTM_OK && !*done && has_tf32
                ? opencl_attention_by_matrix_units(done, stream, plain)
@@ -122,7 +122,7 @@ static size_t attention_workspace(const ttm_backend_device *device, const ttm_op
 {
     ttm_op plain;
     ttm_tensor slots[TTM_OP_MAX_TENSORS];
-    opencl_without_tf32(&plain, slots, op);
+    ttm_op_without_tf32(&plain, slots, op);
     return opencl_attention_few_workspace(device, &plain);
 }
 

@@ -553,6 +553,24 @@ typedef struct ttm_op {
         *label; /**< What the op is for, such as "layer 3 mlp.c_fc"; may be NULL. For profiles. */
 } ttm_op;
 
+/** *plain = the op with f32 in place of TF32: itself, or where there is any with its tensors in
+ * `slots`, which must live as long as it. Returns whether there was any. */
+static inline int ttm_op_without_tf32(ttm_op *plain, ttm_tensor slots[TTM_OP_MAX_TENSORS],
+                                      const ttm_op *op)
+{
+    *plain = *op;
+    for (uint32_t i = 0; i < op->tensor_count; i++) {
+        if (op->tensors[i].dtype == TTM_TF32) {
+            plain->tensors = slots;
+        }
+    }
+    for (uint32_t i = 0; i < op->tensor_count && plain->tensors == slots; i++) {
+        slots[i] = op->tensors[i];
+        slots[i].dtype = slots[i].dtype == TTM_TF32 ? TTM_F32 : slots[i].dtype;
+    }
+    return plain->tensors == slots;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -108,12 +108,8 @@ static void withdraw_tf32(ttm_op *op, ttm_tensor slots[TTM_OP_MAX_TENSORS],
     if (!ttm_op_has_tf32(op) || is_native(stream, op)) {
         return;
     }
-    ttm_op plain = *op;
-    memcpy(slots, op->tensors, op->tensor_count * sizeof slots[0]);
-    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
-        slots[slot].dtype = slots[slot].dtype == TTM_TF32 ? TTM_F32 : slots[slot].dtype;
-    }
-    plain.tensors = slots;
+    ttm_op plain;
+    (void)ttm_op_without_tf32(&plain, slots, op);
     if (is_native(stream, &plain)) {
         *op = plain;
     }

@@ -34,27 +34,13 @@ static ttm_status (*wrapped_alloc)(ttm_memory **memory, ttm_backend_device *devi
 static int (*wrapped_supported)(ttm_backend_device *device, const ttm_op *op);
 static size_t (*wrapped_workspace)(ttm_backend_device *device, const ttm_op *op);
 
-static bool is_tf32(const ttm_op *op)
-{
-    bool found = false;
-    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
-        found = found || op->tensors[slot].dtype == TTM_TF32;
-    }
-    return tf32_factor > 0.0 && found;
-}
-
-/* The op that the wrapped plugin gets, which knows no TF32; `slots` are its tensors then. */
+/* The op that the wrapped plugin gets, which knows no TF32; `slots` are its tensors where it had
+ * any and that is taken. */
 static ttm_op wrapped_op(ttm_tensor slots[TTM_OP_MAX_TENSORS], const ttm_op *op)
 {
-    ttm_op passed = *op;
-    if (is_tf32(op)) {
-        for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
-            slots[slot] = op->tensors[slot];
-            slots[slot].dtype = slots[slot].dtype == TTM_TF32 ? TTM_F32 : slots[slot].dtype;
-        }
-        passed.tensors = slots;
-    }
-    return passed;
+    ttm_op plain;
+    (void)ttm_op_without_tf32(&plain, slots, op);
+    return tf32_factor > 0.0 ? plain : *op;
 }
 
 static double now_ns(void)
@@ -85,10 +71,10 @@ static double steady_ns(const ttm_op *op)
 
 static ttm_status run(ttm_backend_stream *stream, const ttm_op *op)
 {
-    const double factor =
-        ((int)op->opcode == slow_opcode ? slow_factor : 1.0) * (is_tf32(op) ? tf32_factor : 1.0);
     ttm_tensor slots[TTM_OP_MAX_TENSORS];
     const ttm_op passed = wrapped_op(slots, op);
+    const double factor = ((int)op->opcode == slow_opcode ? slow_factor : 1.0) *
+                          (passed.tensors == slots ? tf32_factor : 1.0);
     const double began = now_ns();
     if (steady) {
         spin_until(began + steady_ns(op) * factor);

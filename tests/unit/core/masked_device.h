@@ -46,28 +46,11 @@ static inline int64_t random_size(int64_t most)
     return 1 + (int64_t)(ttm_philox_u32(seed, position++) % (uint32_t)most);
 }
 
-/* *plain = the op with f32 in place of TF32; returns whether there was any. */
-static inline bool without_tf32(ttm_op *plain, ttm_tensor slots[TTM_OP_MAX_TENSORS],
-                                const ttm_op *op)
-{
-    bool found = false;
-    *plain = *op;
-    plain->tensors = slots;
-    for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
-        slots[slot] = op->tensors[slot];
-        if (slots[slot].dtype == TTM_TF32) {
-            slots[slot].dtype = TTM_F32;
-            found = true;
-        }
-    }
-    return found;
-}
-
 static inline ttm_status masked_run(ttm_backend_stream *stream, const ttm_op *op)
 {
     ttm_op plain;
     ttm_tensor slots[TTM_OP_MAX_TENSORS];
-    tf32_runs += without_tf32(&plain, slots, op);
+    tf32_runs += ttm_op_without_tf32(&plain, slots, op);
     return real_run(stream, &plain);
 }
 
@@ -75,7 +58,8 @@ static inline int masked_supported(ttm_backend_device *device, const ttm_op *op)
 {
     ttm_op plain;
     ttm_tensor slots[TTM_OP_MAX_TENSORS];
-    if ((allowed_ops >> op->opcode & 1u) == 0 || (without_tf32(&plain, slots, op) && !takes_tf32)) {
+    if ((allowed_ops >> op->opcode & 1u) == 0 ||
+        (ttm_op_without_tf32(&plain, slots, op) && !takes_tf32)) {
         return 0;
     }
     if (op->opcode == TTM_OP_MATMUL && plain_products_only) {

@@ -4,7 +4,6 @@
 #include "step_testing.h"
 
 #include "core/device_internal.h"
-#include "core/op_table.h"
 
 #include <ttm/compute.h>
 #include <ttm/generate.h>
@@ -31,14 +30,8 @@ static bool is_of_cores(ttm_opcode opcode)
 /* `op` with operands that `reference` takes. */
 static ttm_op as_f32(ttm_tensor slots[TTM_OP_MAX_TENSORS], const ttm_op *op)
 {
-    ttm_op plain = *op;
-    if (ttm_op_has_tf32(op)) {
-        memcpy(slots, op->tensors, op->tensor_count * sizeof slots[0]);
-        for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
-            slots[slot].dtype = slots[slot].dtype == TTM_TF32 ? TTM_F32 : slots[slot].dtype;
-        }
-        plain.tensors = slots;
-    }
+    ttm_op plain;
+    (void)ttm_op_without_tf32(&plain, slots, op);
     return plain;
 }
 
