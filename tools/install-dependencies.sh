@@ -16,7 +16,7 @@ for group in "$@"; do
     build) ;;
     text) packages="$packages bible-kjv bible-kjv-text" ;;
     test) packages="$packages g++ libcmocka-dev libdnnl-dev pocl-opencl-icd abigail-tools clang clang-format clang-tidy git python3 python3-venv dict-gcide mandoc" ;;
-    opencl) optional="pocl-opencl-icd mesa-opencl-icd oclgrind intel-opencl-icd clang-15 lld-15 llvm-15 rocm-device-libs" ;;
+    opencl) optional="pocl-opencl-icd mesa-opencl-icd oclgrind intel-opencl-icd clang-15 libclc-15 lld-15 llvm-15 rocm-device-libs" ;;
     aarch64) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     *) echo "install-dependencies.sh: unknown group '$group'; use build, text, test, opencl or aarch64" >&2; exit 2 ;;
     esac
