@@ -33,14 +33,15 @@ DEVICE_UNARY(native_rsqrt, __nvvm_rsqrt_approx_ftz_f(x))
 DEVICE_UNARY(native_sqrt, __nvvm_sqrt_approx_ftz_f(x))
 
 /* 2^(x·log2 e), the product's whole part apart: it becomes two factors, so that results below 2^-126 aren't lost at once. The rest is
- * made small enough by ln 2 in two parts (Cody and Waite). NaN stays NaN, and beyond ±104 the result is 0 or infinite in any case. */
+ * made by ln 2 in two parts (Cody and Waite). It is of x as it is: NaN stays NaN, and what is too large for the whole part's bounds has a
+ * rest that is large enough. */
 DEVICE_FUNCTION float device_exp(float x)
 {
-    const float bound = x < -105.0f ? -105.0f : x > 105.0f ? 105.0f : x;
-    const float whole = __nvvm_floor_f(__nvvm_fma_rn_f(bound, 0x1.715476p+0f, 0.5f));
-    const float rest = __nvvm_fma_rn_f(whole, -0x1.7f7d1cp-20f, __nvvm_fma_rn_f(whole, -0x1.62e4p-1f, bound));
-    const float first = __nvvm_floor_f(whole * 0.5f);
-    return __nvvm_ex2_approx_f(rest * 0x1.715476p+0f) * __nvvm_ex2_approx_f(first) * __nvvm_ex2_approx_f(whole - first);
+    const float bound = __nvvm_fmin_f(__nvvm_fmax_f(x * 0x1.715476p+0f, -151.0f), 151.0f);
+    const float whole = __nvvm_floor_f(bound + 0.5f);
+    const float rest = __nvvm_fma_rn_f(whole, -0x1.7f7d1cp-20f, __nvvm_fma_rn_f(whole, -0x1.62e4p-1f, x));
+    const float half_whole = __nvvm_floor_f(whole * 0.5f);
+    return __nvvm_ex2_approx_f(rest * 0x1.715476p+0f) * __nvvm_ex2_approx_f(half_whole) * __nvvm_ex2_approx_f(whole - half_whole);
 }
 DEVICE_UNARY(exp, device_exp(x))
 
