@@ -1,17 +1,19 @@
-/* NVIDIA's PTX, interpreted: what kernels compile to runs without a GPU, and what a GPU would punish or let pass unnoticed is an
- * error here.
+/* NVIDIA's PTX, interpreted: what kernels compile to runs without a GPU, and what a GPU would
+ * punish or let pass unnoticed is an error here.
  *
- * A kernel runs group by group, each group warp by warp, 32 lanes at once; nothing is timed. Beside the instructions' results it is
- * checked that
- *  - every access lies in a live buffer or in the group's shared memory, and is aligned to its size;
- *  - no two warps use a word of shared memory, one of them writing, without a barrier or an mbarrier between them;
- *  - nothing touches what an asynchronous copy or a wgmma still writes or reads before it was waited for, and wgmma sees no write
- *    that wasn't fenced for the asynchronous proxy;
+ * A kernel runs group by group, each group warp by warp, 32 lanes at once; nothing is timed. Beside
+ * the instructions' results it is checked that
+ *  - every access lies in a live buffer or in the group's shared memory, and is aligned to its
+ * size;
+ *  - no two warps use a word of shared memory, one of them writing, without a barrier or an
+ * mbarrier between them;
+ *  - nothing touches what an asynchronous copy or a wgmma still writes or reads before it was
+ * waited for, and wgmma sees no write that wasn't fenced for the asynchronous proxy;
  *  - shared memory isn't read before it was written;
  *  - instructions for whole warps meet whole warps, and barriers all of their warps.
  *
- * Source of all rules: NVIDIA, Parallel Thread Execution ISA 8.0, its chapters on the memory consistency model, on asynchronous
- * copies, on mma and on wgmma.
+ * Source of all rules: NVIDIA, Parallel Thread Execution ISA 8.0, its chapters on the memory
+ * consistency model, on asynchronous copies, on mma and on wgmma.
  *
  * Threads: a module may be used by several at once; a launch is one thread's. */
 #ifndef TESTS_PTX_DEVICE_PTX_H
@@ -39,11 +41,12 @@ typedef struct ptx_region {
     uintptr_t end;
 } ptx_region;
 
-/* The address of a group's first byte of shared memory in the kernels' shared space: not 0, as on GPUs of today. */
+/* The address of a group's first byte of shared memory in the kernels' shared space: not 0, as on
+ * GPUs of today. */
 enum { PTX_SHARED_BASE = 1024 };
 
-/* Reads a module: PTX text of `bytes` bytes (a 0 at its end may be counted). NULL with one line in `message` where it can't be read, or
- * where it has an instruction that isn't known. */
+/* Reads a module: PTX text of `bytes` bytes (a 0 at its end may be counted). NULL with one line in
+ * `message` where it can't be read, or where it has an instruction that isn't known. */
 ptx_module *ptx_module_new(const char *text, size_t bytes, char *message, size_t message_bytes);
 void ptx_module_free(ptx_module *module);
 
@@ -58,8 +61,8 @@ const char *ptx_kernel_name(const ptx_kernel *kernel);
 int ptx_kernel_parameter_count(const ptx_kernel *kernel);
 const ptx_parameter *ptx_kernel_parameter(const ptx_kernel *kernel, int index);
 size_t ptx_kernel_argument_bytes(const ptx_kernel *kernel);
-/* Shared memory that the kernel itself declares. What parameters point to comes behind it: the first such block may begin at the
- * address PTX_SHARED_BASE + this, rounded up to its alignment. */
+/* Shared memory that the kernel itself declares. What parameters point to comes behind it: the
+ * first such block may begin at the address PTX_SHARED_BASE + this, rounded up to its alignment. */
 size_t ptx_kernel_shared_bytes(const ptx_kernel *kernel);
 /* .reqntid; 0s where the kernel has none. */
 void ptx_kernel_required_items(const ptx_kernel *kernel, uint32_t items[3]);
@@ -68,14 +71,15 @@ typedef struct ptx_launch {
     const ptx_kernel *kernel;
     const void *arguments; /* ptx_kernel_argument_bytes of them */
     uint32_t groups[3];
-    uint32_t items[3];     /* of a group; at most 1024 in all */
-    size_t shared_bytes;   /* all of a group's: the kernel's own and what lies behind */
+    uint32_t items[3];         /* of a group; at most 1024 in all */
+    size_t shared_bytes;       /* all of a group's: the kernel's own and what lies behind */
     const ptx_region *regions; /* by address, none touching another */
     size_t region_count;
 } ptx_launch;
 
-/* Runs a kernel to its end. Global addresses are those of the process. Returns 0, or −1 with one line in `message` that says what is
- * wrong and where: kernel, group, warp, line of the PTX and the instruction. What the kernel wrote before stays written. */
+/* Runs a kernel to its end. Global addresses are those of the process. Returns 0, or −1 with one
+ * line in `message` that says what is wrong and where: kernel, group, warp, line of the PTX and the
+ * instruction. What the kernel wrote before stays written. */
 int ptx_run(const ptx_launch *launch, char *message, size_t message_bytes);
 
 #endif

@@ -1,0 +1,45 @@
+/* Families of instructions that a table doesn't describe: each knows its own names. A function
+ * returns whether the name is one of its family, having filled the instruction or failed. */
+#ifndef TESTS_PTX_DEVICE_PTX_FAMILIES_H
+#define TESTS_PTX_DEVICE_PTX_FAMILIES_H
+
+#include "ptx_reader.h"
+
+/* ld and st. */
+int ptx_decode_memory(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                      ptx_instruction *instruction);
+/* bra, ret and barriers. */
+int ptx_decode_control(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                       ptx_instruction *instruction);
+/* shfl, ldmatrix and mma. */
+int ptx_decode_warp(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                    ptx_instruction *instruction);
+/* cp.async, mbarriers and fences. */
+int ptx_decode_async(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                     ptx_instruction *instruction);
+/* wgmma. */
+int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                     ptx_instruction *instruction);
+
+/* Gives the instruction a list of places; its kernel owns it. */
+void ptx_keep_list(ptx_reader *reader, ptx_instruction *instruction, const uint32_t *places,
+                   int count);
+
+/* Ends what a warp has in hand of sets older than the last `left` ones: copies then are the warp's
+ * writes, and what wgmma read is free. */
+void ptx_end_copies(ptx_warp *warp, uint32_t left);
+void ptx_end_multiplications(ptx_warp *warp, uint32_t left);
+
+/* Notes the lanes' access to `bytes` of shared memory at `offset`; returns 0, having failed, where
+ * that is a race. */
+int ptx_use_shared(ptx_warp *warp, const ptx_instruction *instruction, int64_t offset,
+                   uint32_t bytes, int lane, int is_write);
+
+/* Notes that the warp's write of a word needs a fence before the asynchronous proxy may see it. */
+void ptx_note_unfenced(ptx_warp *warp, const ptx_instruction *instruction, size_t word);
+
+/* Adds a word to what is in hand. */
+void ptx_add_pending(ptx_warp *warp, const ptx_instruction *instruction, ptx_pending_list *list,
+                     size_t word, int lane);
+
+#endif

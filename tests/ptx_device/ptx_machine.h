@@ -1,0 +1,206 @@
+/* What the interpreter's parts share: instructions as they are kept, and the state of a group of
+ * work-items that runs.
+ *
+ * A warp's registers are one block of memory. A register of 64 bits has 32 times 8 bytes, every
+ * other one 32 times 4: numbers of 16 and 8 bits in the lower part, a predicate as 0 or 1.
+ * Constants and special registers have places there, too, so that an instruction knows registers
+ * alone. */
+#ifndef TESTS_PTX_DEVICE_PTX_MACHINE_H
+#define TESTS_PTX_DEVICE_PTX_MACHINE_H
+
+#include "ptx.h"
+#include "ptx_shadow.h"
+
+enum { PTX_LANES = 32, PTX_MOST_BARRIERS = 16, PTX_NONE = 0xffffffffu };
+
+/* Generic addresses of an item's own memory begin here: no process has addresses so high. */
+#define PTX_LOCAL_BASE ((uint64_t)1 << 62)
+
+typedef struct ptx_warp ptx_warp;
+typedef struct ptx_instruction ptx_instruction;
+typedef void (*ptx_execute)(ptx_warp *warp, const ptx_instruction *instruction);
+
+struct ptx_instruction {
+    ptx_execute execute;
+    uint32_t d, a, b, c;  /* places of registers */
+    const uint32_t *list; /* and of the registers of vectors, or NULL; the kernel's */
+    int32_t list_count;
+    int32_t target;    /* of a branch: an instruction's number */
+    int64_t immediate; /* added to an address; a number that is part of the instruction */
+    uint32_t guard;    /* a predicate, or PTX_NONE */
+    uint8_t guard_is_negated;
+    uint8_t bytes;         /* of an element that is loaded or stored */
+    uint8_t is_signed;     /* whether a loaded element is widened with its sign */
+    uint8_t variant;       /* what its execute function says */
+    uint8_t address_bytes; /* of an address's register: 4 or 8 */
+    int line;
+    const char *text; /* its statement in the module's text */
+};
+
+/* Places of the special registers, by their order in ptx_special_names. */
+enum {
+    PTX_TID,
+    PTX_NTID = PTX_TID + 3,
+    PTX_CTAID = PTX_NTID + 3,
+    PTX_NCTAID = PTX_CTAID + 3,
+    PTX_LANEID = PTX_NCTAID + 3,
+    PTX_WARPID,
+    PTX_SPECIAL_COUNT
+};
+extern const char *const ptx_special_names[PTX_SPECIAL_COUNT];
+
+typedef struct ptx_constant {
+    uint64_t value;
+    uint32_t place;
+    uint32_t bytes; /* 4 or 8 */
+} ptx_constant;
+
+struct ptx_kernel {
+    const ptx_module *module;
+    char *name;
+    ptx_parameter *parameters;
+    int parameter_count;
+    size_t argument_bytes;
+    size_t shared_bytes;
+    size_t local_bytes;
+    uint32_t required_items[3];
+    ptx_instruction *code;
+    int code_count;
+    uint32_t **lists; /* what `list` of instructions points to */
+    int list_count;
+    ptx_constant *constants;
+    int constant_count;
+    uint32_t special[PTX_SPECIAL_COUNT]; /* places of 4 bytes a lane, PTX_NONE where unused */
+    size_t register_bytes;
+};
+
+/* Memory that a module declares (.const, .global): its addresses are the process's. */
+typedef struct ptx_data {
+    struct ptx_data *next;
+    char *name;
+    size_t bytes;
+    size_t alignment;
+    unsigned char *memory; /* NULL for shared memory */
+} ptx_data;
+
+struct ptx_module {
+    char *text;
+    int target;
+    int is_specific;
+    ptx_data *data;
+    ptx_kernel *kernels;
+    int kernel_count;
+};
+
+typedef struct ptx_barrier {
+    uint32_t arrived; /* a bit for each warp */
+    uint32_t items;   /* that are awaited; 0: all of the group */
+} ptx_barrier;
+
+/* An mbarrier object, found by its address. */
+typedef struct ptx_mbarrier {
+    uint32_t address;
+    uint32_t arrivals; /* of each phase */
+    uint32_t awaited;  /* in this one */
+    int64_t bytes;     /* of copies that were announced and haven't come */
+    uint32_t parity;   /* of the phase that isn't complete */
+    uint32_t agent;
+    int maker; /* the warp that initialised it, and that warp's number then */
+    uint32_t made;
+    int is_fenced; /* whether the asynchronous proxy may know of it */
+    ptx_clock
+        collected; /* what those who arrived have seen; as it was when the last phase ended: */
+    ptx_clock released;
+} ptx_mbarrier;
+
+/* What a wgmma or a cp.async has in hand: words of shared memory, of the set with this number. */
+typedef struct ptx_pending {
+    uint32_t word;
+    uint32_t set;
+    uint8_t lane;
+} ptx_pending;
+
+typedef struct ptx_pending_list {
+    ptx_pending *items;
+    size_t count;
+    size_t room;
+    uint32_t set; /* the one that is open */
+} ptx_pending_list;
+
+typedef struct ptx_group {
+    const ptx_kernel *kernel;
+    const ptx_launch *launch;
+    uint32_t index[3];
+    uint32_t items;
+    ptx_warp *warps;
+    int warp_count;
+    unsigned char *shared;
+    ptx_shadow shadow;
+    ptx_barrier barriers[PTX_MOST_BARRIERS];
+    ptx_mbarrier mbarriers[PTX_MOST_MBARRIERS];
+    int mbarrier_count;
+    size_t last_region; /* the one that was found last */
+    int failed;
+    char *message;
+    size_t message_bytes;
+} ptx_group;
+
+typedef enum { PTX_RUNS, PTX_WAITS, PTX_LEFT } ptx_state;
+
+struct ptx_warp {
+    ptx_group *group;
+    unsigned char *registers;
+    unsigned char *local; /* kernel->local_bytes for each lane */
+    int number;
+    ptx_state state;
+    int pc;
+    uint32_t active; /* lanes that execute; */
+    uint32_t live;   /* that haven't left the kernel; */
+    uint32_t exists; /* that there are */
+    int join;        /* where other lanes wait to go on */
+    int lane_pc[PTX_LANES];
+    int is_yielding; /* it has asked in vain: others first */
+    ptx_clock clock;
+    ptx_pending_list copies;
+    ptx_pending_list multiplications;
+    uint32_t *unfenced; /* words written since the last fence of the proxies */
+    size_t unfenced_count;
+    size_t unfenced_room;
+    uint8_t
+        *in_flight; /* by register, in units of 4 bytes a lane: whether a wgmma still writes it */
+    int in_flight_count;
+    int has_fenced_sums; /* wgmma.fence since the last wait */
+};
+
+static inline uint32_t *ptx_words(const ptx_warp *warp, uint32_t place)
+{
+    return (uint32_t *)(void *)(warp->registers + place);
+}
+
+static inline uint64_t *ptx_longs(const ptx_warp *warp, uint32_t place)
+{
+    return (uint64_t *)(void *)(warp->registers + place);
+}
+
+static inline float *ptx_floats(const ptx_warp *warp, uint32_t place)
+{
+    return (float *)(void *)(warp->registers + place);
+}
+
+/* Ends the launch with what is wrong; the first word counts. */
+void ptx_fail(ptx_warp *warp, const ptx_instruction *instruction, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Whether all lanes of a whole warp execute this; fails otherwise. */
+int ptx_is_whole(ptx_warp *warp, const ptx_instruction *instruction);
+
+/* The place in memory of a global address, of which `bytes` are used; NULL, having failed, where
+ * that isn't a buffer's or isn't a multiple of the alignment. */
+unsigned char *ptx_global(ptx_warp *warp, const ptx_instruction *instruction, uint64_t address,
+                          uint32_t bytes, uint32_t alignment);
+
+/* The offset of a shared address in the group's memory, or −1, having failed. */
+int64_t ptx_shared(ptx_warp *warp, const ptx_instruction *instruction, uint64_t address,
+                   uint32_t bytes, uint32_t alignment);
+
+#endif

@@ -1,0 +1,285 @@
+/* Running a kernel: group by group, and within one warp by warp in turns. */
+#include "ptx_run.h"
+#include "ptx_families.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* Instructions that a warp executes before the next one goes on: a prime, so that turns don't
+       fall in with loops. */
+    TURN = 61,
+    /* Rounds in which everybody asked an mbarrier in vain, or waits. */
+    MOST_IDLE_ROUNDS = 10000
+};
+
+static void describe_place(const ptx_warp *warp, const ptx_instruction *instruction, char *text,
+                           size_t bytes)
+{
+    const ptx_group *group = warp->group;
+    const size_t length = strcspn(instruction->text, ";\n");
+    snprintf(text, bytes, "%s, group %u,%u,%u, warp %d, line %d of the PTX, '%.*s'",
+             group->kernel->name, group->index[0], group->index[1], group->index[2], warp->number,
+             instruction->line, (int)(length < 120 ? length : 120), instruction->text);
+}
+
+void ptx_fail(ptx_warp *warp, const ptx_instruction *instruction, const char *format, ...)
+{
+    ptx_group *group = warp->group;
+    if (group->failed) {
+        return;
+    }
+    group->failed = 1;
+    char place[400];
+    char what[300];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    describe_place(warp, instruction, place, sizeof place);
+    snprintf(group->message, group->message_bytes, "%s: %s", place, what);
+}
+
+int ptx_is_whole(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    if (warp->active != UINT32_MAX) {
+        ptx_fail(warp, instruction, "not all 32 lanes execute what a whole warp must");
+        return 0;
+    }
+    return 1;
+}
+
+/* One instruction under its guard, if it has one; branches and exits look at it themselves. */
+static void step(ptx_warp *warp)
+{
+    const ptx_instruction *instruction = &warp->group->kernel->code[warp->pc++];
+    if (warp->multiplications.count > 0) {
+        ptx_check_in_flight(warp, instruction);
+    }
+    if (instruction->guard == PTX_NONE || ptx_is_control(instruction)) {
+        instruction->execute(warp, instruction);
+    } else {
+        const uint32_t active = warp->active;
+        warp->active = ptx_guarded_lanes(warp, instruction);
+        if (warp->active != 0) {
+            instruction->execute(warp, instruction);
+        }
+        warp->active = active;
+    }
+    if (warp->pc >= warp->join) {
+        ptx_meet_lanes(warp);
+    }
+}
+
+static void take_turn(ptx_warp *warp)
+{
+    const int end = warp->group->kernel->code_count;
+    warp->is_yielding = 0;
+    for (int i = 0;
+         i < TURN && warp->state == PTX_RUNS && !warp->is_yielding && !warp->group->failed; i++) {
+        if (warp->pc >= end) {
+            ptx_fail(warp, &warp->group->kernel->code[end - 1], "the kernel has no ret");
+            return;
+        }
+        step(warp);
+    }
+}
+
+/* Says which warp stands where when nobody can go on. */
+static void fail_standing(ptx_group *group)
+{
+    for (int i = 0; i < group->warp_count; i++) {
+        ptx_warp *warp = &group->warps[i];
+        if (warp->state != PTX_LEFT) {
+            ptx_fail(warp, &group->kernel->code[warp->pc > 0 ? warp->pc - 1 : 0],
+                     "waits for ever: %s",
+                     warp->state == PTX_WAITS ? "others don't come to this barrier"
+                                              : "this mbarrier's phase doesn't end");
+        }
+    }
+}
+
+static void run_warps(ptx_group *group)
+{
+    int idle_rounds = 0;
+    for (int left = 0; left < group->warp_count && !group->failed;) {
+        int ran = 0;
+        int yielded = 0;
+        left = 0;
+        for (int i = 0; i < group->warp_count && !group->failed; i++) {
+            ptx_warp *warp = &group->warps[i];
+            if (warp->state == PTX_RUNS) {
+                take_turn(warp);
+                ran++;
+                yielded += warp->is_yielding;
+            }
+            left += warp->state == PTX_LEFT;
+        }
+        idle_rounds = ran == yielded && left < group->warp_count ? idle_rounds + 1 : 0;
+        if (idle_rounds > MOST_IDLE_ROUNDS || (ran == 0 && left < group->warp_count)) {
+            fail_standing(group);
+        }
+    }
+}
+
+static void set_special(ptx_warp *warp, int special, int lane, uint32_t value)
+{
+    const uint32_t place = warp->group->kernel->special[special];
+    if (place != PTX_NONE) {
+        ptx_words(warp, place)[lane] = value;
+    }
+}
+
+static void start_warp(ptx_warp *warp)
+{
+    const ptx_group *group = warp->group;
+    const ptx_launch *launch = group->launch;
+    const uint32_t first = (uint32_t)warp->number * PTX_LANES;
+    const uint32_t lanes = group->items - first < PTX_LANES ? group->items - first : PTX_LANES;
+    warp->exists = lanes == PTX_LANES ? UINT32_MAX : (1u << lanes) - 1;
+    warp->active = warp->live = warp->exists;
+    warp->state = PTX_RUNS;
+    warp->pc = 0;
+    warp->join = INT32_MAX;
+    warp->copies.count = warp->multiplications.count = warp->unfenced_count = 0;
+    warp->copies.set = warp->multiplications.set = 0;
+    memset(&warp->clock, 0, sizeof warp->clock);
+    warp->clock.of[warp->number] = 1;
+    for (int lane = 0; lane < PTX_LANES; lane++) {
+        const uint32_t item = first + (uint32_t)lane;
+        const uint32_t id[3] = {item % launch->items[0], item / launch->items[0] % launch->items[1],
+                                item / launch->items[0] / launch->items[1]};
+        for (int d = 0; d < 3; d++) {
+            set_special(warp, PTX_TID + d, lane, id[d]);
+            set_special(warp, PTX_NTID + d, lane, launch->items[d]);
+            set_special(warp, PTX_CTAID + d, lane, group->index[d]);
+            set_special(warp, PTX_NCTAID + d, lane, launch->groups[d]);
+        }
+        set_special(warp, PTX_LANEID, lane, (uint32_t)lane);
+        set_special(warp, PTX_WARPID, lane, (uint32_t)warp->number);
+    }
+}
+
+static int make_warp(ptx_warp *warp, ptx_group *group, int number)
+{
+    const ptx_kernel *kernel = group->kernel;
+    warp->group = group;
+    warp->number = number;
+    /* Registers begin with what nobody would compute with by chance. */
+    warp->registers = aligned_alloc(64, (kernel->register_bytes + 127) / 64 * 64);
+    warp->local = calloc(PTX_LANES, kernel->local_bytes + 1);
+    warp->in_flight_count = (int)(kernel->register_bytes / (4 * PTX_LANES)) + 1;
+    warp->in_flight = calloc((size_t)warp->in_flight_count, 1);
+    if (warp->registers == NULL || warp->local == NULL || warp->in_flight == NULL) {
+        return -1;
+    }
+    memset(warp->registers, 0xff, kernel->register_bytes);
+    for (int i = 0; i < kernel->constant_count; i++) {
+        const ptx_constant *constant = &kernel->constants[i];
+        for (int lane = 0; lane < PTX_LANES; lane++) {
+            if (constant->bytes == 8) {
+                ptx_longs(warp, constant->place)[lane] = constant->value;
+            } else {
+                ptx_words(warp, constant->place)[lane] = (uint32_t)constant->value;
+            }
+        }
+    }
+    return 0;
+}
+
+static void run_group(ptx_group *group)
+{
+    memset(group->shared, 0xff, group->launch->shared_bytes);
+    ptx_shadow_clear(&group->shadow);
+    memset(group->barriers, 0, sizeof group->barriers);
+    group->mbarrier_count = 0;
+    for (int i = 0; i < group->warp_count; i++) {
+        start_warp(&group->warps[i]);
+    }
+    run_warps(group);
+}
+
+static void run_groups(ptx_group *group)
+{
+    const uint32_t *groups = group->launch->groups;
+    for (group->index[2] = 0; group->index[2] < groups[2] && !group->failed; group->index[2]++) {
+        for (group->index[1] = 0; group->index[1] < groups[1] && !group->failed;
+             group->index[1]++) {
+            for (group->index[0] = 0; group->index[0] < groups[0] && !group->failed;
+                 group->index[0]++) {
+                run_group(group);
+            }
+        }
+    }
+}
+
+static void free_group(ptx_group *group)
+{
+    for (int i = 0; group->warps != NULL && i < group->warp_count; i++) {
+        ptx_warp *warp = &group->warps[i];
+        free(warp->registers);
+        free(warp->local);
+        free(warp->in_flight);
+        free(warp->unfenced);
+        free(warp->copies.items);
+        free(warp->multiplications.items);
+    }
+    free(group->warps);
+    free(group->shared);
+    ptx_shadow_end(&group->shadow);
+}
+
+/* Whether the group may be that large; says why not. */
+static int check_launch(const ptx_launch *launch, char *message, size_t message_bytes)
+{
+    const uint64_t items = (uint64_t)launch->items[0] * launch->items[1] * launch->items[2];
+    const uint32_t *required = launch->kernel->required_items;
+    if (items == 0 || items > PTX_MOST_WARPS * PTX_LANES) {
+        snprintf(message, message_bytes, "%s: %" PRIu64 " items in a group", launch->kernel->name,
+                 items);
+        return 0;
+    }
+    if (required[0] != 0 && memcmp(required, launch->items, sizeof launch->items) != 0) {
+        snprintf(message, message_bytes, "%s: a group must have %ux%ux%u items",
+                 launch->kernel->name, required[0], required[1], required[2]);
+        return 0;
+    }
+    if (launch->shared_bytes < launch->kernel->shared_bytes) {
+        snprintf(message, message_bytes, "%s: %zu bytes of shared memory", launch->kernel->name,
+                 launch->shared_bytes);
+        return 0;
+    }
+    return 1;
+}
+
+int ptx_run(const ptx_launch *launch, char *message, size_t message_bytes)
+{
+    if (!check_launch(launch, message, message_bytes)) {
+        return -1;
+    }
+    ptx_group group = {.kernel = launch->kernel,
+                       .launch = launch,
+                       .message = message,
+                       .message_bytes = message_bytes};
+    group.items = launch->items[0] * launch->items[1] * launch->items[2];
+    group.warp_count = (int)((group.items + PTX_LANES - 1) / PTX_LANES);
+    group.warps = calloc((size_t)group.warp_count, sizeof *group.warps);
+    /* As aligned as the kernel's own addresses are. */
+    group.shared = aligned_alloc(1024, (launch->shared_bytes + 2047) / 1024 * 1024);
+    int is_made = group.warps != NULL && group.shared != NULL &&
+                  ptx_shadow_start(&group.shadow, launch->shared_bytes, group.warp_count) == 0;
+    for (int i = 0; is_made && i < group.warp_count; i++) {
+        is_made = make_warp(&group.warps[i], &group, i) == 0;
+    }
+    if (is_made) {
+        run_groups(&group);
+    } else {
+        group.failed = 1;
+        snprintf(message, message_bytes, "%s: out of memory", launch->kernel->name);
+    }
+    free_group(&group);
+    return group.failed ? -1 : 0;
+}

@@ -1,0 +1,20 @@
+/* What running asks of branches and of wgmma. */
+#ifndef TESTS_PTX_DEVICE_PTX_RUN_H
+#define TESTS_PTX_DEVICE_PTX_RUN_H
+
+#include "ptx_machine.h"
+
+/* The active lanes for which the instruction's guard holds. */
+uint32_t ptx_guarded_lanes(const ptx_warp *warp, const ptx_instruction *instruction);
+
+/* Whether an instruction looks at its guard itself. */
+int ptx_is_control(const ptx_instruction *instruction);
+
+/* Lanes that have come to where others wait go on together with them. */
+void ptx_meet_lanes(ptx_warp *warp);
+
+/* Fails where an instruction uses sums that a wgmma still writes: only wgmma itself and moves may,
+ * which compilers put between them. */
+void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction);
+
+#endif

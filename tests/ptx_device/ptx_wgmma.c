@@ -1,0 +1,270 @@
+/* wgmma: four warps multiply 64 rows by up to 256 columns, both operands in shared memory.
+ *
+ * A warp does its 16 rows when it comes to the instruction; what makes that the same as whenever
+ * the units do it is checked: nobody may write what is read before the warp has waited, and nothing
+ * but further wgmma may use the sums.
+ *
+ * A descriptor names where an operand begins, and how it lies there: rows of 128, 64 or 32 bytes,
+ * eight of them next to each other, in which chunks of 16 bytes are exchanged by the number of the
+ * row (the swizzle). Along the depth, a row is a line of the matrix, and the stride goes from eight
+ * lines to the next; along the lines, a row is one step of the depth, the stride goes from eight
+ * steps to the next, and the leading offset from one block of lines to the next. */
+#include "ptx_families.h"
+#include "ptx_operations.h"
+#include "ptx_run.h"
+#include "ptx_units.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 16, DEPTH = 16, MOST_COLUMNS = 256, BLOCK = 8 };
+
+typedef struct operand {
+    uint32_t start;
+    uint32_t leading;
+    uint32_t stride;
+    uint32_t width; /* of a row, in bytes */
+    uint32_t mask;  /* of the row's number in the exchange of chunks */
+    int is_along_lines;
+} operand;
+
+/* Returns 0, having failed, where the layout isn't known. */
+static int read_descriptor(ptx_warp *warp, const ptx_instruction *instruction, uint64_t bits,
+                           int is_along_lines, operand *read)
+{
+    static const uint32_t widths[] = {0, 128, 64, 32};
+    const uint32_t swizzle = (uint32_t)(bits >> 62);
+    read->start = (uint32_t)(bits & 0x3fff) << 4;
+    read->leading = (uint32_t)(bits >> 16 & 0x3fff) << 4;
+    read->stride = (uint32_t)(bits >> 32 & 0x3fff) << 4;
+    read->width = widths[swizzle];
+    read->mask = read->width / 16 - 1;
+    read->is_along_lines = is_along_lines;
+    if (swizzle == 0 || (bits >> 49 & 7) != 0) {
+        ptx_fail(warp, instruction,
+                 "a descriptor without a swizzle, or with a base offset, isn't known");
+        return 0;
+    }
+    return 1;
+}
+
+/* The address of one number. */
+static uint32_t address_of(const operand *from, int line, int k)
+{
+    const uint32_t in_row = from->width / 2;
+    uint32_t address = from->start;
+    if (from->is_along_lines) {
+        address += (uint32_t)line % in_row * 2 + (uint32_t)line / in_row * from->leading +
+                   (uint32_t)k % BLOCK * from->width + (uint32_t)k / BLOCK * from->stride;
+    } else {
+        address += (uint32_t)line % BLOCK * from->width + (uint32_t)line / BLOCK * from->stride +
+                   (uint32_t)k * 2;
+    }
+    return address ^ (address >> 7 & from->mask) << 4;
+}
+
+/* Notes that a wgmma reads a word until it is waited for. */
+static int use_word(ptx_warp *warp, const ptx_instruction *instruction, uint32_t address)
+{
+    const int64_t offset = ptx_shared(warp, instruction, address, PTX_WORD_BYTES, PTX_WORD_BYTES);
+    if (offset < 0) {
+        return 0;
+    }
+    const size_t word = (size_t)offset / PTX_WORD_BYTES;
+    const ptx_user user = {.clock = &warp->clock,
+                           .warp = (uint8_t)warp->number,
+                           .lane = PTX_MANY_LANES,
+                           .is_async = 1};
+    const char *wrong = ptx_shadow_read(&warp->group->shadow, word, &user);
+    if (wrong != NULL) {
+        ptx_fail(warp, instruction, "shared memory at 0x%x %s", address, wrong);
+        return 0;
+    }
+    warp->group->shadow.written[word].readers++;
+    ptx_add_pending(warp, instruction, &warp->multiplications, word, PTX_MANY_LANES);
+    return 1;
+}
+
+/* Lines from `first` on as numbers. Returns 0, having failed, where they may not be read. */
+static int read_lines(ptx_warp *warp, const ptx_instruction *instruction, const operand *from,
+                      int first, int count, float (*lines)[DEPTH])
+{
+    for (int line = 0; line < count; line++) {
+        for (int k = 0; k < DEPTH; k++) {
+            const uint32_t address = address_of(from, first + line, k);
+            const int is_first_of_word = from->is_along_lines ? line % 2 == 0 : k % 2 == 0;
+            if (is_first_of_word &&
+                !use_word(warp, instruction, address & ~(uint32_t)(PTX_WORD_BYTES - 1))) {
+                return 0;
+            }
+            uint16_t bits;
+            memcpy(&bits, warp->group->shared + (address - PTX_SHARED_BASE), sizeof bits);
+            lines[line][k] = ptx_bf16_value(bits);
+        }
+    }
+    return 1;
+}
+
+static uint8_t mark_of_set(uint32_t set)
+{
+    return (uint8_t)(1 + set % 250);
+}
+
+/* `list`: the sums, four for each 8 columns as of mma; d, a and b: the predicate that says whether
+ * to add to them, and the descriptors. */
+static void multiply(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    const int columns = instruction->list_count * 2;
+    operand a;
+    operand b;
+    float rows[ROWS][DEPTH];
+    float lines[MOST_COLUMNS][DEPTH];
+    if (!ptx_is_whole(warp, instruction) ||
+        !read_descriptor(warp, instruction, ptx_longs(warp, instruction->a)[0],
+                         instruction->immediate & 1, &a) ||
+        !read_descriptor(warp, instruction, ptx_longs(warp, instruction->b)[0],
+                         instruction->immediate >> 1 & 1, &b) ||
+        !read_lines(warp, instruction, &a, warp->number % 4 * ROWS, ROWS, rows) ||
+        !read_lines(warp, instruction, &b, 0, columns, lines)) {
+        return;
+    }
+    if (!warp->has_fenced_sums) {
+        ptx_fail(warp, instruction, "there is no wgmma.fence between a wait and this");
+        return;
+    }
+    const int is_added = ptx_words(warp, instruction->d)[0] != 0;
+    for (int i = 0; i < instruction->list_count; i++) {
+        float *sums = ptx_floats(warp, instruction->list[i]);
+        for (int lane = 0; lane < PTX_LANES; lane++) {
+            const int row = lane / 4 + i % 4 / 2 * 8;
+            const int col = i / 4 * 8 + 2 * (lane % 4) + i % 2;
+            const float half =
+                ptx_add_products(is_added ? sums[lane] : 0.0f, rows[row], lines[col]);
+            sums[lane] =
+                ptx_add_products(half, rows[row] + PTX_UNIT_DEPTH, lines[col] + PTX_UNIT_DEPTH);
+        }
+        warp->in_flight[instruction->list[i] / (4 * PTX_LANES)] =
+            mark_of_set(warp->multiplications.set);
+    }
+}
+
+static void begin(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    warp->has_fenced_sums = ptx_is_whole(warp, instruction);
+}
+
+static void commit(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    if (ptx_is_whole(warp, instruction)) {
+        warp->multiplications.set++;
+    }
+}
+
+void ptx_end_multiplications(ptx_warp *warp, uint32_t left)
+{
+    ptx_pending_list *list = &warp->multiplications;
+    size_t ended = 0;
+    for (; ended < list->count && list->items[ended].set + left < list->set; ended++) {
+        warp->group->shadow.written[list->items[ended].word].readers--;
+        ptx_read *read =
+            &warp->group->shadow.reads[list->items[ended].word * (size_t)warp->group->warp_count +
+                                       (size_t)warp->number];
+        read->at = warp->clock.of[warp->number];
+        read->lane = PTX_MANY_LANES;
+    }
+    list->count -= ended;
+    memmove(list->items, list->items + ended, list->count * sizeof *list->items);
+    const uint8_t newest = mark_of_set(list->set - 1);
+    for (int i = 0; i < warp->in_flight_count; i++) {
+        warp->in_flight[i] = left > 0 && warp->in_flight[i] == newest ? newest : 0;
+    }
+}
+
+static void wait(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    if (ptx_is_whole(warp, instruction)) {
+        ptx_end_multiplications(warp, (uint32_t)instruction->immediate);
+        warp->has_fenced_sums = 0;
+    }
+}
+
+static int is_in_flight(const ptx_warp *warp, uint32_t place)
+{
+    return place < warp->group->kernel->register_bytes &&
+           warp->in_flight[place / (4 * PTX_LANES)] != 0;
+}
+
+void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    if (instruction->execute == multiply) {
+        return;
+    }
+    if (ptx_is_move(instruction)) {
+        warp->in_flight[instruction->d / (4 * PTX_LANES)] =
+            warp->in_flight[instruction->a / (4 * PTX_LANES)];
+        return;
+    }
+    int is_used = is_in_flight(warp, instruction->d) || is_in_flight(warp, instruction->a) ||
+                  is_in_flight(warp, instruction->b) || is_in_flight(warp, instruction->c);
+    for (int i = 0; i < instruction->list_count; i++) {
+        is_used = is_used || is_in_flight(warp, instruction->list[i]);
+    }
+    if (is_used) {
+        ptx_fail(warp, instruction, "uses sums of a wgmma that was not waited for");
+    }
+}
+
+/* wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {sums}, a, b, p, 1, 1, a along lines, b along
+ * lines */
+static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                            ptx_instruction *instruction)
+{
+    const char *shape = ptx_span_find(name, ".m64n");
+    const int columns = shape != NULL ? atoi(shape + 5) : 0;
+    uint32_t places[MOST_COLUMNS / 2];
+    int found = 0;
+    if (count != 8 || columns < 8 || columns > MOST_COLUMNS ||
+        ptx_operand_number(reader, operands[4]) != 1 ||
+        ptx_operand_number(reader, operands[5]) != 1) {
+        ptx_read_fail(reader, "this form of wgmma isn't known");
+        return;
+    }
+    ptx_operand_list(reader, operands[0], 4, places, &found, MOST_COLUMNS / 2);
+    if (found != columns / 2) {
+        ptx_read_fail(reader, "wgmma of %d columns with %d sums", columns, found);
+        return;
+    }
+    ptx_keep_list(reader, instruction, places, found);
+    instruction->a = ptx_operand_place(reader, operands[1], 8);
+    instruction->b = ptx_operand_place(reader, operands[2], 8);
+    instruction->d = ptx_operand_place(reader, operands[3], 4);
+    instruction->immediate =
+        ptx_operand_number(reader, operands[6]) | ptx_operand_number(reader, operands[7]) << 1;
+    instruction->execute = multiply;
+}
+
+int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                     ptx_instruction *instruction)
+{
+    if (!ptx_span_begins(name, "wgmma.")) {
+        return 0;
+    }
+    if (!reader->module->is_specific) {
+        ptx_read_fail(reader, "wgmma needs the target sm_90a");
+        return 1;
+    }
+    if (ptx_span_begins(name, "wgmma.mma_async.sync.aligned.m64n") &&
+        ptx_span_find(name, "k16.f32.bf16.bf16") != NULL) {
+        decode_multiply(reader, name, operands, count, instruction);
+    } else if (ptx_span_is(name, "wgmma.fence.sync.aligned")) {
+        instruction->execute = begin;
+    } else if (ptx_span_is(name, "wgmma.commit_group.sync.aligned")) {
+        instruction->execute = commit;
+    } else if (ptx_span_is(name, "wgmma.wait_group.sync.aligned") && count == 1) {
+        instruction->immediate = ptx_operand_number(reader, operands[0]);
+        instruction->execute = wait;
+    } else {
+        return 0;
+    }
+    return 1;
+}
