@@ -381,9 +381,11 @@ int ptx_decode_async(ptx_reader *reader, ptx_span name, const ptx_span *operands
         decode_copy(reader, operands, count, instruction);
     } else if (ptx_span_is(name, "cp.async.commit_group")) {
         instruction->execute = commit_copies;
+        instruction->is_together = 1;
     } else if (ptx_span_is(name, "cp.async.wait_group") && count == 1) {
         instruction->immediate = ptx_operand_number(reader, operands[0]);
         instruction->execute = wait_for_copies;
+        instruction->is_together = 1;
     } else if (ptx_span_is(name,
                            "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes")) {
         decode_bulk(reader, operands, count, instruction);

@@ -1,8 +1,8 @@
 /* Branches, exits and barriers.
  *
- * Lanes of a warp that branch apart go on with the lowest address first; lanes that come to the
- * same address are together again. That is what structured code needs, and barriers show whether it
- * was enough. */
+ * Of lanes that branched apart those at the lowest address go on first, and lanes that come to the
+ * same address are together again. Before an instruction for the whole warp lanes wait until all
+ * are there: compilers lay out code as they like, but let lanes meet before it. */
 #include "ptx_families.h"
 #include "ptx_run.h"
 
@@ -10,15 +10,24 @@
 
 enum { WHOLE_GROUP = 0 };
 
-/* Chooses the lanes that go on: those at the lowest address of all that live. */
-static void choose_lanes(ptx_warp *warp)
+/* The lowest address of some lanes. */
+static int lowest_of(const ptx_warp *warp, uint32_t lanes)
 {
     int lowest = INT32_MAX;
     for (int lane = 0; lane < PTX_LANES; lane++) {
-        if (warp->live >> lane & 1 && warp->lane_pc[lane] < lowest) {
+        if (lanes >> lane & 1 && warp->lane_pc[lane] < lowest) {
             lowest = warp->lane_pc[lane];
         }
     }
+    return lowest;
+}
+
+/* Chooses the lanes that go on. Where all wait it is those at the lowest address, which then find
+ * out whether they are all. */
+static void choose_lanes(ptx_warp *warp)
+{
+    const uint32_t free_lanes = warp->live & ~warp->parked;
+    const int lowest = lowest_of(warp, free_lanes != 0 ? free_lanes : warp->live);
     warp->pc = lowest;
     warp->active = 0;
     warp->join = INT32_MAX;
@@ -28,10 +37,11 @@ static void choose_lanes(ptx_warp *warp)
         }
         if (warp->lane_pc[lane] == lowest) {
             warp->active |= 1u << lane;
-        } else if (warp->lane_pc[lane] < warp->join) {
+        } else if (warp->lane_pc[lane] > lowest && warp->lane_pc[lane] < warp->join) {
             warp->join = warp->lane_pc[lane];
         }
     }
+    warp->parked &= ~warp->active;
 }
 
 static void keep_lanes(ptx_warp *warp, uint32_t lanes, int pc)
@@ -47,6 +57,18 @@ void ptx_meet_lanes(ptx_warp *warp)
 {
     keep_lanes(warp, warp->active, warp->pc);
     choose_lanes(warp);
+}
+
+int ptx_park_lanes(ptx_warp *warp)
+{
+    const uint32_t others = warp->live & ~warp->active & ~warp->parked;
+    if (warp->active == warp->live || others == 0) {
+        return 0;
+    }
+    warp->parked |= warp->active;
+    keep_lanes(warp, warp->active, warp->pc);
+    choose_lanes(warp);
+    return 1;
 }
 
 uint32_t ptx_guarded_lanes(const ptx_warp *warp, const ptx_instruction *instruction)
@@ -178,6 +200,7 @@ int ptx_decode_control(ptx_reader *reader, ptx_span name, const ptx_span *operan
             ptx_read_fail(reader, "bar.warp.sync of some lanes isn't known");
         }
         instruction->execute = meet_in_warp;
+        instruction->is_together = 1;
     } else if (ptx_span_is(name, "bar.sync") || ptx_span_is(name, "barrier.sync") ||
                ptx_span_is(name, "barrier.sync.aligned")) {
         instruction->immediate = count >= 1 ? ptx_operand_number(reader, operands[0]) : -1;
@@ -188,6 +211,7 @@ int ptx_decode_control(ptx_reader *reader, ptx_span name, const ptx_span *operan
             ptx_read_fail(reader, "there is no such barrier");
         }
         instruction->execute = meet_at_barrier;
+        instruction->is_together = 1;
     } else {
         return 0;
     }

@@ -32,6 +32,13 @@ UNARY(u16_u64, uint32_t, uint64_t, uint16_t, x)
 UNARY(u8_u64, uint32_t, uint64_t, uint8_t, x)
 UNARY(u64_u32, uint64_t, uint32_t, uint32_t, x)
 UNARY(u64_s32, uint64_t, int32_t, int32_t, (int64_t)x)
+/* Of a register of 64 bits that holds a narrower number. */
+UNARY(u64_low_u32, uint64_t, uint64_t, uint32_t, x)
+UNARY(u64_low_s32, uint64_t, uint64_t, int32_t, (int64_t)x)
+UNARY(u64_low_u16, uint64_t, uint64_t, uint16_t, x)
+UNARY(u64_low_s16, uint64_t, uint64_t, int16_t, (int64_t)x)
+UNARY(u64_low_u8, uint64_t, uint64_t, uint8_t, x)
+UNARY(u64_low_s8, uint64_t, uint64_t, int8_t, (int64_t)x)
 UNARY(u64_u16, uint64_t, uint32_t, uint16_t, x)
 UNARY(u64_s16, uint64_t, uint32_t, int16_t, (int64_t)x)
 UNARY(u64_u8, uint64_t, uint32_t, uint8_t, x)
@@ -81,6 +88,12 @@ const ptx_operation ptx_convert_operations[] = {
     {"cvt.s64.s16", "84", u64_s16},
     {"cvt.u64.u8", "84", u64_u8},
     {"cvt.s64.s8", "84", u64_s8},
+    {"cvt.u64.u32", "88", u64_low_u32},
+    {"cvt.s64.s32", "88", u64_low_s32},
+    {"cvt.u64.u16", "88", u64_low_u16},
+    {"cvt.s64.s16", "88", u64_low_s16},
+    {"cvt.u64.u8", "88", u64_low_u8},
+    {"cvt.s64.s8", "88", u64_low_s8},
     {"cvt.rn.f32.u16", "44", f32_u16},
     {"cvt.rn.f32.s16", "44", f32_s16},
     {"cvt.rn.f32.u32", "44", f32_u32},

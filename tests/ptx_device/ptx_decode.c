@@ -21,13 +21,28 @@ void ptx_keep_list(ptx_reader *reader, ptx_instruction *instruction, const uint3
     instruction->list_count = count;
 }
 
-static const ptx_operation *find_operation(ptx_span name)
+/* Whether the operands have the sizes that the operation says; those that aren't registers may have
+ * any. */
+static int has_sizes(ptx_reader *reader, const ptx_operation *operation, const ptx_span *operands,
+                     int count)
+{
+    int fits = (size_t)count == strlen(operation->sizes);
+    for (int i = 0; fits && i < count; i++) {
+        const uint32_t bytes = ptx_register_bytes(reader, operands[i]);
+        fits = bytes == 0 || bytes == (uint32_t)(operation->sizes[i] - '0');
+    }
+    return fits;
+}
+
+static const ptx_operation *find_operation(ptx_reader *reader, ptx_span name,
+                                           const ptx_span *operands, int count)
 {
     static const ptx_operation *const tables[] = {ptx_integer_operations, ptx_float_operations,
                                                   ptx_compare_operations, ptx_convert_operations};
     for (size_t table = 0; table < sizeof tables / sizeof tables[0]; table++) {
         for (const ptx_operation *operation = tables[table]; operation->name != NULL; operation++) {
-            if (ptx_span_is(name, operation->name)) {
+            if (ptx_span_is(name, operation->name) &&
+                has_sizes(reader, operation, operands, count)) {
                 return operation;
             }
         }
@@ -39,10 +54,6 @@ static void decode_operation(ptx_reader *reader, const ptx_operation *operation,
                              const ptx_span *operands, int count, ptx_instruction *instruction)
 {
     uint32_t *const places[] = {&instruction->d, &instruction->a, &instruction->b, &instruction->c};
-    if ((size_t)count != strlen(operation->sizes)) {
-        ptx_read_fail(reader, "%s with %d operands", operation->name, count);
-        return;
-    }
     instruction->execute = operation->execute;
     for (int i = 0; i < count; i++) {
         *places[i] = ptx_operand_place(reader, operands[i], (uint32_t)(operation->sizes[i] - '0'));
@@ -112,7 +123,7 @@ void ptx_decode(ptx_reader *reader, ptx_span name, const ptx_span *operands, int
     if (decode_halves(reader, name, operands, count, instruction)) {
         return;
     }
-    const ptx_operation *operation = find_operation(name);
+    const ptx_operation *operation = find_operation(reader, name, operands, count);
     if (operation != NULL) {
         decode_operation(reader, operation, operands, count, instruction);
         return;
@@ -122,7 +133,7 @@ void ptx_decode(ptx_reader *reader, ptx_span name, const ptx_span *operands, int
         !ptx_decode_warp(reader, name, operands, count, instruction) &&
         !ptx_decode_async(reader, name, operands, count, instruction) &&
         !ptx_decode_wgmma(reader, name, operands, count, instruction)) {
-        ptx_read_fail(reader, "the instruction %.*s isn't known",
+        ptx_read_fail(reader, "the instruction %.*s isn't known, or not with these operands",
                       (int)(name.length < 80 ? name.length : 80), name.begin);
     }
 }

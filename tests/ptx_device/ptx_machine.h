@@ -29,10 +29,12 @@ struct ptx_instruction {
     int64_t immediate; /* added to an address; a number that is part of the instruction */
     uint32_t guard;    /* a predicate, or PTX_NONE */
     uint8_t guard_is_negated;
-    uint8_t bytes;         /* of an element that is loaded or stored */
-    uint8_t is_signed;     /* whether a loaded element is widened with its sign */
-    uint8_t variant;       /* what its execute function says */
-    uint8_t address_bytes; /* of an address's register: 4 or 8 */
+    uint8_t bytes;          /* of an element that is loaded or stored */
+    uint8_t is_together;    /* lanes wait for each other before it */
+    uint8_t is_signed;      /* whether a loaded element is widened with its sign */
+    uint8_t variant;        /* what its execute function says */
+    uint8_t register_bytes; /* that an element is loaded to or stored from */
+    uint8_t address_bytes;  /* of an address's register: 4 or 8 */
     int line;
     const char *text; /* its statement in the module's text */
 };
@@ -157,6 +159,7 @@ struct ptx_warp {
     uint32_t active; /* lanes that execute; */
     uint32_t live;   /* that haven't left the kernel; */
     uint32_t exists; /* that there are */
+    uint32_t parked; /* that wait for the others before an instruction for all; */
     int join;        /* where other lanes wait to go on */
     int lane_pc[PTX_LANES];
     int is_yielding; /* it has asked in vain: others first */

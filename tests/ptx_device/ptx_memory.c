@@ -181,20 +181,21 @@ static unsigned char *find_place(ptx_warp *warp, const ptx_instruction *instruct
     return ptx_global(warp, instruction, address, bytes, bytes);
 }
 
-/* An element as it lies in a register. */
+/* An element comes to a register that may be wider. */
 static void load_element(ptx_warp *warp, const ptx_instruction *instruction, uint32_t place,
                          int lane, const unsigned char *from)
 {
-    if (instruction->bytes == 8) {
-        memcpy(&ptx_longs(warp, place)[lane], from, 8);
-        return;
-    }
-    uint32_t value = 0;
+    uint64_t value = 0;
     memcpy(&value, from, instruction->bytes);
-    if (instruction->is_signed && instruction->bytes == 1) {
-        value = (uint32_t)(int32_t)(int8_t)value & 0xffffu;
+    if (instruction->is_signed) {
+        const int unused = 64 - 8 * instruction->bytes;
+        value = (uint64_t)((int64_t)(value << unused) >> unused);
     }
-    ptx_words(warp, place)[lane] = value;
+    if (instruction->register_bytes == 8) {
+        ptx_longs(warp, place)[lane] = value;
+    } else {
+        ptx_words(warp, place)[lane] = (uint32_t)value;
+    }
 }
 
 static void load(ptx_warp *warp, const ptx_instruction *instruction)
@@ -303,10 +304,12 @@ int ptx_decode_memory(ptx_reader *reader, ptx_span name, const ptx_span *operand
     }
     instruction->execute = is_load ? load : store;
     instruction->variant = (uint8_t)space;
+    /* A number that is stored has the size of its element. */
+    const uint32_t bytes = ptx_register_bytes(reader, operands[!is_load]);
+    instruction->register_bytes = bytes != 0 ? (uint8_t)bytes : instruction->bytes == 8 ? 8 : 4;
     uint32_t places[4];
     int found = 0;
-    ptx_operand_list(reader, operands[!is_load], instruction->bytes == 8 ? 8 : 4, places, &found,
-                     4);
+    ptx_operand_list(reader, operands[!is_load], instruction->register_bytes, places, &found, 4);
     if (found != elements) {
         ptx_read_fail(reader, "an instruction for %d elements has %d", elements, found);
     }

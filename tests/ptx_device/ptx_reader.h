@@ -82,6 +82,8 @@ uint32_t ptx_operand_place(ptx_reader *reader, ptx_span operand, uint32_t bytes)
  * from `*count` on. "_" is PTX_NONE. */
 void ptx_operand_list(ptx_reader *reader, ptx_span operand, uint32_t bytes, uint32_t *places,
                       int *count, int most);
+/* The bytes of a register, of a vector's first one or of an address's; 0 for what isn't one. */
+uint32_t ptx_register_bytes(ptx_reader *reader, ptx_span operand);
 /* The bytes of an address's register: 4 for one of 32 bits, else 8. */
 uint32_t ptx_address_bytes(ptx_reader *reader, ptx_span operand);
 /* [register + number] or [name + number]: the register, or PTX_NONE with the name's value in the

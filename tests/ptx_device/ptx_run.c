@@ -55,7 +55,11 @@ int ptx_is_whole(ptx_warp *warp, const ptx_instruction *instruction)
 /* One instruction under its guard, if it has one; branches and exits look at it themselves. */
 static void step(ptx_warp *warp)
 {
-    const ptx_instruction *instruction = &warp->group->kernel->code[warp->pc++];
+    const ptx_instruction *instruction = &warp->group->kernel->code[warp->pc];
+    if (instruction->is_together && ptx_park_lanes(warp)) {
+        return;
+    }
+    warp->pc++;
     if (warp->multiplications.count > 0) {
         ptx_check_in_flight(warp, instruction);
     }
@@ -143,6 +147,7 @@ static void start_warp(ptx_warp *warp)
     warp->active = warp->live = warp->exists;
     warp->state = PTX_RUNS;
     warp->pc = 0;
+    warp->parked = 0;
     warp->join = INT32_MAX;
     warp->copies.count = warp->multiplications.count = warp->unfenced_count = 0;
     warp->copies.set = warp->multiplications.set = 0;

@@ -13,6 +13,10 @@ int ptx_is_control(const ptx_instruction *instruction);
 /* Lanes that have come to where others wait go on together with them. */
 void ptx_meet_lanes(ptx_warp *warp);
 
+/* Lanes that aren't all wait for the others, of whom some go on; 0 where nobody is left who might
+ * come. */
+int ptx_park_lanes(ptx_warp *warp);
+
 /* Fails where an instruction uses sums that a wgmma still writes: only wgmma itself and moves may,
  * which compilers put between them. */
 void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction);

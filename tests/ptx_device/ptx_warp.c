@@ -117,6 +117,7 @@ static void decode_shuffle(ptx_reader *reader, ptx_span name, const ptx_span *op
         return;
     }
     instruction->execute = shuffle;
+    instruction->is_together = 1;
     instruction->d = ptx_operand_place(reader, operands[0], 4);
     instruction->a = ptx_operand_place(reader, operands[1], 4);
     instruction->b = ptx_operand_place(reader, operands[2], 4);
@@ -146,6 +147,7 @@ static void decode_matrices(ptx_reader *reader, ptx_span name, const ptx_span *o
     }
     instruction->variant = ptx_span_find(name, ".trans") != NULL;
     instruction->execute = load_matrices;
+    instruction->is_together = 1;
 }
 
 static void decode_multiply(ptx_reader *reader, const ptx_span *operands, int count,
@@ -162,6 +164,7 @@ static void decode_multiply(ptx_reader *reader, const ptx_span *operands, int co
     }
     ptx_keep_list(reader, instruction, places, found);
     instruction->execute = multiply_fragments;
+    instruction->is_together = 1;
 }
 
 int ptx_decode_warp(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,

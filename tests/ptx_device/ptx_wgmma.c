@@ -241,6 +241,7 @@ static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *o
     instruction->immediate =
         ptx_operand_number(reader, operands[6]) | ptx_operand_number(reader, operands[7]) << 1;
     instruction->execute = multiply;
+    instruction->is_together = 1;
 }
 
 int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
@@ -258,11 +259,14 @@ int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands
         decode_multiply(reader, name, operands, count, instruction);
     } else if (ptx_span_is(name, "wgmma.fence.sync.aligned")) {
         instruction->execute = begin;
+        instruction->is_together = 1;
     } else if (ptx_span_is(name, "wgmma.commit_group.sync.aligned")) {
         instruction->execute = commit;
+        instruction->is_together = 1;
     } else if (ptx_span_is(name, "wgmma.wait_group.sync.aligned") && count == 1) {
         instruction->immediate = ptx_operand_number(reader, operands[0]);
         instruction->execute = wait;
+        instruction->is_together = 1;
     } else {
         return 0;
     }

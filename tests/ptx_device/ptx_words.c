@@ -297,21 +297,26 @@ void ptx_operand_list(ptx_reader *reader, ptx_span operand, uint32_t bytes, uint
     } while (ptx_read_if(&inside, ',') && !reader->failed);
 }
 
-uint32_t ptx_address_bytes(ptx_reader *reader, ptx_span operand)
+uint32_t ptx_register_bytes(ptx_reader *reader, ptx_span operand)
 {
-    if (operand.length < 3 || operand.begin[0] != '[') {
-        return 8;
-    }
-    const char *end = operand.begin + operand.length - 1;
-    const char *plus = memchr(operand.begin, '+', operand.length);
-    const ptx_span name = {.begin = operand.begin + 1,
-                           .length = (size_t)((plus != NULL ? plus : end) - operand.begin - 1)};
+    ptx_reader inside = *reader;
+    const int skipped = operand.length > 0 && (operand.begin[0] == '{' || operand.begin[0] == '[');
+    inside.at = operand.begin + skipped;
+    inside.end = operand.begin + operand.length;
+    ptx_span name = ptx_read_word(&inside);
+    const char *plus = memchr(name.begin, '+', name.length);
+    name.length = plus != NULL ? (size_t)(plus - name.begin) : name.length;
     for (int i = reader->range_count - 1; i >= 0; i--) {
         if (place_in_range(&reader->ranges[i], name) != PTX_NONE) {
             return reader->ranges[i].bytes;
         }
     }
-    return 8;
+    return 0;
+}
+
+uint32_t ptx_address_bytes(ptx_reader *reader, ptx_span operand)
+{
+    return ptx_register_bytes(reader, operand) == 4 ? 4 : 8;
 }
 
 void ptx_operand_address(ptx_reader *reader, ptx_span operand, uint32_t bytes, uint32_t *place,
