@@ -73,6 +73,10 @@ static void step(ptx_warp *warp)
         }
         warp->active = active;
     }
+    /* Lanes that asked in vain let those of their warp go on that may be what they wait for. */
+    if (warp->is_yielding && ptx_park_lanes(warp)) {
+        return;
+    }
     if (warp->pc >= warp->join) {
         ptx_meet_lanes(warp);
     }

@@ -13,8 +13,7 @@ int ptx_is_control(const ptx_instruction *instruction);
 /* Lanes that have come to where others wait go on together with them. */
 void ptx_meet_lanes(ptx_warp *warp);
 
-/* Lanes that aren't all wait for the others, of whom some go on; 0 where nobody is left who might
- * come. */
+/* Lanes that aren't all wait for the others, of whom some go on; 0 where none of them can. */
 int ptx_park_lanes(ptx_warp *warp);
 
 /* Fails where an instruction uses sums that a wgmma still writes: only wgmma itself and moves may,
