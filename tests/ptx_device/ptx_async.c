@@ -316,7 +316,7 @@ static uint32_t address_place(ptx_reader *reader, ptx_span operand, uint8_t *byt
 static void decode_copy(ptx_reader *reader, const ptx_span *operands, int count,
                         ptx_instruction *instruction)
 {
-    if (count != 4 || ptx_operand_number(reader, operands[2]) != CHUNK) {
+    if (count < 3 || count > 4 || ptx_operand_number(reader, operands[2]) != CHUNK) {
         ptx_read_fail(reader, "cp.async of other than 16 bytes isn't known");
         return;
     }
@@ -324,7 +324,8 @@ static void decode_copy(ptx_reader *reader, const ptx_span *operands, int count,
     uint32_t places[3];
     places[0] = address_place(reader, operands[0], &instruction->address_bytes);
     places[1] = address_place(reader, operands[1], &global_bytes);
-    places[2] = ptx_operand_place(reader, operands[3], 4);
+    /* Without a size of the source all is copied. */
+    places[2] = ptx_operand_place(reader, operands[count - 1], 4);
     ptx_keep_list(reader, instruction, places, 3);
     instruction->execute = copy_chunks;
 }
