@@ -54,3 +54,9 @@ class KernelCopy:
         words[words.index("-o") + 1] = path
         subprocess.run(words, cwd=self.build, check=True, capture_output=True)
         return path
+
+
+class PtxCopy(KernelCopy):
+    """For the device that runs PTX by an interpreter."""
+
+    device = "PTX"

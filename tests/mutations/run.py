@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Does ttm-conformance see a wrong backend?  python3 tests/mutations/run.py BUILD-FOLDER [--kernels] [--quick] [--only TEXT] [--part I/N] [--markdown]
+"""Does ttm-conformance see a wrong backend?  python3 tests/mutations/run.py BUILD-FOLDER [--kernels | --ptx] [--quick] [--only TEXT] [--part I/N] [--markdown]
 
 Copies the sources of the cpu plugin, puts one deliberate fault in at a time (mutations.py), recompiles what it touches, links, and
 runs the suite against the result. Prints a table of the faults and the case that found each; exit status 1 when one wasn't found, or
 when the unchanged copy fails. Nothing of the build folder or the sources is changed. With --kernels the same for the OpenCL kernels
-(kernel_mutations.py) on PoCL.
+(kernel_mutations.py) on PoCL; with --ptx for their instructions (ptx_mutations.py) on the device of tests/ptx_device, which the build folder has.
 """
 
 import argparse
@@ -18,9 +18,10 @@ import sys
 import tempfile
 import time
 
-from kernel_copy import KernelCopy
+from kernel_copy import KernelCopy, PtxCopy
 from kernel_mutations import KERNEL_MUTATIONS, KERNEL_QUICK
 from mutations import MUTATIONS, QUICK
+from ptx_mutations import PTX_MUTATIONS, PTX_QUICK
 
 PLUGIN = "libttm-backend-cpu.so"
 
@@ -161,7 +162,9 @@ def run_suite(build, plugin, pattern, device, more=NOTHING_MORE):
     if match is None:
         return 1, "the suite: " + (result.stderr.strip().splitlines() or ["no output"])[-1]
     first = re.search(r"^FAILED (\S+): (.*)$", result.stdout, re.M)
-    return int(match[2]), f"{first[1]}: {first[2]}" if first else ""
+    # The interpreter's own words say more than what becomes of them.
+    said = re.search(r"^ptx-device: .*: (.*)$", result.stderr, re.M) or (first and re.match(r"(.*)", first[2]))
+    return int(match[2]), f"{first[1]}: {said[1]}" if first else ""
 
 
 def has_device(build, name):
@@ -216,17 +219,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", help="a build folder with the cpu plugin and ttm-conformance")
     parser.add_argument("--kernels", action="store_true", help="faults of the OpenCL kernels instead of the cpu plugin's")
+    parser.add_argument("--ptx", action="store_true", help="faults of the OpenCL kernels' instructions and of their order")
     parser.add_argument("--quick", action="store_true", help="one mutation of each kind")
     parser.add_argument("--only", default="", help="mutations whose name contains this")
     parser.add_argument("--part", type=part, default=(1, 1), metavar="I/N", help="the I-th of N parts of the list")
     parser.add_argument("--markdown", action="store_true", help="print the table for the documentation")
     arguments = parser.parse_args()
-    mutations, quick, make_copy = (KERNEL_MUTATIONS, KERNEL_QUICK, KernelCopy) if arguments.kernels else (MUTATIONS, QUICK, Copy)
+    mutations, quick, make_copy = ((PTX_MUTATIONS, PTX_QUICK, PtxCopy) if arguments.ptx else
+                                   (KERNEL_MUTATIONS, KERNEL_QUICK, KernelCopy) if arguments.kernels else (MUTATIONS, QUICK, Copy))
+    if arguments.ptx:
+        os.environ["OCL_ICD_VENDORS"] = os.path.realpath(os.path.join(arguments.build, "tests", "ptx_device", "ptx.icd"))
     chosen = [m for m in mutations if arguments.only in m[0] and (not arguments.quick or m[0] in quick)]
     index, count = arguments.part
     chosen = chosen[len(chosen) * (index - 1) // count:len(chosen) * index // count]
-    if arguments.kernels and not has_device(arguments.build, KernelCopy.device):
-        print(f"passed over: no {KernelCopy.device} here, or no opencl plugin in {arguments.build}")
+    if make_copy.device and not has_device(arguments.build, make_copy.device):
+        print(f"passed over: no {make_copy.device} here, or no opencl plugin in {arguments.build}")
         return 0
     missed = 0
     started = time.time()

@@ -1,0 +1,89 @@
+"""Deliberate faults of the instructions themselves and of their order, for kernels that run as PTX on the device of tests/ptx_device: what
+emulated units can't show. As kernel_mutations.py has them."""
+
+def products(variant, **more):
+    """Products by this variant, without the proof that it gives elsewhere, which these faults fail too."""
+    return (["--dtype", more.pop("dtype", "bf16"), "--cases", "16"],
+            {"TTM_OPENCL_MATRIX_UNITS": variant, "TTM_OPENCL_MATRIX_UNITS_PROBE": "1", **more})
+
+MMA = products("mma:0")
+WGMMA = products("wgmma:6")
+OVERLAPPING = products("wgmma:34")
+PACKED = products("wgmma:18")
+SPLIT = products("wgmma:20", dtype="f32", TTM_OPENCL_FP32="split")
+
+ATTENTION = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "mma:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+# Of one tile; of several, an odd number of them; with dropout.
+FORWARD, BACKWARD = "attention/41", "attention_backward/37"
+FORWARD_TILES, BACKWARD_TILES, DROPOUT = "attention/129", "attention_backward/70", "attention/22"
+
+STEP_BARRIER = "        UNIT_PREPARE();\n        barrier(CLK_LOCAL_MEM_FENCE);"
+TILE_BARRIER = "        WAIT_COPIES(0);\n        barrier(CLK_LOCAL_MEM_FENCE);"
+LAST_BARRIER = "    WAIT_COPIES(0);\n    barrier(CLK_LOCAL_MEM_FENCE);\n    /*"
+
+PTX_MUTATIONS = [
+    # Products: who waits for whom
+    ("ptx: product: no barrier between a slice's arrival and its use", "matmul_matrix_units.cl", STEP_BARRIER, "        UNIT_PREPARE();", "matmul/12", MMA),
+    ("ptx: product: a set of copies too few is waited for", "matmul_matrix_units.cl", "WAIT_COPIES(AHEAD - 1);", "WAIT_COPIES(AHEAD);", "matmul/12", MMA),
+    ("ptx: product: sums leave through local memory that others still read", "matmul_matrix_units.cl",
+     "    WAIT_COPIES(0);\n    barrier(CLK_LOCAL_MEM_FENCE);", "    WAIT_COPIES(0);", "matmul/12", MMA),
+    ("ptx: product: lanes read a segment before all have written it", "matmul_tiles.cl",
+     "            WARP_BARRIER();\n            const long segment_row", "            const long segment_row", "matmul/12", MMA),
+    ("ptx: product: lanes write a segment before all have read it", "matmul_tiles.cl",
+     "            WARP_BARRIER();\n            UNROLL\n            for (int j = 0; j < SEGMENT", "            UNROLL\n            for (int j = 0; j < SEGMENT",
+     "matmul/12", MMA),
+    ("ptx: wgmma: slices aren't fenced for the asynchronous proxy", "matmul_matrix_units.cl", STEP_BARRIER,
+     "        barrier(CLK_LOCAL_MEM_FENCE);", "matmul/12", WGMMA),
+    ("ptx: wgmma: slices are fenced behind the barrier", "matmul_matrix_units.cl", STEP_BARRIER,
+     "        barrier(CLK_LOCAL_MEM_FENCE);\n        UNIT_PREPARE();", "matmul/12", WGMMA),
+    ("ptx: wgmma: the second barrier of overlapping slices is missing", "matmul_matrix_units.cl",
+     "            WAIT_SLICES(1)\n            barrier(CLK_LOCAL_MEM_FENCE);", "            WAIT_SLICES(1)", "matmul/12", OVERLAPPING),
+    ("ptx: wgmma: sums are used before they are there", "matrix_units_wgmma.cl", "wait_group.sync.aligned 0;", "wait_group.sync.aligned 1;", "matmul/12", WGMMA),
+    ("ptx: wgmma: sums aren't fenced", "matrix_units_wgmma.cl", "#define BEGIN_MULTIPLY() asm volatile(\"//@ wgmma.fence.sync.aligned;\" ::: \"memory\")",
+     "#define BEGIN_MULTIPLY()", "matmul/12", WGMMA),
+    ("ptx: wgmma: sums of a depth of 16 begin with the last ones", "matrix_units_wgmma.cl", "        WGMMA(\"ne\");", "        WGMMA(\"eq\");", "matmul/12", SPLIT),
+    # Products: what instructions are told
+    ("ptx: ldmatrix: a transposed operand isn't", "matrix_units_ptx.cl", "LOAD_MATRICES_AS(\".trans\", r, address)", "LOAD_MATRICES_AS(\"\", r, address)",
+     "matmul", MMA),
+    ("ptx: mma: halves of b exchanged", "matrix_units_ptx.cl", "\"r\"((b)[0]), \"r\"((b)[1])", "\"r\"((b)[1]), \"r\"((b)[0])", "matmul", MMA),
+    ("ptx: cp.async: what lies outside is read", "matrix_units_ptx.cl", "\"r\"(target), \"l\"(source), \"r\"(bytes)", "\"r\"(target), \"l\"(source), \"n\"(16)",
+     "matmul", MMA),
+    ("ptx: wgmma: another swizzle", "matrix_units_wgmma.cl", "((width) == 64 ? 1ul : (width) == 32 ? 2ul : 3ul)", "((width) == 64 ? 2ul : (width) == 32 ? 1ul : 3ul)",
+     "matmul/12", WGMMA),
+    ("ptx: wgmma: eight rows further by the bytes of four", "matrix_units_wgmma.cl", "(ulong)(8 * (width)*2 >> 4)", "(ulong)(4 * (width)*2 >> 4)", "matmul/12", WGMMA),
+    ("ptx: wgmma: blocks of lines next to each other", "matrix_units_wgmma.cl", "((runs) == 0 ? 16 : TILE_DEPTH * (width)*2)", "16", "matmul", products("wgmma:8")),
+    # Packed operands
+    ("ptx: packed: mbarriers are used before all know of them", "matmul_packed.cl", "        FENCE_BARRIERS();\n    }\n    barrier(CLK_LOCAL_MEM_FENCE);",
+     "        FENCE_BARRIERS();\n    }", "matmul/12", PACKED),
+    ("ptx: packed: mbarriers aren't fenced for copies", "matmul_packed.cl", "        FENCE_BARRIERS();\n", "", "matmul/12", PACKED),
+    ("ptx: packed: one warp's arrival stands for four", "matmul_packed.cl", "            ARRIVE(EMPTY(LEFT_STAGE));",
+     "            if (warp % 4 == 0) {\n                for (int i = 0; i < 4; i++) {\n                    ARRIVE(EMPTY(LEFT_STAGE));\n                }\n            }",
+     "matmul/12", PACKED),
+    ("ptx: packed: a stage is left before it was multiplied", "matmul_packed.cl", "        WAIT_SLICES(LEFT_BEHIND)                                                         \\\n",
+     "", "matmul/12", PACKED),
+    ("ptx: packed: one arrival too few is awaited", "matmul_packed.cl", "START_BARRIER(EMPTY(stage), WARPS);", "START_BARRIER(EMPTY(stage), WARPS - 1);", "matmul/12", PACKED),
+    ("ptx: packed: fewer bytes are announced than come", "matmul_packed.cl", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES - 16);",
+     "matmul/12", PACKED),
+    ("ptx: packed: sums leave where others still multiply", "matmul_packed.cl", "    MEET_CONSUMERS();\n", "", "matmul/12", PACKED),
+    # Attention
+    ("ptx: attention: no barrier between a tile's arrival and its use", "attention_matrix_units.cl", TILE_BARRIER, "        WAIT_COPIES(0);", FORWARD, ATTENTION),
+    ("ptx: attention: copies of a tile aren't waited for", "attention_matrix_units.cl", TILE_BARRIER, "        barrier(CLK_LOCAL_MEM_FENCE);", FORWARD, ATTENTION),
+    ("ptx: attention: results lie where others still read values", "attention_matrix_units.cl", LAST_BARRIER, "    WAIT_COPIES(0);\n    /*", FORWARD_TILES, ATTENTION),
+    ("ptx: attention: results are read before all lanes have written them", "attention_units.cl",
+     "    WARP_BARRIER();\n    for (int place = lane;", "    for (int place = lane;", FORWARD, ATTENTION),
+    ("ptx: dq: no barrier between a tile's arrival and its use", "attention_dq_matrix_units.cl", TILE_BARRIER, "        WAIT_COPIES(0);", BACKWARD, ATTENTION),
+    ("ptx: dk, dv: copies of a tile aren't waited for", "attention_dkdv_matrix_units.cl", TILE_BARRIER, "        barrier(CLK_LOCAL_MEM_FENCE);", BACKWARD_TILES, ATTENTION),
+    ("ptx: dk, dv: results lie where others still read queries", "attention_dkdv_matrix_units.cl", LAST_BARRIER, "    WAIT_COPIES(0);\n    /*", BACKWARD, ATTENTION),
+    ("ptx: attention: halves of a pair of weights exchanged", "matrix_units_ptx.cl", ": \"f\"(high), \"f\"(low))", ": \"f\"(low), \"f\"(high))", FORWARD, ATTENTION),
+    ("ptx: attention: a row's largest score from other lanes", "matrix_units_ptx.cl", "\"f\"(value), \"n\"(mask)", "\"f\"(value), \"n\"(16)", FORWARD, ATTENTION),
+    ("ptx: attention: random words of another lane", "matrix_units_ptx.cl", "\"r\"(word), \"r\"(from)", "\"r\"(word), \"r\"((from) ^ 1)", DROPOUT, ATTENTION),
+]
+
+PTX_QUICK = [
+    "ptx: product: no barrier between a slice's arrival and its use",
+    "ptx: wgmma: slices are fenced behind the barrier",
+    "ptx: wgmma: the second barrier of overlapping slices is missing",
+    "ptx: cp.async: what lies outside is read",
+    "ptx: packed: one warp's arrival stands for four",
+    "ptx: attention: results are read before all lanes have written them",
+]
