@@ -36,6 +36,11 @@ static inline void opencl_product_take_tf32(opencl_product *product)
 /** Queues the product by whichever kernel is best for its shape. */
 ttm_status opencl_product_run(ttm_backend_stream *stream, const opencl_product *product);
 
+/** Every call of CLBlast is between these, whatever its device: until 1.5.3 the first one of a
+ * process fills a table that others read, without a lock. */
+void opencl_clblast_lock(void);
+void opencl_clblast_unlock(void);
+
 /** Queues it through CLBlast where that takes it; *done says whether. */
 ttm_status opencl_product_by_clblast(int *done, ttm_backend_stream *stream,
                                      const opencl_product *product);

@@ -4,8 +4,21 @@
 #include "opencl/product.h"
 
 #include <clblast_c.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+static pthread_mutex_t clblast_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void opencl_clblast_lock(void)
+{
+    pthread_mutex_lock(&clblast_lock);
+}
+
+void opencl_clblast_unlock(void)
+{
+    pthread_mutex_unlock(&clblast_lock);
+}
 
 /* A matrix as a BLAS wants it. */
 typedef struct blas_matrix {
@@ -154,6 +167,7 @@ ttm_status opencl_product_by_clblast(int *done, ttm_backend_stream *stream,
     const size_t batches = (size_t)opencl_product_batches(product);
     const float beta = product->adds_out || residual_is_out(product) ? 1.0F : 0.0F;
     CLBlastStatusCode code;
+    opencl_clblast_lock();
     if (batches == 1) {
         code = CLBlastSgemm(CLBlastLayoutRowMajor, a.transpose, b.transpose, rows, cols, depth,
                             (float)product->alpha, product->a.memory->buffer, a.start, a.ld,
@@ -167,6 +181,7 @@ ttm_status opencl_product_by_clblast(int *done, ttm_backend_stream *stream,
             out->memory->buffer, c.start, c.ld, (size_t)c.batch_stride, batches, &stream->queue,
             NULL);
     }
+    opencl_clblast_unlock();
     if (code != CLBlastSuccess) {
         return fail(stream, code);
     }

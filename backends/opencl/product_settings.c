@@ -4,6 +4,7 @@
 
 #include "opencl/attention_units.h"
 #include "opencl/private_file.h"
+#include "opencl/product.h"
 #include "opencl/program_cache.h"
 
 #include <clblast_c.h>
@@ -151,8 +152,10 @@ static int find_file(char *path, char *folder, size_t room, const ttm_backend_de
 static ttm_status override(const ttm_backend_device *device, const char *kernel, size_t count,
                            const char **names, const size_t *values)
 {
+    opencl_clblast_lock();
     const CLBlastStatusCode code = CLBlastOverrideParameters(
         device->description->id, kernel, CLBlastPrecisionSingle, count, names, values);
+    opencl_clblast_unlock();
     return code == CLBlastSuccess
                ? TTM_OK
                : opencl_fail(TTM_ERROR_DEVICE,

@@ -57,7 +57,7 @@ PTX_MUTATIONS = [
      "        FENCE_BARRIERS();\n    }", "matmul/12", PACKED),
     ("ptx: packed: mbarriers aren't fenced for copies", "matmul_packed.cl", "        FENCE_BARRIERS();\n", "", "matmul/12", PACKED),
     ("ptx: packed: one warp's arrival stands for four", "matmul_packed.cl", "            ARRIVE(EMPTY(LEFT_STAGE));",
-     "            if (warp % 4 == 0) {\n                for (int i = 0; i < 4; i++) {\n                    ARRIVE(EMPTY(LEFT_STAGE));\n                }\n            }",
+     "            if (warp % 4 == 0) for (int i = 0; i < 4; i++) ARRIVE(EMPTY(LEFT_STAGE));",
      "matmul/12", PACKED),
     ("ptx: packed: a stage is left before it was multiplied", "matmul_packed.cl", "        WAIT_SLICES(LEFT_BEHIND)                                                         \\\n",
      "", "matmul/12", PACKED),
