@@ -25,6 +25,11 @@ use_implementation()
     case $1 in
     PoCL) only=$vendors/pocl.icd ;;
     rusticl) only=$vendors/rusticl.icd ;;
+    PTX)
+        only=${TTM_PTX_ICD:-/nowhere}
+        # Built programs are kept by what they were made of, of which this device's own functions are no part.
+        export XDG_CACHE_HOME=$folder/cache
+        ;;
     Intel)
         only=${TTM_INTEL_OPENCL:-/nowhere}/vendors/intel.icd
         export LD_LIBRARY_PATH="${TTM_INTEL_OPENCL:-/nowhere}/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"

@@ -107,17 +107,50 @@ static int run(const char *const *words, const char *log)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+static const char *clang(void)
+{
+    return setting("PTX_DEVICE_CLANG", "clang-15");
+}
+
+static const char *libclc(void)
+{
+    return setting("PTX_DEVICE_LIBCLC", PTX_DEVICE_LIBCLC);
+}
+
+/* Whether a program is in one of PATH's folders. */
+static int is_in_path(const char *name)
+{
+    const char *folders = setting("PATH", "");
+    while (folders[0] != '\0') {
+        char path[MOST_PATH];
+        const int length = (int)strcspn(folders, ":");
+        const int written = snprintf(path, sizeof path, "%.*s/%s", length, folders, name);
+        if (written < (int)sizeof path && access(path, X_OK) == 0) {
+            return 1;
+        }
+        folders += length;
+        folders += folders[0] == ':';
+    }
+    return 0;
+}
+
+int device_can_compile(void)
+{
+    const char *name = clang();
+    const int has_clang = strchr(name, '/') != NULL ? access(name, X_OK) == 0 : is_in_path(name);
+    return has_clang && access(libclc(), R_OK) == 0;
+}
+
 static int compile(const workplace *place, const device_options *options)
 {
-    const char *const fixed[] = {
-        setting("PTX_DEVICE_CLANG", "clang-15"), "-x", "cl", "-target", "nvptx64-nvidia-nvcl",
-        /* One of the caller's that follows has the last word. */
-        "-cl-std=CL1.2", "-w", "-O3", "-march=sm_80", "-Xclang", "-target-feature", "-Xclang",
-        "+ptx75", "-Xclang", "-finclude-default-header", "-Xclang", "-fdeclare-opencl-builtins",
-        "-Xclang", "-mlink-builtin-bitcode", "-Xclang",
-        setting("PTX_DEVICE_LIBCLC", PTX_DEVICE_LIBCLC),
-        /* As NVIDIA's compiler has it. */
-        "-Dasm=__asm__", "-D__NV_CL_C_VERSION=120", "-DFP_FAST_FMAF=1"};
+    const char *const fixed[] = {clang(), "-x", "cl", "-target", "nvptx64-nvidia-nvcl",
+                                 /* One of the caller's that follows has the last word. */
+                                 "-cl-std=CL1.2", "-w", "-O3", "-march=sm_80", "-Xclang",
+                                 "-target-feature", "-Xclang", "+ptx75", "-Xclang",
+                                 "-finclude-default-header", "-Xclang", "-fdeclare-opencl-builtins",
+                                 "-Xclang", "-mlink-builtin-bitcode", "-Xclang", libclc(),
+                                 /* As NVIDIA's compiler has it. */
+                                 "-Dasm=__asm__", "-D__NV_CL_C_VERSION=120", "-DFP_FAST_FMAF=1"};
     const char *const last[] = {"-S", "-o", place->ptx, place->source};
     const char *words[MOST_WORDS];
     size_t count = 0;

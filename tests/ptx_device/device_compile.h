@@ -18,6 +18,9 @@ typedef struct device_options {
  * caller frees both. */
 cl_int device_options_read(device_options *options, char **log, const char *text);
 
+/* Whether clang and libclc are installed. */
+int device_can_compile(void);
+
 /* *ptx and *log = what the compiler made and said; the caller frees them. *ptx is NULL where it
  * failed. */
 cl_int device_compile(char **ptx, char **log, const char *source, const device_options *options);

@@ -1,6 +1,7 @@
 /* The platform and its only device: an NVIDIA GPU of compute capability 9.0, or 8.0 with
  * PTX_DEVICE_TARGET=80. Both say what NVIDIA's driver says of an H100 or A100, but for names,
  * memory and what only images and other functions that aren't here are about. */
+#include "device_compile.h"
 #include "device_object.h"
 
 #include <pthread.h>
@@ -131,8 +132,10 @@ static cl_int list_devices(cl_platform_id asked, cl_device_type type, cl_uint ro
     if ((devices == NULL && count == NULL) || (devices != NULL && room == 0)) {
         return CL_INVALID_VALUE;
     }
-    const int fits =
-        type == CL_DEVICE_TYPE_ALL || (type & (CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_DEFAULT)) != 0;
+    /* Without a compiler there is no device, as there is none without a driver. */
+    const int fits = (type == CL_DEVICE_TYPE_ALL ||
+                      (type & (CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_DEFAULT)) != 0) &&
+                     device_can_compile();
     if (count != NULL) {
         *count = (cl_uint)fits;
     }
