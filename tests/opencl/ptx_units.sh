@@ -7,22 +7,23 @@
 need_device PTX
 export TTM_OPENCL_MATRIX_UNITS_PROBE=1
 
-# check NAME TYPE FILE CASES GROUP…: the cases pass, and the kernels of FILE were used.
+# check NAME TYPE FILE CASES OP NUMBER…: these of an op's CASES pass, and the kernels of FILE were used for each.
 check()
 {
     name=$1
     type=$2
     file=$3
     cases=$4
-    shift 4
-    for group in "$@"; do
-        TTM_LOG=debug "$TTM_TOOLS/ttm-conformance" --backend opencl:PTX --cases "$cases" --dtype "$type" --filter "$group" \
+    op=$5
+    shift 5
+    for number_of_case in "$@"; do
+        TTM_LOG=debug "$TTM_TOOLS/ttm-conformance" --backend opencl:PTX --cases "$cases" --dtype "$type" --filter "$op/$number_of_case" \
             >"$folder/out" 2>"$folder/log" || {
-            grep -a -e FAILED -e ptx-device "$folder/out" "$folder/log" | head -n 5 >&2
-            fail "$name: $group"
+            grep -a -h -e FAILED -e ptx-device "$folder/out" "$folder/log" | head -n 5 >&2
+            fail "$name: $op/$number_of_case"
         }
+        grep -q "$file.cl \(built\|taken\)" "$folder/log" || fail "$name: $op/$number_of_case: $file.cl wasn't used"
     done
-    grep -q "$file.cl \(built\|taken\)" "$folder/log" || fail "$name: $file.cl wasn't used"
     echo "$name: passed"
 }
 
@@ -39,18 +40,27 @@ while read -r unit options; do
     case $unit in
     mma | wgmma)
         export TTM_OPENCL_MATRIX_UNITS="$unit:$number" TTM_OPENCL_FP32=$fp32
-        check "$unit:$number" "$type" "$file" 16 matmul/2 matmul/6 matmul/12
+        check "$unit:$number" "$type" "$file" 16 matmul 2 6 12
         ;;
     esac
     number=$((number + 1))
 done <"$folder/variants"
 [ "$number" -gt 30 ] || fail "only $number variants"
 
-unset TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_FP32
-for type in bf16 tf32 f32; do
-    for choice in 0 1; do
-        export TTM_OPENCL_ATTENTION=mma:$choice
-        check "attention $choice, $type" "$type" attention_matrix_units 42 'attention/[0-9]' 'attention/41' 'attention/22'
-        check "attention $choice backward, $type" "$type" attention_dkdv_matrix_units 42 'attention_backward/[0-9]' 'attention_backward/37'
+# Causal and not, of one tile and of several, and with dropout of multiples of four keys and of other numbers.
+unset TTM_OPENCL_MATRIX_UNITS
+export TTM_OPENCL_FP32=split
+for choice in 0 1; do
+    export TTM_OPENCL_ATTENTION=mma:$choice
+    for type in bf16 tf32 f32; do
+        case $type in
+        bf16) forward='41 129 22' backward='37 70 11' ;;
+        tf32) forward='41 514 777' backward='70 680 192' ;;
+        f32) forward='122 304 777' backward='421 680 192' ;;
+        esac
+        # shellcheck disable=SC2086  # one word a case
+        check "attention $choice, $type" "$type" attention_matrix_units 1300 attention $forward
+        # shellcheck disable=SC2086
+        check "attention $choice backward, $type" "$type" attention_dkdv_matrix_units 1300 attention_backward $backward
     done
 done
