@@ -140,6 +140,7 @@ stage_opencl() {
     stage_build build-release --buildtype=release -Dwerror=true || return
     suite build-release --suite opencl --num-processes 2
     check kernel-mutations python3 -B tests/mutations/run.py build-release --kernels --quick
+    check ptx-mutations python3 -B tests/mutations/run.py build-release --ptx --quick
 }
 
 stage_install() {
