@@ -9,6 +9,7 @@
  * mbarrier between them;
  *  - nothing touches what an asynchronous copy or a wgmma still writes or reads before it was
  * waited for, and wgmma sees no write that wasn't fenced for the asynchronous proxy;
+ *  - no group writes what another one of the launch reads or writes;
  *  - shared memory isn't read before it was written;
  *  - instructions for whole warps meet whole warps, and barriers all of their warps.
  *

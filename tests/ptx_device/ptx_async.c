@@ -48,7 +48,7 @@ static void copy_chunk(ptx_warp *warp, const ptx_instruction *instruction, int l
         return;
     }
     const unsigned char *from =
-        bytes == 0 ? NULL : ptx_global(warp, instruction, source, bytes, CHUNK);
+        bytes == 0 ? NULL : ptx_global(warp, instruction, source, bytes, CHUNK, 0);
     if (from == NULL && bytes != 0) {
         return;
     }
@@ -103,6 +103,14 @@ static void wait_for_copies(ptx_warp *warp, const ptx_instruction *instruction)
     ptx_end_copies(warp, (uint32_t)instruction->immediate);
 }
 
+static void fence_mbarriers_of(ptx_warp *warp)
+{
+    for (int i = 0; i < warp->group->mbarrier_count; i++) {
+        ptx_mbarrier *mbarrier = &warp->group->mbarriers[i];
+        mbarrier->is_fenced = mbarrier->is_fenced || mbarrier->maker == warp->number;
+    }
+}
+
 /* Writes of the lanes that execute this become visible to the asynchronous proxy, for those who
  * learn of it. */
 static void fence_proxies(ptx_warp *warp, const ptx_instruction *instruction)
@@ -121,20 +129,14 @@ static void fence_proxies(ptx_warp *warp, const ptx_instruction *instruction)
         }
     }
     warp->unfenced_count = kept;
-    for (int i = 0; i < warp->group->mbarrier_count; i++) {
-        ptx_mbarrier *mbarrier = &warp->group->mbarriers[i];
-        mbarrier->is_fenced = mbarrier->is_fenced || mbarrier->maker == warp->number;
-    }
+    fence_mbarriers_of(warp);
 }
 
 /* fence.mbarrier_init makes no write visible, but that of mbarriers. */
 static void fence_mbarriers(ptx_warp *warp, const ptx_instruction *instruction)
 {
     (void)instruction;
-    for (int i = 0; i < warp->group->mbarrier_count; i++) {
-        ptx_mbarrier *mbarrier = &warp->group->mbarriers[i];
-        mbarrier->is_fenced = mbarrier->is_fenced || mbarrier->maker == warp->number;
-    }
+    fence_mbarriers_of(warp);
 }
 
 static void start_mbarrier(ptx_warp *warp, const ptx_instruction *instruction, int lane)
@@ -277,7 +279,7 @@ static void copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, int la
     }
     const int64_t offset = ptx_shared(warp, instruction, target, bytes, CHUNK);
     const unsigned char *from =
-        offset < 0 ? NULL : ptx_global(warp, instruction, source, bytes, CHUNK);
+        offset < 0 ? NULL : ptx_global(warp, instruction, source, bytes, CHUNK, 0);
     if (from == NULL || !use_bulk(warp, instruction, mbarrier, offset, bytes)) {
         return;
     }

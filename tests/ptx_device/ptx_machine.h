@@ -10,6 +10,7 @@
 
 #include "ptx.h"
 #include "ptx_shadow.h"
+#include "ptx_traffic.h"
 
 enum { PTX_LANES = 32, PTX_MOST_BARRIERS = 16, PTX_NONE = 0xffffffffu };
 
@@ -133,7 +134,9 @@ typedef struct ptx_group {
     const ptx_kernel *kernel;
     const ptx_launch *launch;
     uint32_t index[3];
+    uint32_t number; /* from 0, in the order in which groups run */
     uint32_t items;
+    ptx_traffic traffic;
     ptx_warp *warps;
     int warp_count;
     unsigned char *shared;
@@ -200,7 +203,7 @@ int ptx_is_whole(ptx_warp *warp, const ptx_instruction *instruction);
 /* The place in memory of a global address, of which `bytes` are used; NULL, having failed, where
  * that isn't a buffer's or isn't a multiple of the alignment. */
 unsigned char *ptx_global(ptx_warp *warp, const ptx_instruction *instruction, uint64_t address,
-                          uint32_t bytes, uint32_t alignment);
+                          uint32_t bytes, uint32_t alignment, int is_write);
 
 /* The offset of a shared address in the group's memory, or −1, having failed. */
 int64_t ptx_shared(ptx_warp *warp, const ptx_instruction *instruction, uint64_t address,

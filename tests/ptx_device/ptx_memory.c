@@ -58,13 +58,20 @@ static int is_aligned(ptx_warp *warp, const ptx_instruction *instruction, uint64
 }
 
 unsigned char *ptx_global(ptx_warp *warp, const ptx_instruction *instruction, uint64_t address,
-                          uint32_t bytes, uint32_t alignment)
+                          uint32_t bytes, uint32_t alignment, int is_write)
 {
     if (!is_aligned(warp, instruction, address, alignment)) {
         return NULL;
     }
-    if (!is_live(warp->group, address, bytes) &&
-        !is_data(warp->group->kernel->module, address, bytes)) {
+    ptx_group *group = warp->group;
+    if (is_live(group, address, bytes)) {
+        const char *wrong = ptx_traffic_use(&group->traffic, group->last_region, address, bytes,
+                                            group->number, is_write);
+        if (wrong != NULL) {
+            ptx_fail(warp, instruction, "global memory at 0x%" PRIx64 " %s", address, wrong);
+            return NULL;
+        }
+    } else if (!is_data(group->kernel->module, address, bytes)) {
         ptx_fail(warp, instruction, "%u bytes at 0x%" PRIx64 " aren't in a live buffer", bytes,
                  address);
         return NULL;
@@ -178,7 +185,7 @@ static unsigned char *find_place(ptx_warp *warp, const ptx_instruction *instruct
     default:
         break;
     }
-    return ptx_global(warp, instruction, address, bytes, bytes);
+    return ptx_global(warp, instruction, address, bytes, bytes, is_write);
 }
 
 /* An element comes to a register that may be wider. */

@@ -220,6 +220,7 @@ static void run_groups(ptx_group *group)
             for (group->index[0] = 0; group->index[0] < groups[0] && !group->failed;
                  group->index[0]++) {
                 run_group(group);
+                group->number++;
             }
         }
     }
@@ -239,6 +240,7 @@ static void free_group(ptx_group *group)
     free(group->warps);
     free(group->shared);
     ptx_shadow_end(&group->shadow);
+    ptx_traffic_end(&group->traffic);
 }
 
 /* Whether the group may be that large; says why not. */
@@ -279,7 +281,8 @@ int ptx_run(const ptx_launch *launch, char *message, size_t message_bytes)
     /* As aligned as the kernel's own addresses are. */
     group.shared = aligned_alloc(1024, (launch->shared_bytes + 2047) / 1024 * 1024);
     int is_made = group.warps != NULL && group.shared != NULL &&
-                  ptx_shadow_start(&group.shadow, launch->shared_bytes, group.warp_count) == 0;
+                  ptx_shadow_start(&group.shadow, launch->shared_bytes, group.warp_count) == 0 &&
+                  ptx_traffic_start(&group.traffic, launch->regions, launch->region_count) == 0;
     for (int i = 0; is_made && i < group.warp_count; i++) {
         is_made = make_warp(&group.warps[i], &group, i) == 0;
     }

@@ -41,6 +41,7 @@ static const char head[] = ".version 8.0\n"
 
 static uint32_t words[WORDS];
 static char message[MESSAGE];
+static uint32_t group_count = 1;
 
 /* Returns what ptx_run does; a text that can't be read is an error, too. */
 static int run_items(const char *body, uint32_t items)
@@ -56,7 +57,7 @@ static int run_items(const char *body, uint32_t items)
     const ptx_region region = {(uintptr_t)words, (uintptr_t)words + sizeof words};
     const ptx_launch launch = {.kernel = ptx_module_kernel(module, 0),
                                .arguments = &arguments,
-                               .groups = {1, 1, 1},
+                               .groups = {group_count, 1, 1},
                                .items = {items, 1, 1},
                                .shared_bytes = SHARED,
                                .regions = &region,
@@ -95,6 +96,24 @@ static void addresses_are_checked(void **state)
                "aren't in the group's shared memory");
     is_refused("ld.shared.u32 %r5, [%r2];", "before it was written");
     passes("st.shared.u32 [%r2], %r1; ld.shared.u32 %r5, [%r2];");
+}
+
+static void groups_keep_apart(void **state)
+{
+    (void)state;
+    group_count = 2;
+    passes("mov.u32 %r5, %ctaid.x; shl.b32 %r5, %r5, 8; cvt.u64.u32 %rd4, %r5; add.s64 %rd4, %rd4, "
+           "%rd2; st.global.u32 [%rd4], %r1;");
+    is_refused("st.global.u32 [%rd2], %r1;", "is written by two groups");
+    is_refused("mov.u32 %r5, %ctaid.x; shl.b32 %r5, %r5, 8; cvt.u64.u32 %rd4, %r5; add.s64 %rd4, "
+               "%rd4, %rd2; st.global.u32 [%rd4], %r1;"
+               "ld.global.u32 %r6, [%rd2];",
+               "is read by a group and written by another");
+    is_refused("ld.global.u32 %r6, [%rd2+256]; mov.u32 %r5, %ctaid.x; shl.b32 %r5, %r5, 8; "
+               "cvt.u64.u32 %rd4, %r5; add.s64 %rd4, %rd4, %rd2;"
+               "st.global.u32 [%rd4], %r1;",
+               "is written by a group and read by another");
+    group_count = 1;
 }
 
 /* The item's mirror image among all of the group, and within its warp. */
@@ -326,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_checked),
         cmocka_unit_test(races_are_found),
+        cmocka_unit_test(groups_keep_apart),
         cmocka_unit_test(copies_must_be_waited_for),
         cmocka_unit_test(warps_must_be_whole),
         cmocka_unit_test(mbarriers_end_phases),
