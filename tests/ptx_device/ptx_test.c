@@ -125,7 +125,7 @@ static void races_are_found(void **state)
     (void)state;
     is_refused(OTHER_ITEM
                "st.shared.u32 [%r2], %r1; bar.warp.sync 0xffffffff; ld.shared.u32 %r6, [%r5];",
-               "");
+               "before it was written");
     passes(OTHER_ITEM "st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r6, [%r5];");
     is_refused(OTHER_LANE "st.shared.u32 [%r2], %r1; ld.shared.u32 %r6, [%r5];",
                "in a race with a write");
@@ -279,6 +279,7 @@ static void integers_are_those_of_c(void **state)
     EACH("div.u32 %r20, %r10, %r11;", y == 0 ? UINT32_MAX : x / y)
     EACH("div.s32 %r20, %r10, %r11;", (int32_t)y == 0 ? -1 : (int64_t)(int32_t)x / (int32_t)y)
     EACH("rem.s32 %r20, %r10, %r11;", (int32_t)y == 0 ? -1 : (int64_t)(int32_t)x % (int32_t)y)
+    EACH("ld.global.s8 %r20, [%rd4+1];", (int8_t)(x >> 8))
     EACH("and.b32 %r11, %r11, 63; shl.b32 %r20, %r10, %r11;", (y & 63) > 31 ? 0 : x << (y & 31))
     EACH("and.b32 %r11, %r11, 63; shr.s32 %r20, %r10, %r11;",
          (int32_t)x >> ((y & 63) > 31 ? 31 : (y & 31)))
@@ -291,6 +292,11 @@ static void integers_are_those_of_c(void **state)
     EACH("setp.lt.s32 %p5, %r10, %r11; selp.b32 %r20, %r10, %r11, %p5;",
          (int32_t)x < (int32_t)y ? x : y)
     EACH("mov.b64 %rd5, {%r10, %r11}; mov.b64 {%r13, %r20}, %rd5;", y)
+}
+
+static uint32_t to_bfloat16(uint32_t bits)
+{
+    return isnan(float_of(bits)) ? 0x7fff : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
 static uint32_t to_int(float x)
@@ -309,6 +315,7 @@ static void fractions_are_those_of_c(void **state)
     EACH("setp.neu.f32 %p5, %f10, %f11; selp.b32 %r20, 1, 0, %p5;", float_of(x) != float_of(y))
     EACH("setp.nan.f32 %p5, %f10, %f11; selp.b32 %r20, 1, 0, %p5;",
          isnan(float_of(x)) || isnan(float_of(y)))
+    EACH("cvt.rn.bf16x2.f32 %r20, %f10, %f11;", to_bfloat16(x) << 16 | to_bfloat16(y))
     EACH("cvt.rzi.s32.f32 %r20, %f10;", to_int(float_of(x)))
     EACH(
         "cvt.rn.f32.s32 %f12, %r10; mul.rn.f32 %f12, %f12, 0f3F000000; cvt.rzi.s32.f32 %r20, %f12;",
