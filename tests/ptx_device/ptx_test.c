@@ -126,6 +126,9 @@ static void races_are_found(void **state)
     is_refused(OTHER_ITEM
                "st.shared.u32 [%r2], %r1; bar.warp.sync 0xffffffff; ld.shared.u32 %r6, [%r5];",
                "before it was written");
+    is_refused(
+        "@!%p1 bra read; st.shared.u32 [%r2], %r1; ret; read: ld.shared.u32 %r6, [%r2+-128];",
+        "in a race with a write");
     passes(OTHER_ITEM "st.shared.u32 [%r2], %r1; bar.sync 0; ld.shared.u32 %r6, [%r5];");
     is_refused(OTHER_LANE "st.shared.u32 [%r2], %r1; ld.shared.u32 %r6, [%r5];",
                "in a race with a write");
@@ -162,6 +165,7 @@ static void warps_must_be_whole(void **state)
     is_refused("setp.lt.u32 %p3, %r1, 7; @%p3 bra over; shfl.sync.bfly.b32 %r5, %r1, 1, 0x1f, "
                "0xffffffff; over:",
                "not all 32 lanes");
+    is_refused("@%p1 bra over; ret; over: bar.sync 0;", "waits for ever");
     passes("setp.lt.u32 %p3, %r1, 7; @%p3 bra low; mov.u32 %r5, 1; bra over; low: mov.u32 %r5, 2; "
            "over: bar.sync 0;");
 }
@@ -199,8 +203,17 @@ static void a_text_that_breaks_off_is_no_crash(void **state)
 {
     (void)state;
     char text[8192];
-    snprintf(text, sizeof text, "%s%s\nret;\n}\n", head,
-             COPY MBARRIER "mov.u32 %r7, 0;" WAIT "ld.global.v2.u32 {%r5, %r6}, [%rd2+8];");
+    snprintf(
+        text, sizeof text, "%s%s\nret;\n}\n", head,
+        COPY MBARRIER
+        "mov.u32 %r7, 0;" WAIT "ld.global.v2.u32 {%r5, %r6}, [%rd2+8]; "
+                               "ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r5, %r6}, [%r2];"
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f1, %f2, %f3, %f4}, {%r5, %r6, %r7, "
+        "%r8}, {%r9, %r10}, {%f1, %f2, %f3, %f4};"
+        "{ .reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 "
+        "{%f1, %f2, %f3, %f4}, %rd4, %rd5, p, 1, 1, 0, 1; }"
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r5], [%rd4], %r6, "
+        "[%r3]; @%p1 bra again;");
     for (size_t length = 0; length < strlen(text); length++) {
         char *beginning = malloc(length + 1);
         assert_non_null(beginning);
@@ -288,6 +301,14 @@ static void integers_are_those_of_c(void **state)
     EACH("shf.l.wrap.b32 %r20, %r10, %r11, %r12;", ((uint64_t)y << 32 | x) << (z & 31) >> 32)
     EACH("shf.r.wrap.b32 %r20, %r10, %r11, %r12;", ((uint64_t)y << 32 | x) >> (z & 31))
     EACH("prmt.b32 %r20, %r10, %r11, 0x6543;", ((uint64_t)y << 32 | x) >> 24)
+    EACH("prmt.b32 %r20, %r10, %r11, 0xba98;", (x >> 7 & 1) * 255u | (x >> 15 & 1) * 0xff00u |
+                                                   (x >> 23 & 1) * 0xff0000u |
+                                                   (x >> 31) * 0xff000000u)
+    EACH("and.b32 %r12, %r12, 63; bfe.u32 %r20, %r10, 5, %r12;",
+         x >> 5 & ((z & 63) > 31 ? UINT32_MAX : (1u << (z & 63)) - 1))
+    EACH("mul.wide.u32 %rd5, %r10, %r11; shr.u64 %rd5, %rd5, 9; cvt.u32.u64 %r20, %rd5;",
+         (uint64_t)x * y >> 9)
+    EACH("rem.u32 %r20, %r10, %r11;", y == 0 ? UINT32_MAX : x % y)
     EACH("cvt.u16.u32 %rs1, %r10; cvt.s32.s16 %r20, %rs1;", (int16_t)x)
     EACH("setp.lt.s32 %p5, %r10, %r11; selp.b32 %r20, %r10, %r11, %p5;",
          (int32_t)x < (int32_t)y ? x : y)
@@ -307,6 +328,19 @@ static uint32_t to_int(float x)
                                   : (uint32_t)(int32_t)x;
 }
 
+static uint32_t to_unsigned_int(float x)
+{
+    return x != x || x <= 0.0f ? 0 : x >= 0x1p32f ? UINT32_MAX : (uint32_t)x;
+}
+
+/* All NaNs are one. */
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return isnan(value) ? 0x7fc00000u : bits;
+}
+
 static void fractions_are_those_of_c(void **state)
 {
     (void)state;
@@ -316,6 +350,11 @@ static void fractions_are_those_of_c(void **state)
     EACH("setp.nan.f32 %p5, %f10, %f11; selp.b32 %r20, 1, 0, %p5;",
          isnan(float_of(x)) || isnan(float_of(y)))
     EACH("cvt.rn.bf16x2.f32 %r20, %f10, %f11;", to_bfloat16(x) << 16 | to_bfloat16(y))
+    EACH("cvt.rzi.u32.f32 %r20, %f10;", to_unsigned_int(float_of(x)))
+    EACH("min.f32 %f12, %f10, %f11; add.rn.f32 %f12, %f12, %f12; mov.b32 %r20, %f12;",
+         bits_of(2.0f * fminf(float_of(x), float_of(y))))
+    EACH("max.f32 %f12, %f10, %f11; add.rn.f32 %f12, %f12, %f12; mov.b32 %r20, %f12;",
+         bits_of(2.0f * fmaxf(float_of(x), float_of(y))))
     EACH("cvt.rzi.s32.f32 %r20, %f10;", to_int(float_of(x)))
     EACH(
         "cvt.rn.f32.s32 %f12, %r10; mul.rn.f32 %f12, %f12, 0f3F000000; cvt.rzi.s32.f32 %r20, %f12;",
