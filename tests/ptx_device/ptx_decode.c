@@ -21,6 +21,17 @@ void ptx_keep_list(ptx_reader *reader, ptx_instruction *instruction, const uint3
     instruction->list_count = count;
 }
 
+void ptx_keep_registers(ptx_reader *reader, ptx_instruction *instruction, const uint32_t *places,
+                        int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (places[i] == PTX_NONE) {
+            ptx_read_fail(reader, "_ in place of a register isn't known here");
+        }
+    }
+    ptx_keep_list(reader, instruction, places, count);
+}
+
 /* Whether the operands have the sizes that the operation says; those that aren't registers may have
  * any. */
 static int has_sizes(ptx_reader *reader, const ptx_operation *operation, const ptx_span *operands,
@@ -108,7 +119,7 @@ static int decode_halves(ptx_reader *reader, ptx_span name, const ptx_span *oper
         ptx_read_fail(reader, "two halves are missing");
         return 1;
     }
-    ptx_keep_list(reader, instruction, places, 2);
+    (is_split ? ptx_keep_list : ptx_keep_registers)(reader, instruction, places, 2);
     *(is_split ? &instruction->a : &instruction->d) =
         ptx_operand_place(reader, operands[is_split], is_long ? 8 : 4);
     instruction->variant = is_long ? 4 : 2;

@@ -24,6 +24,9 @@ int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands
 /* Gives the instruction a list of places; its kernel owns it. */
 void ptx_keep_list(ptx_reader *reader, ptx_instruction *instruction, const uint32_t *places,
                    int count);
+/* The same, where none of them may be "_". */
+void ptx_keep_registers(ptx_reader *reader, ptx_instruction *instruction, const uint32_t *places,
+                        int count);
 
 /* Ends what a warp has in hand of sets older than the last `left` ones: copies then are the warp's
  * writes, and what wgmma read is free. */

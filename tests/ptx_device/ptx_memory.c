@@ -320,7 +320,7 @@ int ptx_decode_memory(ptx_reader *reader, ptx_span name, const ptx_span *operand
     if (found != elements) {
         ptx_read_fail(reader, "an instruction for %d elements has %d", elements, found);
     }
-    ptx_keep_list(reader, instruction, places, found);
+    (is_load ? ptx_keep_list : ptx_keep_registers)(reader, instruction, places, found);
     /* Shared addresses may have 4 bytes as well as 8. */
     const ptx_span address = operands[is_load];
     instruction->address_bytes = (uint8_t)ptx_address_bytes(reader, address);

@@ -138,7 +138,7 @@ static void decode_matrices(ptx_reader *reader, ptx_span name, const ptx_span *o
     if (found != matrices) {
         ptx_read_fail(reader, "ldmatrix of %d matrices to %d registers", matrices, found);
     }
-    ptx_keep_list(reader, instruction, places, found);
+    ptx_keep_registers(reader, instruction, places, found);
     instruction->address_bytes = (uint8_t)ptx_address_bytes(reader, operands[1]);
     ptx_operand_address(reader, operands[1], instruction->address_bytes, &instruction->a,
                         &instruction->immediate);
@@ -162,7 +162,7 @@ static void decode_multiply(ptx_reader *reader, const ptx_span *operands, int co
         ptx_read_fail(reader, "mma with %d registers", found);
         return;
     }
-    ptx_keep_list(reader, instruction, places, found);
+    ptx_keep_registers(reader, instruction, places, found);
     instruction->execute = multiply_fragments;
     instruction->is_together = 1;
 }

@@ -234,7 +234,7 @@ static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *o
         ptx_read_fail(reader, "wgmma of %d columns with %d sums", columns, found);
         return;
     }
-    ptx_keep_list(reader, instruction, places, found);
+    ptx_keep_registers(reader, instruction, places, found);
     instruction->a = ptx_operand_place(reader, operands[1], 8);
     instruction->b = ptx_operand_place(reader, operands[2], 8);
     instruction->d = ptx_operand_place(reader, operands[3], 4);
