@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 16, DEPTH = 16, MOST_COLUMNS = 256, BLOCK = 8 };
+enum { ROWS = 16, DEPTH = 16, MOST_COLUMNS = 256, BLOCK = 8, MARKS = 250 };
 
 typedef struct operand {
     uint32_t start;
@@ -105,9 +105,17 @@ static int read_lines(ptx_warp *warp, const ptx_instruction *instruction, const 
     return 1;
 }
 
+/* What a sum's mark says is its set, by the remainder of its number. */
 static uint8_t mark_of_set(uint32_t set)
 {
-    return (uint8_t)(1 + set % 250);
+    return (uint8_t)(1 + set % MARKS);
+}
+
+/* Whether a mark's set is none of the last `left` ones, nor the open one. */
+static int is_ended(uint8_t mark, uint32_t open_set, uint32_t left)
+{
+    const uint32_t age = (uint32_t)(mark_of_set(open_set) + MARKS - mark) % MARKS;
+    return age > left;
 }
 
 /* `list`: the sums, four for each 8 columns as of mma; d, a and b: the predicate that says whether
@@ -174,9 +182,10 @@ void ptx_end_multiplications(ptx_warp *warp, uint32_t left)
     }
     list->count -= ended;
     memmove(list->items, list->items + ended, list->count * sizeof *list->items);
-    const uint8_t newest = mark_of_set(list->set - 1);
     for (int i = 0; i < warp->in_flight_count; i++) {
-        warp->in_flight[i] = left > 0 && warp->in_flight[i] == newest ? newest : 0;
+        if (warp->in_flight[i] != 0 && is_ended(warp->in_flight[i], list->set, left)) {
+            warp->in_flight[i] = 0;
+        }
     }
 }
 
@@ -223,7 +232,7 @@ static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *o
     const int columns = shape != NULL ? atoi(shape + 5) : 0;
     uint32_t places[MOST_COLUMNS / 2];
     int found = 0;
-    if (count != 8 || columns < 8 || columns > MOST_COLUMNS ||
+    if (count != 8 || columns < 8 || columns > MOST_COLUMNS || columns % BLOCK != 0 ||
         ptx_operand_number(reader, operands[4]) != 1 ||
         ptx_operand_number(reader, operands[5]) != 1) {
         ptx_read_fail(reader, "this form of wgmma isn't known");
