@@ -1,0 +1,514 @@
+/* The interpreter's matrix units and copies: layouts as the PTX ISA draws them, products of small
+ * integers, which are exact, and orders of instructions that must be refused. */
+#include "ptx_try.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LANES = 32, TEXT = 16384 };
+
+/* An integer from -4 to 4. */
+static int random_small(void)
+{
+    return (int)(random_word() % 9) - 4;
+}
+
+/* The upper half of a small integer's f32, which has no more. */
+static uint16_t bf16_of(int value)
+{
+    const float wide = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &wide, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+static double float_at(size_t word)
+{
+    float value;
+    memcpy(&value, &words[word], sizeof value);
+    return (double)value;
+}
+
+/* ---- ldmatrix ---- */
+
+/* 32 rows of eight numbers lie in shared memory; the lanes name them out of order, so that no
+ * order is right by chance. */
+static void matrices_load(int count, int is_transposed)
+{
+    static const char *const registers[] = {"", "{%r10}", "{%r10, %r11}", "",
+                                            "{%r10, %r11, %r12, %r13}"};
+    char body[2000];
+    trial.items = LANES;
+    trial.word_count = 1024;
+    for (int i = 0; i < 256; i++) {
+        words[i] = random_word();
+    }
+    uint16_t numbers[512];
+    memcpy(numbers, words, sizeof numbers);
+    /* Lane l names the row at 16·((7·l + 3) mod 32) bytes. */
+    snprintf(body, sizeof body,
+             "mul.wide.u32 %%rd4, %%r1, 32; add.s64 %%rd4, %%rd1, %%rd4; shl.b32 %%r5, %%r1, 5;"
+             "add.s32 %%r5, %%r3, %%r5; ld.global.v4.u32 {%%r20, %%r21, %%r22, %%r23}, [%%rd4];"
+             "ld.global.v4.u32 {%%r24, %%r25, %%r26, %%r27}, [%%rd4+16];"
+             "st.shared.v4.u32 [%%r5], {%%r20, %%r21, %%r22, %%r23};"
+             "st.shared.v4.u32 [%%r5+16], {%%r24, %%r25, %%r26, %%r27};"
+             "bar.warp.sync 0xffffffff; mad.lo.s32 %%r6, %%r1, 7, 3; and.b32 %%r6, %%r6, 31;"
+             "shl.b32 %%r6, %%r6, 4; add.s32 %%r6, %%r3, %%r6;"
+             "mov.u32 %%r11, 0; mov.u32 %%r12, 0; mov.u32 %%r13, 0;"
+             "ldmatrix.sync.aligned.m8n8.x%d%s.shared.b16 %s, [%%r6];"
+             "mul.wide.u32 %%rd5, %%r1, 16; add.s64 %%rd5, %%rd1, %%rd5;"
+             "st.global.v4.u32 [%%rd5+2048], {%%r10, %%r11, %%r12, %%r13};",
+             count, is_transposed ? ".trans" : "", registers[count]);
+    passes(body);
+    for (int lane = 0; lane < LANES; lane++) {
+        for (int matrix = 0; matrix < count; matrix++) {
+            uint32_t pair = 0;
+            for (int half = 0; half < 2; half++) {
+                int row = lane / 4;
+                int col = lane % 4 * 2 + half;
+                if (is_transposed) {
+                    const int other = row;
+                    row = col;
+                    col = other;
+                }
+                const int from = (7 * (8 * matrix + row) + 3) % 32;
+                pair |= (uint32_t)numbers[8 * from + col] << 16 * half;
+            }
+            assert_int_equal(words[512 + 4 * lane + matrix], pair);
+        }
+    }
+}
+
+static void ldmatrix_gives_fragments(void **state)
+{
+    (void)state;
+    for (int count = 1; count <= 4; count *= 2) {
+        matrices_load(count, 0);
+        matrices_load(count, 1);
+    }
+}
+
+static void ldmatrix_is_refused(void **state)
+{
+    (void)state;
+    trial.items = LANES;
+#define WRITTEN \
+    "shl.b32 %r5, %r1, 4; add.s32 %r5, %r3, %r5; st.shared.v4.u32 [%r5], {%r1, %r1, %r1, %r1};"
+#define LOAD "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r10, %r11, %r12, %r13}, [%r5];"
+    passes(WRITTEN "bar.warp.sync 0xffffffff;" LOAD);
+    is_refused(WRITTEN LOAD, "in a race with a write");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; add.s32 %r5, %r5, 8;" LOAD, "no multiple of 16");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; add.s32 %r5, %r5, 4096;" LOAD,
+               "aren't in the group's shared memory");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; @%p2 bra over;" LOAD " over: ",
+               "not all 32 lanes");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; @!%p2"
+                       " " LOAD,
+               "not all 32 lanes");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff;"
+                       "ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r10, %r11, %r12}, [%r5];",
+               "2 matrices to 3 registers");
+    trial.items = 31;
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff;" LOAD, "not all 32 lanes");
+}
+
+/* ---- mma ---- */
+
+/* Lane l of m16n8k16 has, with g = l / 4 and t = l mod 4: of a, eight numbers; of b, four; of c and
+ * d, four. */
+static void place_of_a(int lane, int i, int *row, int *k)
+{
+    *row = lane / 4 + (i < 2 || (i >= 4 && i < 6) ? 0 : 8);
+    *k = lane % 4 * 2 + (i & 1) + (i < 4 ? 0 : 8);
+}
+
+static void place_of_b(int lane, int i, int *k, int *col)
+{
+    *k = lane % 4 * 2 + (i & 1) + (i < 2 ? 0 : 8);
+    *col = lane / 4;
+}
+
+static void place_of_c(int lane, int i, int *row, int *col)
+{
+    *row = lane / 4 + (i < 2 ? 0 : 8);
+    *col = lane % 4 * 2 + (i & 1);
+}
+
+static void mma_multiplies(void **state)
+{
+    (void)state;
+    int a[16][16];
+    int b[16][8];
+    int c[16][8];
+    int row, col, k;
+    for (int i = 0; i < 16; i++) {
+        for (int j = 0; j < 16; j++) {
+            a[i][j] = random_small();
+            b[i][j % 8] = random_small();
+            c[i][j % 8] = (int)(random_word() % 2001) - 1000;
+        }
+    }
+    /* Ten words a lane: four of a, two of b, four of c. */
+    trial.items = LANES;
+    trial.word_count = 1024;
+    for (int lane = 0; lane < LANES; lane++) {
+        uint16_t of_a[8];
+        uint16_t of_b[4];
+        float of_c[4];
+        for (int i = 0; i < 8; i++) {
+            place_of_a(lane, i, &row, &k);
+            of_a[i] = bf16_of(a[row][k]);
+        }
+        for (int i = 0; i < 4; i++) {
+            place_of_b(lane, i, &k, &col);
+            of_b[i] = bf16_of(b[k][col]);
+            place_of_c(lane, i, &row, &col);
+            of_c[i] = (float)c[row][col];
+        }
+        memcpy(&words[10 * lane], of_a, sizeof of_a);
+        memcpy(&words[10 * lane + 4], of_b, sizeof of_b);
+        memcpy(&words[10 * lane + 6], of_c, sizeof of_c);
+    }
+    passes("mul.wide.u32 %rd4, %r1, 40; add.s64 %rd4, %rd1, %rd4;"
+           "ld.global.v2.u32 {%r10, %r11}, [%rd4]; ld.global.v2.u32 {%r12, %r13}, [%rd4+8];"
+           "ld.global.v2.u32 {%r14, %r15}, [%rd4+16]; ld.global.v2.f32 {%f1, %f2}, [%rd4+24];"
+           "ld.global.v2.f32 {%f3, %f4}, [%rd4+32];"
+           "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f5, %f6, %f7, %f8},"
+           "{%r10, %r11, %r12, %r13}, {%r14, %r15}, {%f1, %f2, %f3, %f4};"
+           "mul.wide.u32 %rd4, %r1, 16; add.s64 %rd4, %rd1, %rd4;"
+           "st.global.v4.f32 [%rd4+2048], {%f5, %f6, %f7, %f8};");
+    for (int lane = 0; lane < LANES; lane++) {
+        for (int i = 0; i < 4; i++) {
+            place_of_c(lane, i, &row, &col);
+            double sum = (double)c[row][col];
+            for (k = 0; k < 16; k++) {
+                sum += (double)a[row][k] * (double)b[k][col];
+            }
+            assert_true(float_at((size_t)(512 + 4 * lane + i)) == sum);
+        }
+    }
+#define MULTIPLY                                                                        \
+    "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f5, %f6, %f7, %f8}, {%r10, " \
+    "%r11, %r12, %r13}, {%r14, %r15}, {%f1, %f2, %f3, %f4};"
+    passes(MULTIPLY);
+    is_refused("@%p2 bra over;" MULTIPLY " over: ", "not all 32 lanes");
+}
+
+/* ---- wgmma ---- */
+
+enum {
+    LINES = 64,          /* of a, and columns of b */
+    STEP = 16,           /* of the depth, an instruction's */
+    OPERAND = 8192,      /* bytes that the image of an operand has at most */
+    GROUP = 128,         /* four warps */
+    SUMS = LINES / 2,    /* of an item */
+    RESULT = 2 * OPERAND /* where sums lie, in bytes */
+};
+
+typedef struct layout {
+    int width; /* bytes of a row: 128, 64 or 32 */
+    int is_along_lines;
+    int is_depth_first; /* along the lines: the next eight steps follow at once, not the next block
+                         */
+} layout;
+
+/* Where the chunk of 16 bytes is that a swizzled row has at `chunk`, by the ISA's figures: rows of
+ * 128 bytes change by their number, two rows of 64 bytes alike, four of 32. */
+static int swizzled(int width, int row, int chunk)
+{
+    static const int of_128[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    static const int of_64[8] = {0, 0, 1, 1, 2, 2, 3, 3};
+    static const int of_32[8] = {0, 0, 0, 0, 1, 1, 1, 1};
+    return chunk ^ (width == 128 ? of_128 : width == 64 ? of_64 : of_32)[row % 8];
+}
+
+/* Steps of the depth that an image has. */
+static int depth_of(const layout *of)
+{
+    return of->is_along_lines ? STEP : of->width / 2;
+}
+
+/* Bytes from the beginning of one block of lines to the next, and from eight rows to the next. */
+static int leading_of(const layout *of)
+{
+    return of->is_depth_first ? STEP * of->width : 8 * of->width;
+}
+
+static int stride_of(const layout *of)
+{
+    return !of->is_along_lines || of->is_depth_first ? 8 * of->width
+                                                     : LINES / (of->width / 2) * 8 * of->width;
+}
+
+/* The byte of an image at which (line, k) lies. */
+static int byte_of(const layout *of, int line, int k)
+{
+    int row = line;
+    int in_row = 2 * k;
+    int block = 0;
+    if (of->is_along_lines) {
+        row = k;
+        block = line / (of->width / 2);
+        in_row = line % (of->width / 2) * 2;
+    }
+    return block * leading_of(of) + row / 8 * stride_of(of) + row % 8 * of->width +
+           swizzled(of->width, row, in_row / 16) * 16 + in_row % 16;
+}
+
+/* All of a descriptor but where the operand begins. */
+static uint64_t descriptor_of(const layout *of)
+{
+    const uint64_t mode = of->width == 128 ? 1 : of->width == 64 ? 2 : 3;
+    const uint64_t leading = of->is_along_lines ? (uint64_t)leading_of(of) : 16;
+    return mode << 62 | ((uint64_t)stride_of(of) & 0x3ffff) >> 4 << 32 |
+           (leading & 0x3ffff) >> 4 << 16;
+}
+
+static void fill_image(const layout *of, size_t first_word, int numbers[LINES][LINES])
+{
+    unsigned char image[OPERAND] = {0};
+    for (int line = 0; line < LINES; line++) {
+        for (int k = 0; k < depth_of(of); k++) {
+            const uint16_t number = bf16_of(numbers[line][k] = random_small());
+            memcpy(image + byte_of(of, line, k), &number, sizeof number);
+        }
+    }
+    memcpy(&words[first_word], image, sizeof image);
+}
+
+/* Shared memory becomes what the buffer begins with; %rd10 and %rd11 are where a and b begin, as
+ * descriptors have it. */
+#define FILL                                                                                   \
+    "shl.b32 %r5, %r1, 4; mov.u32 %r6, 0; fill: add.s32 %r7, %r3, %r5; cvt.u64.u32 %rd4, %r5;" \
+    "add.s64 %rd4, %rd1, %rd4; ld.global.v4.u32 {%r10, %r11, %r12, %r13}, [%rd4];"             \
+    "st.shared.v4.u32 [%r7], {%r10, %r11, %r12, %r13}; add.s32 %r5, %r5, 2048;"                \
+    "add.s32 %r6, %r6, 1; setp.lt.u32 %p3, %r6, 8; @%p3 bra fill;"                             \
+    "cvt.u64.u32 %rd10, %r3; shr.u64 %rd10, %rd10, 4; add.s64 %rd11, %rd10, 512;"
+#define FENCE      "fence.proxy.async;"
+#define BARRIER    "bar.sync 0;"
+#define BEGIN      "wgmma.fence.sync.aligned;"
+#define COMMIT     "wgmma.commit_group.sync.aligned;"
+#define WAIT(left) "wgmma.wait_group.sync.aligned " #left ";"
+
+/* Appends "{%f1, …}", so many of them. */
+static void append_sums(char *body, int count)
+{
+    for (int i = 0; i < count; i++) {
+        sprintf(body + strlen(body), "%s%%f%d", i == 0 ? "{" : ", ", i);
+    }
+    strcat(body, "}");
+}
+
+static void multiply_layouts(const layout *a, const layout *b)
+{
+    static char body[TEXT];
+    static int of_a[LINES][LINES];
+    static int of_b[LINES][LINES];
+    fill_image(a, 0, of_a);
+    fill_image(b, OPERAND / 4, of_b);
+    const int depth = depth_of(a) < depth_of(b) ? depth_of(a) : depth_of(b);
+    strcpy(body, FILL);
+    sprintf(body + strlen(body),
+            "or.b64 %%rd10, %%rd10, 0x%llx; or.b64 %%rd11, %%rd11, 0x%llx;" FENCE BARRIER BEGIN,
+            (unsigned long long)descriptor_of(a), (unsigned long long)descriptor_of(b));
+    for (int k = 0; k < depth; k += STEP) {
+        sprintf(body + strlen(body),
+                "{ .reg .pred p; setp.ne.b32 p, %d, 0;"
+                "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 ",
+                k);
+        append_sums(body, SUMS);
+        /* 32 bytes of a row further. */
+        sprintf(body + strlen(body),
+                ", %%rd10, %%rd11, p, 1, 1, %d, %d; }"
+                "add.s64 %%rd10, %%rd10, 2; add.s64 %%rd11, %%rd11, 2;",
+                a->is_along_lines, b->is_along_lines);
+    }
+    strcat(body, COMMIT WAIT(0) "mul.wide.u32 %rd4, %r1, 128; add.s64 %rd4, %rd1, %rd4;");
+    for (int i = 0; i < SUMS; i++) {
+        sprintf(body + strlen(body), "st.global.f32 [%%rd4+%d], %%f%d;", RESULT + 4 * i, i);
+    }
+    passes(body);
+    for (int item = 0; item < GROUP; item++) {
+        for (int i = 0; i < SUMS; i++) {
+            const int row = item / LANES * 16 + item % LANES / 4 + (i % 4 < 2 ? 0 : 8);
+            const int col = i / 4 * 8 + item % 4 * 2 + i % 2;
+            double sum = 0;
+            for (int k = 0; k < depth; k++) {
+                sum += (double)of_a[row][k] * (double)of_b[col][k];
+            }
+            if (float_at((size_t)(RESULT / 4 + SUMS * item + i)) != sum) {
+                fail_msg("a %d %d %d, b %d %d %d: row %d, column %d", a->width, a->is_along_lines,
+                         a->is_depth_first, b->width, b->is_along_lines, b->is_depth_first, row,
+                         col);
+            }
+        }
+    }
+}
+
+static void use_four_warps(void)
+{
+    trial.items = GROUP;
+    trial.shared_bytes = 2 * OPERAND;
+    trial.word_count = TRY_MOST_WORDS;
+}
+
+static void wgmma_knows_layouts(void **state)
+{
+    (void)state;
+    static const layout layouts[] = {{128, 0, 0}, {64, 0, 0},  {32, 0, 0}, {128, 1, 1}, {64, 1, 1},
+                                     {32, 1, 1},  {128, 1, 0}, {64, 1, 0}, {32, 1, 0}};
+    enum { COUNT = sizeof layouts / sizeof layouts[0] };
+    use_four_warps();
+    for (int i = 0; i < COUNT; i++) {
+        for (int k = 0; k < COUNT; k++) {
+            multiply_layouts(&layouts[i], &layouts[k]);
+        }
+    }
+}
+
+/* Rows of 128 bytes along the depth, 1024 bytes for eight of them; sums begin with 0. */
+#define DESCRIBE \
+    FILL "or.b64 %rd10, %rd10, 0x4000004000010000; or.b64 %rd11, %rd11, 0x4000004000010000;"
+#define PRODUCT(sums)                                                                           \
+    "{ .reg .pred p; setp.ne.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 " \
+    "{" sums "}, %rd10, %rd11, p, 1, 1, 0, 0; }"
+#define FIRST    PRODUCT("%f1, %f2, %f3, %f4")
+#define SECOND   PRODUCT("%f11, %f12, %f13, %f14")
+#define THIRD    PRODUCT("%f21, %f22, %f23, %f24")
+#define READY    DESCRIBE FENCE BARRIER BEGIN
+#define USE(sum) "add.f32 %f30, " sum ", " sum ";"
+
+static void wgmma_needs_its_order(void **state)
+{
+    (void)state;
+    use_four_warps();
+    passes(READY FIRST COMMIT WAIT(0) USE("%f1"));
+    is_refused(DESCRIBE BARRIER BEGIN FIRST COMMIT WAIT(0), "wasn't fenced for the asynchronous");
+    is_refused(DESCRIBE BARRIER FENCE BEGIN FIRST COMMIT WAIT(0),
+               "wasn't fenced for the asynchronous");
+    is_refused(DESCRIBE FENCE BEGIN FIRST COMMIT WAIT(0), "shared memory at");
+    is_refused(DESCRIBE FENCE BARRIER FIRST COMMIT WAIT(0), "no wgmma.fence");
+    is_refused(READY FIRST COMMIT WAIT(0) FIRST COMMIT WAIT(0), "no wgmma.fence");
+    passes(READY FIRST COMMIT WAIT(0) BEGIN FIRST COMMIT WAIT(0));
+    is_refused(READY FIRST COMMIT USE("%f1") WAIT(0), "sums of a wgmma that was not waited for");
+    is_refused(READY FIRST COMMIT "st.global.v4.f32 [%rd1], {%f5, %f2, %f5, %f5};" WAIT(0),
+               "sums of a wgmma that was not waited for");
+    is_refused(READY FIRST COMMIT WAIT(1) USE("%f4"), "sums of a wgmma that was not waited for");
+    is_refused(READY FIRST WAIT(0) USE("%f4") COMMIT WAIT(0),
+               "sums of a wgmma that was not waited for");
+    is_refused(READY FIRST COMMIT, "leaves with wgmma that were not waited for");
+    is_refused(READY FIRST COMMIT WAIT(1), "leaves with wgmma that were not waited for");
+    is_refused(READY FIRST COMMIT "st.shared.u32 [%r2], %r1;" WAIT(0), "shared memory at");
+    is_refused(READY FIRST COMMIT BARRIER "st.shared.u32 [%r3+8192], %r1;" WAIT(0),
+               "while a wgmma that was not waited for reads it");
+    /* Others' reads end with a barrier behind the wait. */
+    is_refused(READY FIRST COMMIT WAIT(0) "@%p2 st.shared.u32 [%r3+8192], %r1;",
+               "in a race with a read");
+    passes(READY FIRST COMMIT WAIT(0) BARRIER "@%p2 st.shared.u32 [%r3+8192], %r1;");
+}
+
+static void wgmma_waits_for_sets(void **state)
+{
+    (void)state;
+    use_four_warps();
+    passes(READY FIRST COMMIT SECOND COMMIT WAIT(1) USE("%f1") WAIT(0) USE("%f11"));
+    is_refused(READY FIRST COMMIT SECOND COMMIT WAIT(1) USE("%f11") WAIT(0),
+               "sums of a wgmma that was not waited for");
+#define THREE READY FIRST COMMIT SECOND COMMIT THIRD COMMIT
+    passes(THREE WAIT(2) USE("%f1") WAIT(0));
+    is_refused(THREE WAIT(2) USE("%f11") WAIT(0), "sums of a wgmma that was not waited for");
+    is_refused(THREE WAIT(2) USE("%f21") WAIT(0), "sums of a wgmma that was not waited for");
+    passes(THREE WAIT(1) USE("%f11") WAIT(0));
+}
+
+static void wgmma_is_refused(void **state)
+{
+    (void)state;
+    use_four_warps();
+    is_refused(DESCRIBE FENCE BARRIER "@%p2 bra over;" BEGIN " over: ", "not all 32 lanes");
+    is_refused(READY "@%p2 bra over;" FIRST " over: " COMMIT WAIT(0), "not all 32 lanes");
+    is_refused(READY "and.b64 %rd10, %rd10, 0x3fffffffffffffff;" FIRST COMMIT WAIT(0),
+               "without a swizzle");
+    is_refused(READY "add.s64 %rd11, %rd11, 512;" FIRST COMMIT WAIT(0),
+               "aren't in the group's shared memory");
+    is_refused(READY PRODUCT("%f1, %f2, %f3") COMMIT WAIT(0), "8 columns with 3 sums");
+    is_refused(READY PRODUCT("%f1, %f2, %f3, _") COMMIT WAIT(0), "_ in place of a register");
+    is_refused(READY "wgmma.mma_async.sync.aligned.m64n12k16.f32.bf16.bf16 {%f1, %f2, %f3, %f4, "
+                     "%f5, %f6}, %rd10, %rd11, %p1, 1, 1, 0, 0;" COMMIT WAIT(0),
+               "this form of wgmma");
+    static const char *const others[] = {"sm_80", "sm_90"};
+    for (int i = 0; i < 2; i++) {
+        trial.target = others[i];
+        is_refused(READY FIRST COMMIT WAIT(0), "needs the target sm_90a");
+    }
+}
+
+/* ---- Bulk copies ---- */
+
+#define MAKE  "@%p2 mbarrier.init.shared.b64 [%r3], 1;"
+#define KNOWN "@%p2 fence.mbarrier_init.release.cluster; bar.sync 0;"
+#define ANNOUNCE(bytes)                                                                  \
+    "add.s32 %r5, %r3, 1024; mov.u32 %r6, 256; mov.u32 %r7, " #bytes "; mov.u32 %r8, 0;" \
+    "@%p2 mbarrier.arrive.expect_tx.shared.b64 _, [%r3], %r7;"
+#define BULK                                                                                      \
+    "@%p2 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r5], [%rd1], %r6, " \
+    "[%r3];"
+#define UNTIL "again: mbarrier.try_wait.parity.shared.b64 %p4, [%r3], %r8; @!%p4 bra again;"
+#define TAKE  "ld.shared.u32 %r9, [%r2+1024]; st.global.u32 [%rd2+512], %r9;"
+
+static void bulk_copies_come_with_their_mbarrier(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 64; i++) {
+        words[i] = random_word();
+    }
+    passes(MAKE KNOWN ANNOUNCE(256) BULK UNTIL TAKE);
+    assert_memory_equal(words, words + 128, 256);
+    is_refused(MAKE "bar.sync 0;" ANNOUNCE(256) BULK UNTIL TAKE, "initialisation wasn't fenced");
+    is_refused(MAKE KNOWN ANNOUNCE(256) BULK TAKE UNTIL, "is read");
+    is_refused(MAKE KNOWN ANNOUNCE(256) BULK BARRIER TAKE UNTIL, "in a race with a write");
+    is_refused(MAKE KNOWN ANNOUNCE(272) BULK UNTIL TAKE, "waits for ever");
+    is_refused(MAKE KNOWN ANNOUNCE(256) UNTIL, "waits for ever");
+    is_refused(MAKE "@%p2 fence.mbarrier_init.release.cluster; mov.u32 %r8, 0;" UNTIL, "mbarrier");
+    is_refused(MAKE KNOWN ANNOUNCE(256) "mov.u32 %r6, 248;" BULK, "248 bytes");
+    is_refused(MAKE KNOWN ANNOUNCE(256) "add.s64 %rd1, %rd1, 8;" BULK, "no multiple of 16");
+    is_refused(MAKE KNOWN ANNOUNCE(256) "add.s64 %rd1, %rd1, 784;" BULK, "aren't in a live buffer");
+    is_refused(MAKE KNOWN ANNOUNCE(256) "mov.u32 %r6, 4080;" BULK,
+               "aren't in the group's shared memory");
+}
+
+static void bulk_copies_need_fences(void **state)
+{
+    (void)state;
+    is_refused(MAKE "st.shared.u32 [%r2+1024], %r1;" KNOWN ANNOUNCE(256) BULK UNTIL TAKE,
+               "wasn't fenced for the asynchronous proxy");
+    passes(MAKE "st.shared.u32 [%r2+1024], %r1;" FENCE KNOWN ANNOUNCE(256) BULK UNTIL TAKE);
+    /* What comes by a bulk copy needs no fence for wgmma, but may not be written before that. */
+    use_four_warps();
+#define OPERANDS                                                                                 \
+    "mov.u32 %r6, 9216; cvt.u64.u32 %rd10, %r5; shr.u64 %rd10, %rd10, 4; add.s64 %rd11, %rd10, " \
+    "512;"                                                                                       \
+    "or.b64 %rd10, %rd10, 0x4000004000010000; or.b64 %rd11, %rd11, 0x4000004000010000;"
+    passes(MAKE KNOWN ANNOUNCE(9216) OPERANDS BULK UNTIL BEGIN FIRST COMMIT WAIT(0) USE("%f1"));
+    is_refused(MAKE KNOWN ANNOUNCE(9216) OPERANDS BULK BEGIN FIRST COMMIT WAIT(0) UNTIL, "is read");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(ldmatrix_gives_fragments, try_setup),
+        cmocka_unit_test_setup(ldmatrix_is_refused, try_setup),
+        cmocka_unit_test_setup(mma_multiplies, try_setup),
+        cmocka_unit_test_setup(wgmma_knows_layouts, try_setup),
+        cmocka_unit_test_setup(wgmma_needs_its_order, try_setup),
+        cmocka_unit_test_setup(wgmma_waits_for_sets, try_setup),
+        cmocka_unit_test_setup(wgmma_is_refused, try_setup),
+        cmocka_unit_test_setup(bulk_copies_come_with_their_mbarrier, try_setup),
+        cmocka_unit_test_setup(bulk_copies_need_fences, try_setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
