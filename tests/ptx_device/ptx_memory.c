@@ -12,7 +12,8 @@ static int is_data(const ptx_module *module, uint64_t address, uint32_t bytes)
 {
     for (const ptx_data *data = module->data; data != NULL; data = data->next) {
         const uint64_t begin = (uint64_t)(uintptr_t)data->memory;
-        if (data->memory != NULL && address >= begin && address + bytes <= begin + data->bytes) {
+        if (data->memory != NULL && address >= begin && address - begin <= data->bytes &&
+            bytes <= data->bytes - (address - begin)) {
             return 1;
         }
     }
@@ -138,6 +139,11 @@ int ptx_use_shared(ptx_warp *warp, const ptx_instruction *instruction, int64_t o
     return 1;
 }
 
+static int is_in_parameters(const ptx_kernel *kernel, uint64_t address, uint32_t bytes)
+{
+    return address <= kernel->argument_bytes && bytes <= kernel->argument_bytes - address;
+}
+
 static unsigned char *local_place(ptx_warp *warp, const ptx_instruction *instruction,
                                   uint64_t address, uint32_t bytes, int lane)
 {
@@ -163,7 +169,7 @@ static unsigned char *find_place(ptx_warp *warp, const ptx_instruction *instruct
     int64_t offset = 0;
     switch (instruction->variant) {
     case PARAM:
-        if (address + bytes > warp->group->kernel->argument_bytes) {
+        if (!is_in_parameters(warp->group->kernel, address, bytes)) {
             ptx_fail(warp, instruction, "there is no such parameter");
             return NULL;
         }
