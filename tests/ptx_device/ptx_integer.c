@@ -58,6 +58,7 @@ UNARY(neg_64, uint64_t, uint64_t, uint64_t, 0u - x)
 UNARY(abs_s32, uint32_t, uint32_t, uint32_t, x >> 31 ? 0u - x : x)
 UNARY(move_32, uint32_t, uint32_t, uint32_t, x)
 UNARY(move_64, uint64_t, uint64_t, uint64_t, x)
+UNARY(local_to_generic, uint64_t, uint64_t, uint64_t, x | PTX_LOCAL_BASE)
 UNARY(clz_32, uint32_t, uint32_t, uint32_t, x == 0 ? 32 : __builtin_clz(x))
 UNARY(popc_32, uint32_t, uint32_t, uint32_t, __builtin_popcount(x))
 SHIFT(shl_32, uint32_t, y > 31 ? 0 : x << y)
@@ -180,7 +181,7 @@ const ptx_operation ptx_integer_operations[] = {
     {"mov.b64", "88", move_64},
     {"mov.u64", "88", move_64},
     {"mov.f64", "88", move_64},
-    {"cvta.local.u64", "88", move_64},
+    {"cvta.local.u64", "88", local_to_generic},
     {"shl.b32", "444", shl_32},
     {"shl.b64", "884", shl_64},
     {"shl.b16", "444", shl_16},

@@ -149,6 +149,9 @@ static unsigned char *local_place(ptx_warp *warp, const ptx_instruction *instruc
 {
     const uint64_t offset = address & ~PTX_LOCAL_BASE;
     const size_t room = warp->group->kernel->local_bytes;
+    if (!is_aligned(warp, instruction, offset, bytes)) {
+        return NULL;
+    }
     if (offset > room || bytes > room - offset) {
         ptx_fail(warp, instruction, "%u bytes at 0x%" PRIx64 " aren't in the item's own memory",
                  bytes, address);
