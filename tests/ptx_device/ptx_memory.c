@@ -247,7 +247,7 @@ static void store(ptx_warp *warp, const ptx_instruction *instruction)
         }
         for (int i = 0; i < instruction->list_count; i++) {
             const uint32_t place = instruction->list[i];
-            const void *value = instruction->bytes == 8
+            const void *value = instruction->register_bytes == 8
                                     ? (const void *)&ptx_longs(warp, place)[lane]
                                     : (const void *)&ptx_words(warp, place)[lane];
             memcpy(to + i * instruction->bytes, value, instruction->bytes);
@@ -290,7 +290,7 @@ static int take_type(ptx_span *rest, ptx_instruction *instruction)
         uint8_t bytes;
         uint8_t is_signed;
     } types[] = {{".u8", 1, 0},  {".b8", 1, 0},  {".s8", 1, 1},  {".u16", 2, 0}, {".b16", 2, 0},
-                 {".s16", 2, 0}, {".u32", 4, 0}, {".b32", 4, 0}, {".s32", 4, 0}, {".f32", 4, 0},
+                 {".s16", 2, 1}, {".u32", 4, 0}, {".b32", 4, 0}, {".s32", 4, 1}, {".f32", 4, 0},
                  {".u64", 8, 0}, {".b64", 8, 0}, {".s64", 8, 0}, {".f64", 8, 0}};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (takes(rest, types[i].name)) {
@@ -323,6 +323,9 @@ int ptx_decode_memory(ptx_reader *reader, ptx_span name, const ptx_span *operand
     /* A number that is stored has the size of its element. */
     const uint32_t bytes = ptx_register_bytes(reader, operands[!is_load]);
     instruction->register_bytes = bytes != 0 ? (uint8_t)bytes : instruction->bytes == 8 ? 8 : 4;
+    if (instruction->register_bytes < instruction->bytes) {
+        ptx_read_fail(reader, "a register is narrower than its element");
+    }
     uint32_t places[4];
     int found = 0;
     ptx_operand_list(reader, operands[!is_load], instruction->register_bytes, places, &found, 4);
