@@ -204,12 +204,12 @@ int ptx_decode_control(ptx_reader *reader, ptx_span name, const ptx_span *operan
     } else if (ptx_span_is(name, "bar.sync") || ptx_span_is(name, "barrier.sync") ||
                ptx_span_is(name, "barrier.sync.aligned")) {
         instruction->immediate = count >= 1 ? ptx_operand_number(reader, operands[0]) : -1;
-        instruction->target =
-            count == 2 ? (int32_t)ptx_operand_number(reader, operands[1]) : WHOLE_GROUP;
+        const int64_t items = count == 2 ? ptx_operand_number(reader, operands[1]) : WHOLE_GROUP;
         if (instruction->immediate < 0 || instruction->immediate >= PTX_MOST_BARRIERS ||
-            instruction->target % PTX_LANES != 0) {
+            items < 0 || items > PTX_MOST_WARPS * PTX_LANES || items % PTX_LANES != 0) {
             ptx_read_fail(reader, "there is no such barrier");
         }
+        instruction->target = (int32_t)items;
         instruction->execute = meet_at_barrier;
         instruction->is_together = 1;
     } else {

@@ -66,6 +66,10 @@ static void decode_operation(ptx_reader *reader, const ptx_operation *operation,
 {
     uint32_t *const places[] = {&instruction->d, &instruction->a, &instruction->b, &instruction->c};
     instruction->execute = operation->execute;
+    if (ptx_register_bytes(reader, operands[0]) == 0) {
+        ptx_read_fail(reader, "'%.*s' isn't a register that may be written",
+                      (int)operands[0].length, operands[0].begin);
+    }
     for (int i = 0; i < count; i++) {
         *places[i] = ptx_operand_place(reader, operands[i], (uint32_t)(operation->sizes[i] - '0'));
     }

@@ -10,6 +10,9 @@ const char *const ptx_special_names[PTX_SPECIAL_COUNT] = {
     "%ctaid.y", "%ctaid.z", "%nctaid.x", "%nctaid.y", "%nctaid.z", "%laneid", "%warpid",
 };
 
+/* Of an item, as on GPUs of today. */
+enum { MOST_LOCAL_BYTES = 512 * 1024 };
+
 static char *copy_of_span(ptx_span span)
 {
     char *copy = malloc(span.length + 1);
@@ -199,6 +202,9 @@ static void read_local_variable(ptx_reader *reader, int is_shared)
         kernel->local_bytes = round_up(kernel->local_bytes, read.alignment);
         add_name(reader, read.name, kernel->local_bytes);
         kernel->local_bytes += read.bytes;
+        if (kernel->local_bytes > MOST_LOCAL_BYTES) {
+            ptx_read_fail(reader, "an item's own memory is too large");
+        }
     }
 }
 
@@ -257,6 +263,12 @@ static void read_instruction(ptx_reader *reader, ptx_span word)
 
 static void add_label(ptx_reader *reader, ptx_span name)
 {
+    for (int i = 0; i < reader->label_count; i++) {
+        const ptx_span other = reader->labels[i].name;
+        if (other.length == name.length && memcmp(other.begin, name.begin, name.length) == 0) {
+            ptx_read_fail(reader, "the label %.*s twice", (int)name.length, name.begin);
+        }
+    }
     reader->labels =
         ptx_read_grow(reader, reader->labels, reader->label_count, sizeof *reader->labels);
     if (!reader->failed) {
@@ -309,6 +321,9 @@ static void read_body(ptx_reader *reader)
         } else {
             read_instruction(reader, word);
         }
+    }
+    if (reader->kernel->code_count == 0) {
+        ptx_read_fail(reader, "a kernel has no instruction");
     }
     resolve_branches(reader);
 }

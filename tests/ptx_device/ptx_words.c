@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a warp: far more than compilers use. Their places stay numbers of 32 bits. */
+enum { MOST_REGISTER_BYTES = 1 << 25, MOST_DIGITS = 9 };
+
 void ptx_read_fail(ptx_reader *reader, const char *format, ...)
 {
     if (reader->failed) {
@@ -182,7 +185,7 @@ static uint32_t place_in_range(const ptx_range *range, ptx_span name)
         }
         number = 10 * number + (uint64_t)(digits.begin[i] - '0');
     }
-    if (digits.length == 0 || number >= (uint64_t)range->count) {
+    if (digits.length == 0 || digits.length > MOST_DIGITS || number >= (uint64_t)range->count) {
         return PTX_NONE;
     }
     return range->place + (uint32_t)number * range->bytes * PTX_LANES;
@@ -411,6 +414,9 @@ void ptx_declare_registers(ptx_reader *reader)
         reader->kernel->register_bytes +=
             (size_t)bytes * PTX_LANES * (size_t)(range->count < 0 ? 1 : range->count);
         reader->range_count++;
+        if (reader->kernel->register_bytes > MOST_REGISTER_BYTES) {
+            ptx_read_fail(reader, "too many registers");
+        }
     } while (ptx_read_if(reader, ','));
     ptx_read_expected(reader, ';');
 }
