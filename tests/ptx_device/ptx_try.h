@@ -4,7 +4,7 @@
  * What a body finds: the buffer's address in %rd1, that of the item's own word in %rd2, the item's
  * number in %r1; `memory`, shared, as large as the trial says, its address in %r3, that of the
  * item's own word in %r2; %p1, whether it is in the first warp, %p2, whether it is the first item.
- * Registers are %p<10>, %rs<10>, %r<40>, %f<140>, %rd<30> and %fd<30>. */
+ * Registers are %p<10>, %rs<20>, %r<40>, %f<140>, %rd<30> and %fd<30>. */
 #ifndef TESTS_PTX_DEVICE_PTX_TRY_H
 #define TESTS_PTX_DEVICE_PTX_TRY_H
 

@@ -1,0 +1,140 @@
+/* Lanes of the interpreter that branch apart, leave, meet again and exchange numbers. */
+#include "ptx_try.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { ITEMS = 64 };
+
+static void lanes_part_and_meet(void **state)
+{
+    (void)state;
+    /* A loop of as many turns as the lane's number says, by a guard in its middle. */
+    passes("and.b32 %r5, %r1, 31; mov.u32 %r6, 0; mov.u32 %r7, 0;"
+           "turn: setp.gt.u32 %p5, %r6, 2; @%p5 add.s32 %r7, %r7, 10; add.s32 %r6, %r6, 1; "
+           "setp.le.u32 %p6, %r6, %r5; @%p6 bra turn;"
+           "bar.warp.sync 0xffffffff; st.global.u32 [%rd2], %r7;");
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        const uint32_t lane = item % 32;
+        assert_int_equal(words[item], lane < 3 ? 0 : 10 * (lane - 2));
+    }
+    passes("shfl.sync.idx.b32 %r5, %r1, 5, 0x1f, 0xffffffff; shfl.sync.down.b32 %r6, %r1, 1, 0x1f, "
+           "0xffffffff;"
+           "shfl.sync.bfly.b32 %r7, %r1, 3, 0x1f, 0xffffffff; mad.lo.s32 %r8, %r5, 256, %r6; "
+           "mad.lo.s32 %r8, %r8, 256, %r7; st.global.u32 [%rd2], %r8;");
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        const uint32_t next = item % 32 == 31 ? item : item + 1;
+        assert_int_equal(words[item], ((item / 32 * 32 + 5) * 256 + next) * 256 + (item ^ 3));
+    }
+    trial.items = 40;
+    passes("st.global.u32 [%rd2], %r1;");
+}
+
+/* Steps until 3n + 1 comes to 1, and how often the number was odd and beyond 40 on the way. */
+static uint32_t steps_of(uint32_t n)
+{
+    uint32_t steps = 0;
+    uint32_t large = 0;
+    for (; n != 1; steps++) {
+        if (n % 2 == 1) {
+            large += n > 40;
+            n = 3 * n + 1;
+        } else {
+            n /= 2;
+        }
+    }
+    return steps << 16 | large;
+}
+
+static void branches_nest_in_loops(void **state)
+{
+    (void)state;
+    passes("add.s32 %r5, %r1, 1; mov.u32 %r6, 0; mov.u32 %r7, 0;"
+           "turn: setp.eq.u32 %p5, %r5, 1; @%p5 bra done;"
+           "and.b32 %r8, %r5, 1; setp.eq.u32 %p6, %r8, 0; @%p6 bra even;"
+           "setp.le.u32 %p7, %r5, 40; @%p7 bra small; add.s32 %r7, %r7, 1;"
+           "small: mad.lo.s32 %r5, %r5, 3, 1; bra.uni next;"
+           "even: shr.u32 %r5, %r5, 1;"
+           "next: add.s32 %r6, %r6, 1; bra.uni turn;"
+           "done: shl.b32 %r6, %r6, 16; or.b32 %r6, %r6, %r7; shfl.sync.bfly.b32 %r6, %r6, 31, "
+           "0x1f, 0xffffffff; st.global.u32 [%rd2], %r6;");
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        assert_int_equal(words[item], steps_of((item ^ 31) + 1));
+    }
+}
+
+static void lanes_leave(void **state)
+{
+    (void)state;
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        words[item] = 99;
+    }
+    /* Every third by a guard, of the others those below 20 by a branch. */
+    passes("rem.u32 %r5, %r1, 3; setp.eq.u32 %p5, %r5, 0; @%p5 ret;"
+           "mov.u32 %r6, 1; setp.ge.u32 %p6, %r1, 20; @%p6 bra on; st.global.u32 [%rd2], %r6; ret;"
+           "on: @!%p6 mov.u32 %r6, 3; @%p6 mov.u32 %r6, 2; st.global.u32 [%rd2], %r6;");
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        assert_int_equal(words[item], item % 3 == 0 ? 99 : item < 20 ? 1 : 2);
+    }
+    is_refused("@%p2 ret; shfl.sync.idx.b32 %r5, %r1, 5, 0x1f, 0xffffffff;", "not all 32 lanes");
+    is_refused("@%p2 ret; bar.warp.sync 0xffffffff;", "not all lanes of the warp");
+    is_refused("@%p2 ret; bar.sync 0;", "not all lanes of the warp");
+}
+
+/* Lane by lane another source; those without one keep their own. */
+static void lanes_exchange(void **state)
+{
+    (void)state;
+    for (int by = 0; by < 32; by += 7) {
+        for (int way = 0; way < 4; way++) {
+            static const char *const ways[] = {"bfly", "idx", "down", "up"};
+            char body[300];
+            snprintf(body, sizeof body,
+                     "and.b32 %%r5, %%r1, 3; add.s32 %%r5, %%r5, %d; add.s32 %%r6, %%r1, 100;"
+                     "shfl.sync.%s.b32 %%r6, %%r6, %%r5, %s, 0xffffffff; st.global.u32 [%%rd2], "
+                     "%%r6;",
+                     by, ways[way], way == 3 ? "0" : "0x1f");
+            passes(body);
+            for (int item = 0; item < ITEMS; item++) {
+                const int lane = item % 32;
+                const int shift = (by + lane % 4) % 32;
+                const int sources[] = {lane ^ shift, shift, lane + shift, lane - shift};
+                const int is_there = sources[way] >= 0 && sources[way] < 32;
+                assert_int_equal(words[item], 100 + item - lane + (is_there ? sources[way] : lane));
+            }
+        }
+    }
+}
+
+static void barriers_have_numbers(void **state)
+{
+    (void)state;
+    trial.items = 128;
+    /* Two pairs of warps, each at its own barrier. */
+#define PAIRS                                                                                 \
+    "setp.lt.u32 %p5, %r1, 64; st.shared.u32 [%r2], %r1; xor.b32 %r5, %r1, 63; shl.b32 %r5, " \
+    "%r5, 2; add.s32 %r5, %r3, %r5; @%p5 bra low; bar.sync 2, 64; bra.uni over; low: "
+    passes(PAIRS "bar.sync 1, 64; over: ld.shared.u32 %r6, [%r5]; st.global.u32 [%rd2], %r6;");
+    for (uint32_t item = 0; item < 128; item++) {
+        assert_int_equal(words[item], item ^ 63);
+    }
+    is_refused(PAIRS "bar.sync 1, 96; over: ld.shared.u32 %r6, [%r5];", "waits for ever");
+    is_refused("bar.sync 1, 160;", "waits for ever");
+    is_refused("@%p1 bra low; bar.sync 1, 128; ret; low: bar.sync 1, 64;",
+               "wait for different numbers");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(lanes_part_and_meet, try_setup),
+        cmocka_unit_test_setup(branches_nest_in_loops, try_setup),
+        cmocka_unit_test_setup(lanes_leave, try_setup),
+        cmocka_unit_test_setup(lanes_exchange, try_setup),
+        cmocka_unit_test_setup(barriers_have_numbers, try_setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
