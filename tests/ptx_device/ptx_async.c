@@ -91,8 +91,10 @@ void ptx_end_copies(ptx_warp *warp, uint32_t left)
         written->at = warp->clock.of[warp->number];
         written->lane = list->items[ended].lane;
     }
-    list->count -= ended;
-    memmove(list->items, list->items + ended, list->count * sizeof *list->items);
+    if (ended > 0) {
+        list->count -= ended;
+        memmove(list->items, list->items + ended, list->count * sizeof *list->items);
+    }
 }
 
 static void wait_for_copies(ptx_warp *warp, const ptx_instruction *instruction)

@@ -226,6 +226,11 @@ static void odd_operands_are_refused(void **state)
     is_refused("ld.global.u32 %r5, [];", "an address is missing");
     is_refused("ld.global.u32 %r5, [%rd1+];", "no address that is known");
     is_refused("ld.global.u32 , ;", "");
+    is_refused("ld.global.u32 %r5, [memory+9223372036854775807];", "no multiple of 4");
+    is_refused("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f1, %f2, %f3, %f4}, %rd1, "
+               "%rd1, %p1, 1, 1, 0, -1;",
+               "is 0 or 1");
+    passes("cp.async.wait_group 0; wgmma.wait_group.sync.aligned 0;");
     is_refused("bar.sync 16;", "no such barrier");
     is_refused("bar.sync -1;", "no such barrier");
     is_refused("bar.sync 0, 33;", "no such barrier");

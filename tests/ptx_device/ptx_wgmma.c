@@ -180,8 +180,10 @@ void ptx_end_multiplications(ptx_warp *warp, uint32_t left)
         read->at = warp->clock.of[warp->number];
         read->lane = PTX_MANY_LANES;
     }
-    list->count -= ended;
-    memmove(list->items, list->items + ended, list->count * sizeof *list->items);
+    if (ended > 0) {
+        list->count -= ended;
+        memmove(list->items, list->items + ended, list->count * sizeof *list->items);
+    }
     for (int i = 0; i < warp->in_flight_count; i++) {
         if (warp->in_flight[i] != 0 && is_ended(warp->in_flight[i], list->set, left)) {
             warp->in_flight[i] = 0;
@@ -247,8 +249,12 @@ static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *o
     instruction->a = ptx_operand_place(reader, operands[1], 8);
     instruction->b = ptx_operand_place(reader, operands[2], 8);
     instruction->d = ptx_operand_place(reader, operands[3], 4);
-    instruction->immediate =
-        ptx_operand_number(reader, operands[6]) | ptx_operand_number(reader, operands[7]) << 1;
+    const int64_t a_along_lines = ptx_operand_number(reader, operands[6]);
+    const int64_t b_along_lines = ptx_operand_number(reader, operands[7]);
+    if (((a_along_lines | b_along_lines) & ~(int64_t)1) != 0) {
+        ptx_read_fail(reader, "a layout of wgmma is 0 or 1");
+    }
+    instruction->immediate = (a_along_lines & 1) | (b_along_lines & 1) << 1;
     instruction->execute = multiply;
     instruction->is_together = 1;
 }

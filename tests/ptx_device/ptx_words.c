@@ -350,7 +350,7 @@ void ptx_operand_address(ptx_reader *reader, ptx_span operand, uint32_t bytes, u
             ptx_read_fail(reader, "'%.*s' is no address that is known", (int)inside.length,
                           inside.begin);
         }
-        *number += (int64_t)value;
+        *number = (int64_t)((uint64_t)*number + value);
     }
 }
 
