@@ -84,6 +84,22 @@ static void lanes_leave(void **state)
     is_refused("@%p2 ret; bar.sync 0;", "not all lanes of the warp");
 }
 
+/* Before an instruction for all those wait that come first, once these lanes, once those. */
+static void lanes_wait_for_each_other(void **state)
+{
+    (void)state;
+    passes("and.b32 %r5, %r1, 31; setp.lt.u32 %p5, %r5, 16; mov.u32 %r6, %r1; @%p5 bra low;"
+           "first: shfl.sync.bfly.b32 %r6, %r6, 16, 0x1f, 0xffffffff; @!%p5 bra high;"
+           "second: shfl.sync.bfly.b32 %r6, %r6, 1, 0x1f, 0xffffffff; bra.uni on;"
+           "low: add.s32 %r6, %r6, 1000; bra.uni first;"
+           "high: add.s32 %r6, %r6, 2000; bra.uni second;"
+           "on: st.global.u32 [%rd2], %r6;");
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        const uint32_t lane = item % 32;
+        assert_int_equal(words[item], (item ^ 17) + (lane < 16 ? 0 : 3000));
+    }
+}
+
 /* Lane by lane another source; those without one keep their own. */
 static void lanes_exchange(void **state)
 {
@@ -133,6 +149,7 @@ int main(void)
         cmocka_unit_test_setup(lanes_part_and_meet, try_setup),
         cmocka_unit_test_setup(branches_nest_in_loops, try_setup),
         cmocka_unit_test_setup(lanes_leave, try_setup),
+        cmocka_unit_test_setup(lanes_wait_for_each_other, try_setup),
         cmocka_unit_test_setup(lanes_exchange, try_setup),
         cmocka_unit_test_setup(barriers_have_numbers, try_setup),
     };

@@ -382,6 +382,10 @@ static void wgmma_knows_layouts(void **state)
 #define READY    DESCRIBE FENCE BARRIER BEGIN
 #define USE(sum) "add.f32 %f30, " sum ", " sum ";"
 
+/* Other warps get far meanwhile. */
+#define LONG_LOOP \
+    "mov.u32 %r9, 0; turn: add.s32 %r9, %r9, 1; setp.lt.u32 %p7, %r9, 200; @%p7 bra turn;"
+
 static void wgmma_needs_its_order(void **state)
 {
     (void)state;
@@ -390,6 +394,10 @@ static void wgmma_needs_its_order(void **state)
     is_refused(DESCRIBE BARRIER BEGIN FIRST COMMIT WAIT(0), "wasn't fenced for the asynchronous");
     is_refused(DESCRIBE BARRIER FENCE BEGIN FIRST COMMIT WAIT(0),
                "wasn't fenced for the asynchronous");
+    /* Nor when all have fenced by then, but with no barrier behind it. */
+    is_refused(DESCRIBE BARRIER FENCE LONG_LOOP BEGIN FIRST COMMIT WAIT(0),
+               "wasn't fenced for the asynchronous");
+    passes(DESCRIBE BARRIER FENCE BARRIER BEGIN FIRST COMMIT WAIT(0));
     is_refused(DESCRIBE FENCE BEGIN FIRST COMMIT WAIT(0), "shared memory at");
     is_refused(DESCRIBE FENCE BARRIER FIRST COMMIT WAIT(0), "no wgmma.fence");
     is_refused(READY FIRST COMMIT WAIT(0) FIRST COMMIT WAIT(0), "no wgmma.fence");
