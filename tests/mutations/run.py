@@ -195,7 +195,9 @@ def try_mutation(copy, build, mutation):
         shutil.copyfile(copy.object(target), place)
     try:
         copy.make(targets)
-        return run_suite(build, copy.link_plugin(), mutation[4], copy.device, *mutation[5:])
+        failed, what = run_suite(build, copy.link_plugin(), mutation[4], copy.device, *mutation[5:])
+        # A kernel that no compiler takes is no fault that the suite has found.
+        return (0, what) if "can't build" in what else (failed, what)
     finally:
         with open(full, "w", encoding="utf-8") as file:
             file.write(original)
@@ -218,8 +220,9 @@ def part(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", help="a build folder with the cpu plugin and ttm-conformance")
-    parser.add_argument("--kernels", action="store_true", help="faults of the OpenCL kernels instead of the cpu plugin's")
-    parser.add_argument("--ptx", action="store_true", help="faults of the OpenCL kernels' instructions and of their order")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--kernels", action="store_true", help="faults of the OpenCL kernels instead of the cpu plugin's")
+    kind.add_argument("--ptx", action="store_true", help="faults of the OpenCL kernels' instructions and of their order")
     parser.add_argument("--quick", action="store_true", help="one mutation of each kind")
     parser.add_argument("--only", default="", help="mutations whose name contains this")
     parser.add_argument("--part", type=part, default=(1, 1), metavar="I/N", help="the I-th of N parts of the list")

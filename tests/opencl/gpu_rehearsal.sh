@@ -1,8 +1,9 @@
 #!/bin/sh
 # A training run as on a GPU with matrix units, as far as there is none: gpu_rehearsal.sh NAME
-# On PoCL the device is taken for a GPU, so that kernels have the shapes and libttm makes the decisions that they have there, and matrix
-# units and their attention are emulated; the device that interprets PTX is one, and has them. In bf16 the losses are those of cpu within 1 % and a second run gives the same bits,
-# wholly on the device, in the memory that was planned. In tf32 two steps have the losses of fp32 on cpu within 0.01 %.
+# On PoCL the device is taken for a GPU, so that kernels have the shapes and libttm makes the decisions that they have there, and
+# matrix units and their attention are emulated; the device that interprets PTX is a GPU, and has them. In bf16 the losses are those
+# of cpu within 1 % and a second run gives the same bits, wholly on the device, in the memory that was planned. In tf32 two steps
+# have the losses of fp32 on cpu within 0.01 %.
 . "$(dirname "$0")/common.sh"
 need_device "$1"
 write_text "$folder/text"

@@ -58,7 +58,6 @@ enum {
 int device_target(void);
 /* The only device. */
 cl_device_id device_only(void);
-cl_platform_id device_only_platform(void);
 
 void device_object_start(device_object *object, device_kind kind);
 /* NULL is no object of any kind. */

@@ -69,11 +69,6 @@ cl_device_id device_only(void)
     return &device;
 }
 
-cl_platform_id device_only_platform(void)
-{
-    return &platform;
-}
-
 /* ---- The platform ---- */
 
 static cl_int list_platforms(cl_uint room, cl_platform_id *platforms, cl_uint *count)

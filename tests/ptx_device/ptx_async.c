@@ -81,7 +81,8 @@ static void commit_copies(ptx_warp *warp, const ptx_instruction *instruction)
     warp->copies.set++;
 }
 
-void ptx_end_copies(ptx_warp *warp, uint32_t left)
+/* The copies of sets older than the last `left` ones become the warp's writes. */
+static void end_copies(ptx_warp *warp, uint32_t left)
 {
     ptx_pending_list *list = &warp->copies;
     size_t ended = 0;
@@ -102,7 +103,7 @@ static void wait_for_copies(ptx_warp *warp, const ptx_instruction *instruction)
     if (warp->active != warp->live) {
         ptx_fail(warp, instruction, "copies that only some lanes wait for aren't known");
     }
-    ptx_end_copies(warp, (uint32_t)instruction->immediate);
+    end_copies(warp, (uint32_t)instruction->immediate);
 }
 
 static void fence_mbarriers_of(ptx_warp *warp)
@@ -190,6 +191,13 @@ static ptx_mbarrier *find_mbarrier(ptx_warp *warp, const ptx_instruction *instru
     return NULL;
 }
 
+/* The one that the instruction's address names for a lane. */
+static ptx_mbarrier *mbarrier_of(ptx_warp *warp, const ptx_instruction *instruction, int lane)
+{
+    const uint64_t address = value_of(warp, instruction->a, instruction->address_bytes, lane);
+    return find_mbarrier(warp, instruction, address + (uint64_t)instruction->immediate);
+}
+
 static void end_phase(ptx_mbarrier *mbarrier)
 {
     if (mbarrier->awaited == 0 && mbarrier->bytes == 0) {
@@ -202,10 +210,7 @@ static void end_phase(ptx_mbarrier *mbarrier)
 /* mbarrier.arrive and mbarrier.arrive.expect_tx (variant 1: b has the bytes). */
 static void arrive(ptx_warp *warp, const ptx_instruction *instruction, int lane)
 {
-    ptx_mbarrier *mbarrier =
-        find_mbarrier(warp, instruction,
-                      value_of(warp, instruction->a, instruction->address_bytes, lane) +
-                          (uint64_t)instruction->immediate);
+    ptx_mbarrier *mbarrier = mbarrier_of(warp, instruction, lane);
     if (mbarrier == NULL) {
         return;
     }
@@ -224,10 +229,7 @@ static void arrive(ptx_warp *warp, const ptx_instruction *instruction, int lane)
  * counting as odd. */
 static void test_phase(ptx_warp *warp, const ptx_instruction *instruction, int lane)
 {
-    ptx_mbarrier *mbarrier =
-        find_mbarrier(warp, instruction,
-                      value_of(warp, instruction->a, instruction->address_bytes, lane) +
-                          (uint64_t)instruction->immediate);
+    ptx_mbarrier *mbarrier = mbarrier_of(warp, instruction, lane);
     if (mbarrier == NULL) {
         return;
     }

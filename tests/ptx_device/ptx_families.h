@@ -28,18 +28,10 @@ void ptx_keep_list(ptx_reader *reader, ptx_instruction *instruction, const uint3
 void ptx_keep_registers(ptx_reader *reader, ptx_instruction *instruction, const uint32_t *places,
                         int count);
 
-/* Ends what a warp has in hand of sets older than the last `left` ones: copies then are the warp's
- * writes, and what wgmma read is free. */
-void ptx_end_copies(ptx_warp *warp, uint32_t left);
-void ptx_end_multiplications(ptx_warp *warp, uint32_t left);
-
 /* Notes the lanes' access to `bytes` of shared memory at `offset`; returns 0, having failed, where
  * that is a race. */
 int ptx_use_shared(ptx_warp *warp, const ptx_instruction *instruction, int64_t offset,
                    uint32_t bytes, int lane, int is_write);
-
-/* Notes that the warp's write of a word needs a fence before the asynchronous proxy may see it. */
-void ptx_note_unfenced(ptx_warp *warp, const ptx_instruction *instruction, size_t word);
 
 /* Adds a word to what is in hand. */
 void ptx_add_pending(ptx_warp *warp, const ptx_instruction *instruction, ptx_pending_list *list,

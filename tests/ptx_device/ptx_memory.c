@@ -97,7 +97,8 @@ int64_t ptx_shared(ptx_warp *warp, const ptx_instruction *instruction, uint64_t 
     return (int64_t)(address - PTX_SHARED_BASE);
 }
 
-void ptx_note_unfenced(ptx_warp *warp, const ptx_instruction *instruction, size_t word)
+/* The warp's write of a word needs a fence before the asynchronous proxy may see it. */
+static void note_unfenced(ptx_warp *warp, const ptx_instruction *instruction, size_t word)
 {
     if (!warp->group->kernel->module->is_specific) {
         return;
@@ -133,7 +134,7 @@ int ptx_use_shared(ptx_warp *warp, const ptx_instruction *instruction, int64_t o
             return 0;
         }
         if (is_write) {
-            ptx_note_unfenced(warp, instruction, word);
+            note_unfenced(warp, instruction, word);
         }
     }
     return 1;

@@ -168,7 +168,8 @@ static void commit(ptx_warp *warp, const ptx_instruction *instruction)
     }
 }
 
-void ptx_end_multiplications(ptx_warp *warp, uint32_t left)
+/* What wgmma of sets older than the last `left` ones read is free, and their sums are there. */
+static void end_multiplications(ptx_warp *warp, uint32_t left)
 {
     ptx_pending_list *list = &warp->multiplications;
     size_t ended = 0;
@@ -194,7 +195,7 @@ void ptx_end_multiplications(ptx_warp *warp, uint32_t left)
 static void wait(ptx_warp *warp, const ptx_instruction *instruction)
 {
     if (ptx_is_whole(warp, instruction)) {
-        ptx_end_multiplications(warp, (uint32_t)instruction->immediate);
+        end_multiplications(warp, (uint32_t)instruction->immediate);
         warp->has_fenced_sums = 0;
     }
 }
