@@ -392,15 +392,23 @@ static void skip_function(ptx_reader *reader)
     }
 }
 
+/* sm_90, or sm_90a. */
 static void read_target(ptx_reader *reader)
 {
     const ptx_span word = ptx_read_word(reader);
-    if (!ptx_span_begins(word, "sm_")) {
+    size_t at = 3;
+    int number = 0;
+    for (; at < word.length && number < 1000 && word.begin[at] >= '0' && word.begin[at] <= '9';
+         at++) {
+        number = 10 * number + word.begin[at] - '0';
+    }
+    const int is_specific = at + 1 == word.length && word.begin[at] == 'a';
+    if (!ptx_span_begins(word, "sm_") || number == 0 || at + is_specific != word.length) {
         ptx_read_fail(reader, "a target that isn't known");
         return;
     }
-    reader->module->target = atoi(word.begin + 3);
-    reader->module->is_specific = word.begin[word.length - 1] == 'a';
+    reader->module->target = number;
+    reader->module->is_specific = is_specific;
     if (ptx_read_if(reader, ',')) {
         ptx_read_word(reader); /* texmode_independent */
     }

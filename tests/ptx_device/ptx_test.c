@@ -122,6 +122,12 @@ static void what_isnt_known_is_said(void **state)
     is_refused("add.s32 %r5, %r6, %r99;", "%r99");
     is_refused("add.s64 %rd4, %r5, %rd4;", "add.s64");
     is_refused("mov.u32 %r5, {%r1, %r2", "");
+    /* What one target has alone isn't what a later one has. */
+    static const char *const others[] = {"sm_90", "sm_100a", "sm_100"};
+    for (int i = 0; i < 3; i++) {
+        trial.target = others[i];
+        is_refused("wgmma.fence.sync.aligned;", "needs the target sm_90a");
+    }
 }
 
 /* Every beginning of a text ends with a module or with a message. */
@@ -205,6 +211,10 @@ static void odd_texts_are_refused(void **state)
     text_is_refused(".visible .entry k(.param .b8 a[999999999999]) { ret; }", "too large");
     text_is_refused(".visible .entry k() .reqntid { ret; }", "a number is missing");
     text_is_refused(".target", "a target");
+    text_is_refused(".target sm_", "a target");
+    text_is_refused(".target sm_a", "a target");
+    text_is_refused(".target sm_90ba", "a target");
+    text_is_refused(".target sm_90a0", "a target");
     text_is_refused(";", "isn't known here");
 }
 

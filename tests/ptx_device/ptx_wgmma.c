@@ -266,7 +266,7 @@ int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands
     if (!ptx_span_begins(name, "wgmma.")) {
         return 0;
     }
-    if (!reader->module->is_specific) {
+    if (reader->module->target != 90 || !reader->module->is_specific) {
         ptx_read_fail(reader, "wgmma needs the target sm_90a");
         return 1;
     }
