@@ -177,14 +177,11 @@ int ptx_is_control(const ptx_instruction *instruction)
 static void decode_branch(ptx_reader *reader, const ptx_span *operands, int count,
                           ptx_instruction *instruction)
 {
-    reader->branches =
-        ptx_read_grow(reader, reader->branches, reader->branch_count, sizeof *reader->branches);
-    if (count != 1 || reader->failed) {
+    if (count != 1) {
         ptx_read_fail(reader, "a branch to nowhere");
         return;
     }
-    reader->branches[reader->branch_count++] =
-        (ptx_label){.name = operands[0], .at = (int)(instruction - reader->kernel->code)};
+    ptx_add_branch(reader, operands[0], instruction);
     instruction->execute = branch;
 }
 

@@ -143,6 +143,34 @@ static void barriers_have_numbers(void **state)
                "wait for different numbers");
 }
 
+/* A loop that counts to 3 in %r6, as a compiler would put it into a kernel several times. */
+#define COUNT_TO_3                                                                     \
+    "{ .reg .pred p; mov.u32 %r5, 0; turn: add.s32 %r5, %r5, 1; add.s32 %r6, %r6, 1; " \
+    "setp.lt.u32 p, %r5, 3; @p bra turn; @!p bra done; add.s32 %r6, %r6, 1000; done: }"
+
+static void labels_belong_to_their_blocks(void **state)
+{
+    (void)state;
+    passes("mov.u32 %r6, 0;" COUNT_TO_3 COUNT_TO_3 "{" COUNT_TO_3 "}"
+           "st.global.u32 [%rd2], %r6;");
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        assert_int_equal(words[item], 9);
+    }
+    /* Of two with one name it is the nearer block's, wherever in it; else the block's around it. */
+    passes("mov.u32 %r6, 0; bra over; back: add.s32 %r6, %r6, 100; bra out;"
+           "over: add.s32 %r6, %r6, 1; { bra over; add.s32 %r6, %r6, 10; { over: bra back; } "
+           "over: add.s32 %r6, %r6, 2; { bra back; } back: add.s32 %r6, %r6, 4; }"
+           "bra back; out: st.global.u32 [%rd2], %r6;");
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        assert_int_equal(words[item], 107);
+    }
+    is_refused("bra in; { in: add.s32 %r5, %r1, 1; }", "no label in that this branch sees");
+    is_refused("{ in: add.s32 %r5, %r1, 1; } { bra in; }", "no label in that this branch sees");
+    is_refused("{ in: } { in: } bra in;", "PTX, line 23: there is no label in");
+    is_refused("{ in: add.s32 %r5, %r1, 1; { in: } in: }", "the label in twice");
+    passes("{ { bra out; } } { out: } out: { out: }");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +180,7 @@ int main(void)
         cmocka_unit_test_setup(lanes_wait_for_each_other, try_setup),
         cmocka_unit_test_setup(lanes_exchange, try_setup),
         cmocka_unit_test_setup(barriers_have_numbers, try_setup),
+        cmocka_unit_test_setup(labels_belong_to_their_blocks, try_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,43 +261,6 @@ static void read_instruction(ptx_reader *reader, ptx_span word)
     }
 }
 
-static void add_label(ptx_reader *reader, ptx_span name)
-{
-    for (int i = 0; i < reader->label_count; i++) {
-        const ptx_span other = reader->labels[i].name;
-        if (other.length == name.length && memcmp(other.begin, name.begin, name.length) == 0) {
-            ptx_read_fail(reader, "the label %.*s twice", (int)name.length, name.begin);
-        }
-    }
-    reader->labels =
-        ptx_read_grow(reader, reader->labels, reader->label_count, sizeof *reader->labels);
-    if (!reader->failed) {
-        reader->labels[reader->label_count++] =
-            (ptx_label){.name = name, .at = reader->kernel->code_count};
-    }
-}
-
-static void resolve_branches(ptx_reader *reader)
-{
-    for (int i = 0; i < reader->branch_count; i++) {
-        const ptx_label *branch = &reader->branches[i];
-        int found = -1;
-        for (int k = 0; k < reader->label_count && found < 0; k++) {
-            const ptx_span name = reader->labels[k].name;
-            if (name.length == branch->name.length &&
-                memcmp(name.begin, branch->name.begin, name.length) == 0) {
-                found = reader->labels[k].at;
-            }
-        }
-        if (found < 0 || found >= reader->kernel->code_count) {
-            ptx_read_fail(reader, "there is no label %.*s", (int)branch->name.length,
-                          branch->name.begin);
-            return;
-        }
-        reader->kernel->code[branch->at].target = found;
-    }
-}
-
 static void read_body(ptx_reader *reader)
 {
     ptx_read_expected(reader, '{');
@@ -308,6 +271,7 @@ static void read_body(ptx_reader *reader)
             continue;
         }
         if (ptx_read_if(reader, '}')) {
+            ptx_close_labels(reader);
             ptx_forget_registers(reader, --reader->depth);
             continue;
         }
@@ -315,7 +279,7 @@ static void read_body(ptx_reader *reader)
         if (word.length == 0) {
             ptx_read_fail(reader, "a kernel has no end, or this is no statement");
         } else if (word.begin[word.length - 1] == ':') {
-            add_label(reader, (ptx_span){word.begin, word.length - 1});
+            ptx_add_label(reader, (ptx_span){word.begin, word.length - 1});
         } else if (word.begin[0] == '.') {
             read_directive(reader, word);
         } else {
@@ -325,7 +289,7 @@ static void read_body(ptx_reader *reader)
     if (reader->kernel->code_count == 0) {
         ptx_read_fail(reader, "a kernel has no instruction");
     }
-    resolve_branches(reader);
+    ptx_resolve_branches(reader);
 }
 
 /* Between parameters and body: how many items a group must or may have. */

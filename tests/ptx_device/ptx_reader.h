@@ -29,8 +29,16 @@ typedef struct ptx_name {
 
 typedef struct ptx_label {
     ptx_span name;
-    int at; /* an instruction: the one that follows, or the branch that goes there */
+    int at;    /* the instruction that follows */
+    int depth; /* of the block that it stands in */
 } ptx_label;
+
+typedef struct ptx_branch {
+    ptx_span label;
+    int at;     /* the branch itself */
+    int depth;  /* of the innermost block whose labels haven't been looked through */
+    int target; /* -1 as long as none was found */
+} ptx_branch;
 
 typedef struct ptx_reader {
     const char *at;
@@ -48,7 +56,7 @@ typedef struct ptx_reader {
     int name_count;
     ptx_label *labels;
     int label_count;
-    ptx_label *branches;
+    ptx_branch *branches;
     int branch_count;
 } ptx_reader;
 
@@ -96,6 +104,15 @@ int64_t ptx_operand_number(ptx_reader *reader, ptx_span operand);
 /* Declares registers. */
 void ptx_declare_registers(ptx_reader *reader);
 void ptx_forget_registers(ptx_reader *reader, int depth);
+
+/* A label at this place, and a branch to one that may come later. */
+void ptx_add_label(ptx_reader *reader, ptx_span name);
+void ptx_add_branch(ptx_reader *reader, ptx_span label, const ptx_instruction *instruction);
+/* The block of depth reader->depth ends: its branches find its labels, which nobody sees from now
+ * on. */
+void ptx_close_labels(ptx_reader *reader);
+/* The kernel ends: fails where a branch has found no label. */
+void ptx_resolve_branches(ptx_reader *reader);
 
 /* An instruction of this name; fails where it isn't known. */
 void ptx_decode(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
