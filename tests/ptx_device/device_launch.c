@@ -119,6 +119,17 @@ static cl_int check_arguments(cl_kernel kernel)
     return CL_SUCCESS;
 }
 
+/* What PTX_DEVICE_MOST_INSTRUCTIONS says; 0, the interpreter's own limit, where that is no number.
+ */
+static uint64_t most_instructions(void)
+{
+    const char *wish = getenv("PTX_DEVICE_MOST_INSTRUCTIONS");
+    char *rest = NULL;
+    const uint64_t most =
+        wish != NULL && wish[0] >= '0' && wish[0] <= '9' ? strtoull(wish, &rest, 10) : 0;
+    return rest != NULL && *rest == '\0' ? most : 0;
+}
+
 /* Runs it; the launch has its shape and its kernel. */
 static cl_int run(ptx_launch *launch, cl_kernel kernel)
 {
@@ -138,6 +149,7 @@ static cl_int run(ptx_launch *launch, cl_kernel kernel)
     device_kernel_place_local(&launch->shared_bytes, block, kernel);
     launch->arguments = block;
     launch->regions = regions;
+    launch->most_instructions = most_instructions();
     if (launch->shared_bytes > DEVICE_SHARED_BYTES) {
         error = CL_OUT_OF_RESOURCES;
     } else if (ptx_run(launch, message, sizeof message) != 0) {

@@ -453,31 +453,54 @@ static void wrong_arguments_and_launches_are_refused(void **state)
     clReleaseKernel(kernel);
 }
 
-static void an_access_outside_ends_the_context(void **state)
+/* Launches what must fail, and finds the words in the report. */
+static void fails_and_says(cl_kernel kernel, const char *words)
 {
     char path[] = "/tmp/ptx-device-report-XXXXXX";
     char line[1024] = "";
-    float value = 0.0f;
     const int file = mkstemp(path);
-    cl_kernel kernel = build_kernel(scale_source, "scale");
-    cl_mem in = make_buffer(1024 * sizeof value);
-    cl_mem out = make_buffer(1023 * sizeof value);
-    (void)state;
     assert_true(file >= 0);
     setenv("PTX_DEVICE_REPORT", path, 1);
-    set_arguments(kernel, out, in, 1024);
     assert_int_equal(launch(kernel, 1024, 128), CL_OUT_OF_RESOURCES);
     unsetenv("PTX_DEVICE_REPORT");
     assert_true(read(file, line, sizeof line - 1) > 0);
     assert_int_equal(strncmp(line, "ptx-device: ", 12), 0);
     assert_non_null(strstr(line, "scale"));
+    assert_non_null(strstr(line, words));
     assert_int_equal(clFinish(queue), CL_OUT_OF_RESOURCES);
-    assert_int_equal(clEnqueueReadBuffer(queue, in, CL_TRUE, 0, 4, &value, 0, NULL, NULL),
-                     CL_OUT_OF_RESOURCES);
     close(file);
     unlink(path);
+}
+
+static void an_access_outside_ends_the_context(void **state)
+{
+    float value = 0.0f;
+    cl_kernel kernel = build_kernel(scale_source, "scale");
+    cl_mem in = make_buffer(1024 * sizeof value);
+    cl_mem out = make_buffer(1023 * sizeof value);
+    (void)state;
+    set_arguments(kernel, out, in, 1024);
+    fails_and_says(kernel, "aren't in a live buffer");
+    assert_int_equal(clEnqueueReadBuffer(queue, in, CL_TRUE, 0, 4, &value, 0, NULL, NULL),
+                     CL_OUT_OF_RESOURCES);
     clReleaseMemObject(in);
     clReleaseMemObject(out);
+    clReleaseKernel(kernel);
+}
+
+static void a_limit_of_instructions_may_be_set(void **state)
+{
+    cl_kernel kernel = build_kernel(scale_source, "scale");
+    cl_mem buffer = make_buffer(8192);
+    (void)state;
+    set_arguments(kernel, buffer, buffer, 0);
+    /* As if there were none. */
+    setenv("PTX_DEVICE_MOST_INSTRUCTIONS", "8x", 1);
+    assert_int_equal(launch(kernel, 1024, 128), CL_SUCCESS);
+    setenv("PTX_DEVICE_MOST_INSTRUCTIONS", "8", 1);
+    fails_and_says(kernel, "executed 8 instructions");
+    unsetenv("PTX_DEVICE_MOST_INSTRUCTIONS");
+    clReleaseMemObject(buffer);
     clReleaseKernel(kernel);
 }
 
@@ -510,6 +533,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kernel_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_arguments_and_launches_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_access_outside_ends_the_context, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_limit_of_instructions_may_be_set, setup, teardown),
     };
     if (!is_installed()) {
         printf("skipped: clang-15 or libclc-15 isn't installed\n");

@@ -11,7 +11,8 @@
  * waited for, and wgmma sees no write that wasn't fenced for the asynchronous proxy;
  *  - no group writes what another one of the launch reads or writes;
  *  - shared memory isn't read before it was written;
- *  - instructions for whole warps meet whole warps, and barriers all of their warps.
+ *  - instructions for whole warps meet whole warps, and barriers all of their warps;
+ *  - a group ends: there is a limit to the instructions that its warps execute.
  *
  * Source of all rules: NVIDIA, Parallel Thread Execution ISA 8.0, its chapters on the memory
  * consistency model, on asynchronous copies, on mma and on wgmma.
@@ -68,6 +69,10 @@ size_t ptx_kernel_shared_bytes(const ptx_kernel *kernel);
 /* .reqntid; 0s where the kernel has none. */
 void ptx_kernel_required_items(const ptx_kernel *kernel, uint32_t items[3]);
 
+/* Of a group, where a launch doesn't say: eighty times what the largest of libttm's tests takes,
+ * and less than half a minute. */
+#define PTX_MOST_INSTRUCTIONS ((uint64_t)100000000)
+
 typedef struct ptx_launch {
     const ptx_kernel *kernel;
     const void *arguments; /* ptx_kernel_argument_bytes of them */
@@ -76,6 +81,8 @@ typedef struct ptx_launch {
     size_t shared_bytes;       /* all of a group's: the kernel's own and what lies behind */
     const ptx_region *regions; /* by address, none touching another */
     size_t region_count;
+    /* That a group's warps may execute, all together; 0: PTX_MOST_INSTRUCTIONS. */
+    uint64_t most_instructions;
 } ptx_launch;
 
 /* Runs a kernel to its end. Global addresses are those of the process. Returns 0, or −1 with one

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -143,6 +144,32 @@ static void barriers_have_numbers(void **state)
                "wait for different numbers");
 }
 
+#define HUNDRED_TURNS \
+    "mov.u32 %r5, 0; turn: add.s32 %r5, %r5, 1; setp.lt.u32 %p5, %r5, 100; @%p5 bra turn;"
+
+/* Of two warps: the head that all bodies have, the loop and ret. */
+enum { INSTRUCTIONS = 2 * (9 + 1 + 3 * 100 + 1) };
+
+static void what_never_ends_is_ended(void **state)
+{
+    (void)state;
+    is_refused("turn: bra turn;", "line 23 of the PTX, 'bra turn': doesn't end: its group has "
+                                  "executed 100000000 instructions");
+    assert_non_null(strstr(message, "k, group 0,0,0, warp "));
+    trial.groups = 3;
+    trial.most_instructions = INSTRUCTIONS;
+    passes(HUNDRED_TURNS);
+    trial.most_instructions--;
+    is_refused(HUNDRED_TURNS, "'ret': doesn't end");
+    trial.most_instructions = 10000;
+    /* One lane, or one warp: the others wait for it. */
+    is_refused("@!%p2 bra over; turn: bra.uni turn; over: bar.sync 0;", "'bra.uni turn'");
+    is_refused("@!%p1 bra over; turn: bra.uni turn; over: bar.sync 0;", "warp 0, line 23");
+    /* What another group would have to write. */
+    is_refused("turn: ld.global.u32 %r5, [%rd1]; setp.ne.u32 %p5, %r5, 12345; @%p5 bra turn;",
+               "doesn't end");
+}
+
 /* A loop that counts to 3 in %r6, as a compiler would put it into a kernel several times. */
 #define COUNT_TO_3                                                                     \
     "{ .reg .pred p; mov.u32 %r5, 0; turn: add.s32 %r5, %r5, 1; add.s32 %r6, %r6, 1; " \
@@ -180,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup(lanes_wait_for_each_other, try_setup),
         cmocka_unit_test_setup(lanes_exchange, try_setup),
         cmocka_unit_test_setup(barriers_have_numbers, try_setup),
+        cmocka_unit_test_setup(what_never_ends_is_ended, try_setup),
         cmocka_unit_test_setup(labels_belong_to_their_blocks, try_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

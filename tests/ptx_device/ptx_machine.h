@@ -144,6 +144,7 @@ typedef struct ptx_group {
     ptx_barrier barriers[PTX_MOST_BARRIERS];
     ptx_mbarrier mbarriers[PTX_MOST_MBARRIERS];
     int mbarrier_count;
+    uint64_t executed;  /* instructions, by all of its warps */
     size_t last_region; /* the one that was found last */
     int failed;
     char *message;

@@ -82,6 +82,19 @@ static void step(ptx_warp *warp)
     }
 }
 
+/* A loop that nobody leaves: asking an mbarrier in vain ends by itself, see run_warps. */
+static int is_endless(ptx_warp *warp)
+{
+    const uint64_t wished = warp->group->launch->most_instructions;
+    const uint64_t most = wished != 0 ? wished : PTX_MOST_INSTRUCTIONS;
+    if (warp->group->executed < most) {
+        return 0;
+    }
+    ptx_fail(warp, &warp->group->kernel->code[warp->pc],
+             "doesn't end: its group has executed %" PRIu64 " instructions, and may no more", most);
+    return 1;
+}
+
 static void take_turn(ptx_warp *warp)
 {
     const int end = warp->group->kernel->code_count;
@@ -92,7 +105,11 @@ static void take_turn(ptx_warp *warp)
             ptx_fail(warp, &warp->group->kernel->code[end - 1], "the kernel has no ret");
             return;
         }
+        if (is_endless(warp)) {
+            return;
+        }
         step(warp);
+        warp->group->executed++;
     }
 }
 
@@ -205,6 +222,7 @@ static void run_group(ptx_group *group)
     ptx_shadow_clear(&group->shadow);
     memset(group->barriers, 0, sizeof group->barriers);
     group->mbarrier_count = 0;
+    group->executed = 0;
     for (int i = 0; i < group->warp_count; i++) {
         start_warp(&group->warps[i]);
     }

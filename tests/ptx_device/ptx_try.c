@@ -77,7 +77,8 @@ int try_run(const char *body)
                                .items = {trial.items, 1, 1},
                                .shared_bytes = trial.shared_bytes,
                                .regions = &region,
-                               .region_count = 1};
+                               .region_count = 1,
+                               .most_instructions = trial.most_instructions};
     const int status = ptx_run(&launch, message, sizeof message);
     ptx_module_free(module);
     return status;

@@ -14,12 +14,13 @@
 enum { TRY_MOST_WORDS = 16384, TRY_MESSAGE = 600 };
 
 typedef struct ptx_trial {
-    const char *target;  /* "sm_90a" */
-    const char *data;    /* what the module has before the kernel; "" */
-    uint32_t groups;     /* 1 */
-    uint32_t items;      /* 64 */
-    size_t shared_bytes; /* 4096 */
-    size_t word_count;   /* of `words`, that the kernel may use: 256 */
+    const char *target;         /* "sm_90a" */
+    const char *data;           /* what the module has before the kernel; "" */
+    uint32_t groups;            /* 1 */
+    uint32_t items;             /* 64 */
+    size_t shared_bytes;        /* 4096 */
+    size_t word_count;          /* of `words`, that the kernel may use: 256 */
+    uint64_t most_instructions; /* 0: the interpreter's own limit */
 } ptx_trial;
 
 extern ptx_trial trial;
