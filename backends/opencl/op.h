@@ -45,6 +45,12 @@ static inline int opencl_is_float(ttm_dtype dtype)
     return dtype == TTM_F32 || dtype == TTM_BF16 || dtype == TTM_F16;
 }
 
+/** Returns the bytes of an element of such a type, or of tf32. */
+static inline int opencl_float_bytes(ttm_dtype dtype)
+{
+    return dtype == TTM_BF16 || dtype == TTM_F16 ? 2 : 4;
+}
+
 /** Returns whether all tensors of the op but integer ones are absent or of such types. */
 static inline int opencl_all_floats(const ttm_op *op)
 {

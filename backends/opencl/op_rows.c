@@ -82,7 +82,7 @@ static ttm_status cross_entropy_run(ttm_backend_stream *stream, const ttm_op *op
     const int64_t strides[8] = {logits->stride[0],  logits->stride[1],  dlogits->stride[0],
                                 dlogits->stride[1], targets->stride[0], loss->stride[0]};
     const ttm_tensor *rows[] = {logits, dlogits};
-    const uint32_t vector = WHOLE_BYTES / (uint32_t)ttm_dtype_bytes(logits->dtype);
+    const uint32_t vector = WHOLE_BYTES / (uint32_t)opencl_float_bytes(logits->dtype);
     opencl_shape shape = opencl_usual_shape(stream->device);
     if (shape.group > 1 && has_whole_rows(rows, 2, vector)) {
         shape.vector = vector;

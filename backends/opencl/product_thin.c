@@ -83,14 +83,14 @@ static int choose_wide(wide_shape *shape, const ttm_backend_device *device,
                        const opencl_product *product)
 {
     const opencl_tuning *tuning = &device->tuning;
-    const int width = CHUNK_BYTES / (int)ttm_dtype_bytes(product->b.dtype);
+    const int width = CHUNK_BYTES / opencl_float_bytes(product->b.dtype);
     const int by_rows = opencl_matrix_stride(&product->b, 0) == 1;
     const int most_rows = most_rows_of(product);
     const size_t items = most_rows == 1 && tuning->group >= WIDE_ITEMS / 2 &&
                                  device->description->limits.group_items >= WIDE_ITEMS
                              ? WIDE_ITEMS
                              : tuning->group;
-    if (tuning->is_cpu || items < (size_t)(LEAST_COL_ITEMS * width) ||
+    if (tuning->is_cpu || items < LEAST_COL_ITEMS * (size_t)width ||
         !lies_in_chunks(&product->b, by_rows ? 0 : 1, width) ||
         (!by_rows && !lies_in_chunks(&product->a, 0, width))) {
         return 0;

@@ -75,6 +75,11 @@ static uint64_t hash_numbers(const request *asked)
     return hash;
 }
 
+static int is_same_text(const char *known, const char *asked)
+{
+    return known == NULL || asked == NULL ? known == asked : strcmp(known, asked) == 0;
+}
+
 static int is_same(const request *known, const request *asked)
 {
     return known->family == asked->family && known->count == asked->count &&
@@ -83,7 +88,7 @@ static int is_same(const request *known, const request *asked)
            memcmp(known->values, asked->values, (size_t)asked->count * sizeof asked->values[0]) ==
                0 &&
            strcmp(known->name, asked->name) == 0 && strcmp(known->format, asked->format) == 0 &&
-           (known->text == NULL || strcmp(known->text, asked->text) == 0);
+           is_same_text(known->text, asked->text);
 }
 
 /* *kernel is made of a program with these options. */

@@ -176,7 +176,8 @@ static const char *print_commands(char *text, size_t text_bytes, const tool_opti
     text[0] = '\0';
     if (option->commands != NULL) {
         tool_print_list(text, text_bytes - 1, option->commands, ", ");
-        strcat(text, ":");
+        const size_t length = strlen(text);
+        snprintf(text + length, text_bytes - length, ":");
     }
     return text;
 }

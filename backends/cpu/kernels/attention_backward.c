@@ -171,10 +171,11 @@ static void find_run_slopes(const backward *state, query_run run, int64_t first_
         float *slope = state->slopes + i * KEYS;
         const int64_t rows = smaller(WORD_ELEMENTS, run.count - i);
         int is_cut = 0;
-        for (int64_t row = 0; row < rows; row++) {
+        int64_t row = 0;
+        do { /* there is at least one */
             start_query(&at[row], state, run.first + i + row, first_key, keys, padded);
             is_cut |= at[row].seen < padded;
-        }
+        } while (++row < rows);
 #if defined(TTM_CPU_PAIRS)
         float *p_words = state->weights + i / WORD_ELEMENTS * KEYS;
         float *ds_words = state->slopes_across + i / WORD_ELEMENTS * KEYS;

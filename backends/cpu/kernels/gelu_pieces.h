@@ -28,8 +28,8 @@ ALWAYS_INLINE vector half_and_odd(const float pieces[4][GELU_PIECES], vector x)
     odd = odd * rest + piece_of(pieces[1], number);
     odd = odd * rest + piece_of(pieces[0], number);
     const __m512i sign = _mm512_set1_epi32(INT32_MIN);
-    const int a_xor_b_and_c = 0x78;
-    return 0.5F + (vector)_mm512_ternarylogic_epi32((__m512i)odd, (__m512i)x, sign, a_xor_b_and_c);
+    enum { A_XOR_B_AND_C = 0x78 };
+    return 0.5F + (vector)_mm512_ternarylogic_epi32((__m512i)odd, (__m512i)x, sign, A_XOR_B_AND_C);
 }
 
 /** gelu(x), to be rounded to an element. */
