@@ -190,9 +190,13 @@ stage_fuzz() {
     [ -f build-fuzz/build.ninja ] || export CC=clang
     stage_build build-fuzz --buildtype=debugoptimized -Dfuzz=true -Dcpu=disabled -Dopencl=disabled -Db_sanitize=address,undefined -Db_lundef=false
     unset CC
+    python3 tests/fuzz/seeds.py "$logs/fuzz-seeds"
     for target in build-fuzz/tests/fuzz/fuzz_*; do
         if [ -x "$target" ] && [ -f "$target" ]; then
-            check "$(basename "$target")" "$target" -max_total_time=15 -rss_limit_mb=2048 -artifact_prefix="$logs/"
+            name=$(basename "$target")
+            # What is found is kept: the next time goes on from there.
+            mkdir -p "$logs/fuzz-found/$name"
+            check "$name" "$target" -max_total_time=15 -rss_limit_mb=2048 -artifact_prefix="$logs/" "$logs/fuzz-found/$name" "$logs/fuzz-seeds/$name"
         fi
     done
 }
