@@ -11,7 +11,8 @@
 #include <string.h>
 #include <ttm/safetensors.h>
 
-static const char prefix[] = "transformer.";
+/* Of "transformer.", which the names of parameters begin with. */
+enum { PREFIX_BYTES = sizeof "transformer." - 1 };
 
 /* An open checkpoint on its way into a model. */
 typedef struct weights_reader {
@@ -30,7 +31,7 @@ static const ttm_safetensors_tensor *find_tensor(const weights_reader *reader,
 {
     const ttm_safetensors_tensor *tensor = ttm_safetensors_find(reader->file, parameter->name);
     return tensor != NULL ? tensor
-                          : ttm_safetensors_find(reader->file, parameter->name + sizeof prefix - 1);
+                          : ttm_safetensors_find(reader->file, parameter->name + PREFIX_BYTES);
 }
 
 static ttm_status check_shape(const weights_reader *reader, const ttm_parameter *parameter,
