@@ -43,8 +43,9 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
     const int warp_first = first_row + warp_row;
     /* The first tile with a query that sees a key of the block. */
     const int begin = causal != 0 ? max(first_row - before, 0) / TILE_COLS * TILE_COLS : 0;
-    /* The first query that sees a key of the warp's, far before the first one where all see all: sizes are below 2^29. */
+    /* The first query that sees a key of the warp's, and of the team's, far before the first one where all see all: sizes are below 2^29. */
     const int warp_begin = causal != 0 ? warp_first - before : -(1 << 30);
+    const int team_begin = causal != 0 ? first_row + TEAM_ROW(warp_row) - before : -(1 << 30);
 
     const int head_of_group = group / blocks;
     const uint base = LOCAL_ADDRESS(memory);
@@ -87,6 +88,7 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
         const uint next_tile = base + PAIR_BYTES - (q_tile - base);
         const int next = start + TILE_COLS;
         WAIT_COPIES(0);
+        UNIT_PREPARE();
         barrier(CLK_LOCAL_MEM_FENCE);
         FETCH_NEXT(next_q, strides.s2, next_dout, more.s5, queries, queries)
         END_COPIES();
@@ -94,7 +96,7 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
         for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
             float p[FRAGMENTS_DOWN][SLICE / 8][4];
             float ds[FRAGMENTS_DOWN][SLICE / 8][4];
-            if (IS_LEFT_OUT(start + slice + SLICE <= warp_begin)) {
+            if (IS_LEFT_OUT(start + slice + SLICE <= team_begin)) {
                 PUT_NEXT_A(next_dout, more.s5, queries, queries)
                 PUT_NEXT_B(queries)
                 continue;
@@ -113,11 +115,13 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
             int reader = lane;
             FORGET_IN_LOOP(reader);
             multiply_rows(p, IS_KEPT_FIRST, k_kept, owned_k, warp_row, q_tile, slice, reader UNIT_ARGUMENTS);
+            MULTIPLY_EARLY(ds, KEPT, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
+            FINISH_SCORES(p, 1)
 #if PARTS > 1
             READ_STATISTICS(two_queries, start)
 #endif
             /* A query behind the last one has rows of 0 and statistics of 0, and adds nothing. */
-            const int visible = SEEN(start + slice + 1 - warp_begin, start + slice + SLICE <= warp_begin);
+            const int visible = SEEN(start + slice + 1 - warp_begin, start + slice + SLICE <= team_begin);
             if (visible < WARP_ROWS) {
                 mask_keys(p, visible, lane);
             }
@@ -143,7 +147,8 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
 #else
             add_weighted_rows(dv_sums, p, dout_tile, slice, lane UNIT_ARGUMENTS);
 #endif
-            multiply_rows(ds, KEPT, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
+            MULTIPLY_LATE(ds, KEPT, v_kept, owned_v, warp_row, dout_tile, slice, lane UNIT_ARGUMENTS);
+            FINISH_SCORES(ds, 1)
 #if LACKS_REGISTERS
             int again = start;
             FORGET_IN_LOOP(again);
@@ -168,6 +173,8 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
             PUT_NEXT_A(next_dout, more.s5, queries, queries)
             add_weighted_rows(dk_sums, ds, q_tile, slice, lane UNIT_ARGUMENTS);
             PUT_NEXT_B(queries)
+            FINISH_SUMS(dv_sums)
+            FINISH_SUMS(dk_sums)
         }
         q_tile = next_tile;
     }

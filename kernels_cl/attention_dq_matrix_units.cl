@@ -31,6 +31,25 @@ INLINE void sum_deltas(float (*deltas)[2], __global const data_t *dout, long dou
     }
 }
 
+/* Replaces scores by the weights 2^(scale_log2·score − lse of the row). */
+INLINE void weigh_slice(float (*scores)[SLICE / 8][4], float (*lses)[2], float scale_log2)
+{
+    UNROLL
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
+        UNROLL
+        for (int lower = 0; lower < 2; lower++) {
+            UNROLL
+            for (int j = 0; j < SLICE / 8; j++) {
+                UNROLL
+                for (int e = 0; e < 2; e++) {
+                    SCORE(scores, i, j, lower, e) =
+                        native_exp2(MULTIPLY_ADD(SCORE(scores, i, j, lower, e), scale_log2, -lses[i][lower]));
+                }
+            }
+        }
+    }
+}
+
 /* lse_strides = (lse batch, head, row, out batch, head, row, 0, 0); result_strides = (dq batch, head, row, 0…) */
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const float *lse, long lse_start,
@@ -45,7 +64,7 @@ attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const flo
     lse += lse_start + batch * lse_strides.s0 + head * lse_strides.s1;
     out += out_start + batch * lse_strides.s3 + head * lse_strides.s4;
     const int end = causal != 0 ? min(first_row + TILE_ROWS, queries) + before : keys;
-    const int warp_end = causal != 0 ? warp_first + WARP_ROWS + before : keys;
+    const int team_end = causal != 0 ? first_row + TEAM_ROW(warp_row) + TEAM_ROWS + before : keys;
 
     const uint base = LOCAL_ADDRESS(memory);
     const uint q_tile = base + OWNED_PLACE;
@@ -105,6 +124,7 @@ attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const flo
         const uint next_tile = base + PAIR_BYTES - (k_tile - base);
         const int next = start + TILE_COLS;
         WAIT_COPIES(0);
+        UNIT_PREPARE();
         barrier(CLK_LOCAL_MEM_FENCE);
         FETCH_NEXT(next_k, strides.s5, next_v, more.s2, end, keys)
         END_COPIES();
@@ -112,7 +132,7 @@ attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const flo
         for (int slice = 0; slice < TILE_COLS; slice += SLICE) {
             float p[FRAGMENTS_DOWN][SLICE / 8][4];
             float ds[FRAGMENTS_DOWN][SLICE / 8][4];
-            if (IS_LEFT_OUT(start + slice >= warp_end)) {
+            if (IS_LEFT_OUT(start + slice >= team_end)) {
                 PUT_NEXT_A(next_v, more.s2, end, keys)
                 PUT_NEXT_B(end)
                 continue;
@@ -122,13 +142,17 @@ attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const flo
             choose_columns(kept_columns, first_weight, keys, start + slice, seed, threshold, lane UNIT_ARGUMENTS);
 #endif
             multiply_rows(p, IS_KEPT_FIRST, q_kept, q_tile, warp_row, k_tile, slice, lane UNIT_ARGUMENTS);
+            MULTIPLY_EARLY(ds, KEPT, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
+            FINISH_SCORES(p, 1)
             const int most = keys - start - slice;
-            const int visible = SEEN(warp_first + before + 1 - start - slice, start + slice >= warp_end);
+            const int visible = SEEN(warp_first + before + 1 - start - slice, start + slice >= team_end);
             if (most < SLICE || (causal != 0 && visible < SLICE)) {
                 mask_scores(p, visible, most, causal, lane);
             }
             PUT_NEXT_A(next_v, more.s2, end, keys)
-            multiply_rows(ds, KEPT, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
+            MULTIPLY_LATE(ds, KEPT, dout_kept, dout_tile, warp_row, v_tile, slice, lane UNIT_ARGUMENTS);
+            weigh_slice(p, lses, scale_log2);
+            FINISH_SCORES(ds, 0)
 #if DROPOUT
             DROP(ds, ds, kept_columns, COLUMN_IS_KEPT)
 #endif
@@ -140,15 +164,15 @@ attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const flo
                     for (int j = 0; j < SLICE / 8; j++) {
                         UNROLL
                         for (int e = 0; e < 2; e++) {
-                            const float weight = native_exp2(
-                                MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -lses[i][lower]));
-                            SCORE(ds, i, j, lower, e) = weight * LESS_DELTA(SCORE(ds, i, j, lower, e), deltas[i][lower]);
+                            SCORE(ds, i, j, lower, e) =
+                                SCORE(p, i, j, lower, e) * LESS_DELTA(SCORE(ds, i, j, lower, e), deltas[i][lower]);
                         }
                     }
                 }
             }
             add_weighted_rows(sums, ds, k_tile, slice, lane UNIT_ARGUMENTS);
             PUT_NEXT_B(end)
+            FINISH_SUMS(sums)
         }
         k_tile = next_tile;
     }

@@ -88,7 +88,7 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
     k += k_start + batch * strides.s3 + head * strides.s4;
     v += v_start + batch * more.s0 + head * more.s1;
     const int end = causal != 0 ? min(first_row + TILE_ROWS, queries) + before : keys;
-    const int warp_end = causal != 0 ? first_row + warp_row + WARP_ROWS + before : keys;
+    const int team_end = causal != 0 ? first_row + TEAM_ROW(warp_row) + TEAM_ROWS + before : keys;
 
     const uint base = LOCAL_ADDRESS(memory);
     UNIT_COPIES
@@ -129,6 +129,7 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
         const int next = start + TILE_COLS;
         float scores[FRAGMENTS_DOWN][SLICE / 8][4];
         WAIT_COPIES(0);
+        UNIT_PREPARE();
         barrier(CLK_LOCAL_MEM_FENCE);
         const uint next_tile = base + PAIR_BYTES - (k_tile - base);
         if (next < end) {
@@ -140,7 +141,7 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
 #endif
         }
         END_COPIES();
-        if (IS_LEFT_OUT(start >= warp_end)) {
+        if (IS_LEFT_OUT(start >= team_end)) {
             PUT_NEXT_KEYS
             PUT_NEXT_VALUES
             k_tile = next_tile;
@@ -152,7 +153,8 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
 #endif
         multiply_rows(scores, IS_KEPT_FIRST, kept, base + OWNED_PLACE, warp_row, k_tile, 0, lane UNIT_ARGUMENTS);
         PUT_NEXT_KEYS
-        const int visible = SEEN(first_row + warp_row + before + 1 - start, start >= warp_end);
+        FINISH_SCORES(scores, 0)
+        const int visible = SEEN(first_row + warp_row + before + 1 - start, start >= team_end);
         if (keys - start < TILE_COLS || (causal != 0 && visible < TILE_COLS)) {
             mask_scores(scores, visible, keys - start, causal, lane);
         }
@@ -162,6 +164,7 @@ attention_matrix_units(__global data_t *out, long out_start, __global const data
 #endif
         add_weighted_rows(sums, scores, v_tile, 0, lane UNIT_ARGUMENTS);
         PUT_NEXT_VALUES
+        FINISH_SUMS(sums)
         k_tile = next_tile;
     }
     WAIT_COPIES(0);

@@ -1,10 +1,12 @@
-/* What the kernels of attention on matrix units share: rows of a head in local memory, and products of fragments.
+/* What the kernels of attention on matrix units share: rows of a head in local memory, scores in registers, and what is done with them but
+ * for the products (attention_mma.cl, attention_wgmma.cl).
  *
  * A group owns TILE_ROWS rows of a head (queries; keys in attention_dkdv_matrix_units), WARP_ROWS a warp, and walks over tiles of
  * TILE_COLS rows of the other kind, SLICE of them at a time. A warp's scores stay in its registers: where they are weights of another
  * product, sums of 16 x 8 are, rounded to bf16, its left operand as they lie.
  *
- * Macros from the host, one line of the table in backends/opencl/attention_units_shapes.c:
+ * Macros from the host, one line of the table in backends/opencl/attention_shapes.c:
+ *   UNIT        1 mma, 2 wgmma (not with PARTS 3; WARP_ROWS is 16 and KEPT 1)
  *   DATA, PARTS 2, 1: tensors are bf16. 1, 3: they are f32, and every operand is split into three bf16 parts (matrix_units_parts.cl).
  *               1, 2: they are f32 that may be rounded to 11 bits (TF32), and operands are split into two parts
  *   HEAD_SIZE   64 or 128
@@ -18,7 +20,8 @@
  *   DROPOUT     0, 1 or 2: attention_units_dropout.cl
  *   EMULATED    1: the unit's instructions are functions of matrix_units_emulated.cl
  *
- * Rows lie in local memory one behind the other, their chunks of 16 bytes swizzled; those that don't exist are 0. A tile of f32 rows is
+ * Rows lie in local memory in blocks of eight, in a block first their chunks of 16 bytes of the head's first 64 numbers, swizzled, then those
+ * of the next 64: as descriptors of wgmma can name them, of both orders of neighbours. Rows that don't exist are 0. A tile of f32 rows is
  * two or three of these, one of each part: its rows come through registers, read while the tile before is used, and are split on their
  * way. */
 
@@ -39,7 +42,13 @@
 #define OWNED_TILES(owned) (PARTS == 1 ? (owned) : KEPT ? 0 : ((owned)-1) * PARTS)
 #define ATTENTION_BYTES(owned) LARGER(2 * PAIR_BYTES, OWNED_PLACE + OWNED_TILES(owned) * OWNED_BYTES)
 
+#define LINE_BYTES 128 /* of a row, 64 numbers */
+#if HEAD_SIZE == 64
 #define PLACE(row, chunk) ((row) * ROW_BYTES + SWIZZLE(chunk, row, 8) * 16)
+#else
+#define PLACE(row, chunk)                                                                                     \
+    ((row) / 8 * (8 * ROW_BYTES) + (chunk) / 8 * (8 * LINE_BYTES) + (row) % 8 * LINE_BYTES + SWIZZLE((chunk) % 8, row, 8) * 16)
+#endif
 
 /* Where a lane's scores are in a fragment: SCORE(i, j, lower, e) is in row ROW_OF(i, lower), column COLUMN_OF(j) + e of the warp. */
 #define ROW_OF(i, lower) ((i) * 16 + lane / 4 + (lower) * 8)
@@ -144,8 +153,8 @@ typedef float8 raw_chunk;
     }
 #endif
 
-/* Chunk 2·step + `chunk` of a row of a tile. As tiles begin at multiples of ROW_BYTES, and the swizzle keeps it so, the step is bits of
- * the place: that takes an instruction more, and a register less for every step. */
+/* Chunk 2·step + `chunk` of a row of a tile. Of a head of 64 the step is bits of the place, since tiles begin at multiples of a row, and the
+ * swizzle keeps it so: that takes an instruction more, and a register less for every step. */
 #if PARTS == 1
 #define PLACE_AT(tile, row, step, chunk) ((tile) + PLACE(row, (step)*2 + (chunk)))
 #else
@@ -154,12 +163,6 @@ typedef float8 raw_chunk;
 /* Left operand: rows from `row` on, 16·step deep in the head. */
 #define LOAD_LEFT(r, tile, row, step) \
     LOAD_MATRICES(r, PLACE_AT(tile, (row) + (lane & 15), step, lane >> 4))
-/* Right operand, two fragments: its columns are rows from `row` on, its depth is the head's. */
-#define LOAD_RIGHT(r, tile, row, step) \
-    LOAD_MATRICES(r, PLACE_AT(tile, (row) + (lane & 7) + (lane >> 4) * 8, step, (lane >> 3) & 1))
-/* Right operand, two fragments: its depth are rows from `row` on, its columns are the head's from 16·step on. */
-#define LOAD_RIGHT_ACROSS(r, tile, row, step) \
-    LOAD_MATRICES_TRANSPOSED(r, PLACE_AT(tile, (row) + (lane & 15), step, lane >> 4))
 
 #if PARTS == 1
 /* The warp's owned rows from `row` of the tile on. */
@@ -199,82 +202,11 @@ INLINE void split_rows(uint (*kept)[STEPS][PARTS][4], __global const float *rows
 }
 #endif
 
-/* Pairs of neighbouring fragments that are multiplied together: the products of a sum of parts wait for each other. */
-#define PAIRS_AT_ONCE (PARTS == 1 ? 1 : SLICE / 16)
+/* Rows that an instruction multiplies: a warp's, or those of a warpgroup, whose warps leave out slices together. */
+#define TEAM_ROWS (UNIT == 2 ? 64 : WARP_ROWS)
+#define TEAM_ROW(warp_row) ((warp_row) / TEAM_ROWS * TEAM_ROWS)
 
-/* sums[j] (+)= left · right for PAIRS_AT_ONCE pairs of neighbouring fragments, 16 deep; `is_first` where sums hold nothing yet. Of split
- * operands the small products are summed first, and of three parts the sum of these 16 comes into `sums` by an f32 addition that rounds
- * (matrix_units_mma.cl). */
-INLINE void add_products(float (*sums)[4], uint (*left)[4], uint (*right)[PARTS][4], int is_first UNIT_PARAMETERS)
-{
-#if PARTS == 3
-    float target[2 * PAIRS_AT_ONCE][4];
-    UNROLL
-    for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
-        target[j][0] = target[j][1] = target[j][2] = target[j][3] = 0.0f;
-    }
-#else
-    float(*const target)[4] = sums;
-#endif
-    UNROLL
-    for (int order = PARTS - 1; order >= 0; order--) {
-        UNROLL
-        for (int part = 0; part <= order; part++) {
-            UNROLL
-            for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
-                MULTIPLY(target[j], left[part], right[j / 2][order - part] + j % 2 * 2);
-            }
-        }
-    }
-#if PARTS == 3
-    UNROLL
-    for (int j = 0; j < 2 * PAIRS_AT_ONCE; j++) {
-        UNROLL
-        for (int e = 0; e < 4; e++) {
-            sums[j][e] = is_first ? target[j][e] : sums[j][e] + target[j][e];
-        }
-    }
-#endif
-}
-
-/* scores = owned rows · walked rows from `col` on, over the head. The owned are `kept` where `is_kept`, or are read from row `row` of
- * `owned`. */
-INLINE void multiply_rows(float (*scores)[SLICE / 8][4], int is_kept, uint (*kept)[STEPS][PARTS][4], uint owned, int row, uint walked,
-                          int col, int lane UNIT_PARAMETERS)
-{
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        UNROLL
-        for (int j = 0; j < SLICE / 8; j++) {
-            scores[i][j][0] = scores[i][j][1] = scores[i][j][2] = scores[i][j][3] = 0.0f;
-        }
-    }
-    UNROLL
-    for (int step = 0; step < STEPS; step++) {
-        uint read[FRAGMENTS_DOWN][PARTS][4];
-        UNROLL
-        for (int i = 0; i < FRAGMENTS_DOWN * PARTS && !is_kept; i++) {
-            LOAD_LEFT(read[i / PARTS][i % PARTS], owned + i % PARTS * OWNED_BYTES, row + 16 * (i / PARTS), step);
-        }
-        UNROLL
-        for (int j = 0; j < SLICE / 16; j += PAIRS_AT_ONCE) {
-            uint right[PAIRS_AT_ONCE][PARTS][4];
-            UNROLL
-            for (int part = 0; part < PARTS; part++) {
-                UNROLL
-                for (int pair = 0; pair < PAIRS_AT_ONCE; pair++) {
-                    LOAD_RIGHT(right[pair][part], walked + part * WALKED_BYTES, col + 16 * (j + pair), step);
-                }
-            }
-            UNROLL
-            for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-                add_products(scores[i] + 2 * j, is_kept ? kept[i][step] : read[i], right, step == 0 UNIT_ARGUMENTS);
-            }
-        }
-    }
-}
-
-/* A warp leaves out a slice of which it sees nothing. Emulated instructions want all warps of a group: there it masks all of the slice. */
+/* A team leaves out a slice of which it sees nothing. Emulated instructions want all warps of a group: there it masks all of the slice. */
 #if EMULATED
 #define IS_LEFT_OUT(unseen) 0
 #define SEEN(visible, unseen) ((unseen) ? -WARP_ROWS - SLICE : (visible))
@@ -319,39 +251,6 @@ INLINE void mask_scores(float (*scores)[SLICE / 8][4], int visible, int most, in
         PACK_PAIR((parts)[PARTS - 1][place], rest.s0, rest.s1);   \
     }
 #endif
-
-/* sums += weights · walked rows from `col` on. */
-INLINE void add_weighted_rows(float (*sums)[HEAD_SIZE / 8][4], float (*weights)[SLICE / 8][4], uint walked, int col,
-                              int lane UNIT_PARAMETERS)
-{
-    UNROLL
-    for (int k = 0; k < SLICE / 16; k++) {
-        uint left[FRAGMENTS_DOWN][PARTS][4];
-        UNROLL
-        for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-            UNROLL
-            for (int quarter = 0; quarter < 4; quarter++) {
-                const float *pair = weights[i][2 * k + quarter / 2] + quarter % 2 * 2;
-                SPLIT_PAIR(left[i], quarter, pair[0], pair[1]);
-            }
-        }
-        UNROLL
-        for (int step = 0; step < STEPS; step += PAIRS_AT_ONCE) {
-            uint right[PAIRS_AT_ONCE][PARTS][4];
-            UNROLL
-            for (int part = 0; part < PARTS; part++) {
-                UNROLL
-                for (int pair = 0; pair < PAIRS_AT_ONCE; pair++) {
-                    LOAD_RIGHT_ACROSS(right[pair][part], walked + part * WALKED_BYTES, col + 16 * k, step + pair);
-                }
-            }
-            UNROLL
-            for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-                add_products(sums[i] + 2 * step, left[i], right, 0 UNIT_ARGUMENTS);
-            }
-        }
-    }
-}
 
 INLINE void clear_sums(float (*sums)[HEAD_SIZE / 8][4])
 {

@@ -205,6 +205,17 @@ INLINE float add_eight_products(float sum, const float *products)
     return ldexp(convert_float_rtz(total), -shift);
 }
 
+/* Faults 2 and 3. */
+INLINE void emulated_fault(int lane)
+{
+#if UNIT_FAULT == 2
+    *(volatile __global int *)(ulong)(lane * 4) = 1;
+#elif UNIT_FAULT == 3
+    for (volatile int turn = 1; turn != 0;) {
+    }
+#endif
+}
+
 /* mma.m16n8k16, sums += a·b. Lane l, with g = l/4 and t = 2·(l mod 4), holds of a: rows g, g + 8, g, g + 8, from columns
  * t, t, t + 8, t + 8 on, two each; of b: column g, rows from t and from t + 8 on; of sums: rows g, g, g + 8, g + 8,
  * columns t, t + 1, t, t + 1. */
@@ -219,12 +230,7 @@ INLINE void emulated_multiply(float *sums, const uint *a, const uint *b, __local
     exchange[item * 6 + 4] = b[0];
     exchange[item * 6 + 5] = b[1];
     barrier(CLK_LOCAL_MEM_FENCE);
-#if UNIT_FAULT == 2
-    *(volatile __global int *)(ulong)(lane * 4) = 1;
-#elif UNIT_FAULT == 3
-    for (volatile int turn = 1; turn != 0;) {
-    }
-#endif
+    emulated_fault(lane);
     __local const uint *warp = exchange + (item - lane) * 6;
     for (int i = 0; i < 4; i++) {
         const int lower = i / 2;
@@ -280,6 +286,39 @@ INLINE void emulated_wide_multiply(float *sums, ulong a, ulong b, int is_first, 
                 float products[8];
                 for (int k = 0; k < 8; k++) {
                     products[k] = emulated_operand(a, a_along_lines, row, high * 8 + k, memory) *
+                                  emulated_operand(b, b_along_lines, col, high * 8 + k, memory);
+                }
+#if UNIT_FAULT == 1
+                products[3] = 0.0f;
+#endif
+                sums[j * 4 + i] = add_eight_products(sums[j * 4 + i], products);
+            }
+        }
+    }
+}
+
+/* The same with a in registers: of its warp's 16 rows an item holds what it does for mma. */
+INLINE void emulated_kept_multiply(float *sums, const uint *a, ulong b, int is_first, int cols, int b_along_lines,
+                                   __local const uchar *memory, __local uint *exchange)
+{
+    const int item = get_local_id(0);
+    const int lane = item % LANES;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i = 0; i < 4; i++) {
+        exchange[item * 4 + i] = a[i];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    emulated_fault(lane);
+    __local const uint *warp = exchange + (item - lane) * 4;
+    for (int j = 0; j < cols / 8; j++) {
+        for (int i = 0; i < 4; i++) {
+            const int col = j * 8 + 2 * (lane % 4) + i % 2;
+            sums[j * 4 + i] = is_first ? 0.0f : sums[j * 4 + i];
+            for (int high = 0; high < 2; high++) {
+                float products[8];
+                for (int k = 0; k < 8; k++) {
+                    const uint pair = warp[(lane / 4 * 4 + k / 2) * 4 + i / 2 + 2 * high];
+                    products[k] = bf16_to_float((ushort)(pair >> 16 * (k % 2))) *
                                   emulated_operand(b, b_along_lines, col, high * 8 + k, memory);
                 }
 #if UNIT_FAULT == 1

@@ -42,11 +42,10 @@
 #define WARP_BARRIER() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
 #endif
 
-/* Four matrices of 8 x 8 bf16 from local memory, and a product of fragments of 16 x 16 and 16 x 8: d += a·b. */
+/* Four matrices of 8 x 8 bf16 from local memory, and mma.sync's product of fragments of 16 x 16 and 16 x 8: d += a·b. */
 #if EMULATED
 #define LOAD_MATRICES(r, address) emulated_load_matrices(r, address, 0, memory, exchange)
 #define LOAD_MATRICES_TRANSPOSED(r, address) emulated_load_matrices(r, address, 1, memory, exchange)
-#define MULTIPLY(d, a, b) emulated_multiply(d, a, b, exchange)
 #else
 #define LOAD_MATRICES_AS(form, r, address)                                                      \
     asm volatile("ldmatrix.sync.aligned.m8n8.x4" form ".shared.b16 {%0, %1, %2, %3}, [%4];"    \
@@ -55,6 +54,10 @@
                  : "memory")
 #define LOAD_MATRICES(r, address) LOAD_MATRICES_AS("", r, address)
 #define LOAD_MATRICES_TRANSPOSED(r, address) LOAD_MATRICES_AS(".trans", r, address)
+#endif
+#if UNIT == 1 && EMULATED
+#define MULTIPLY(d, a, b) emulated_multiply(d, a, b, exchange)
+#elif UNIT == 1
 #define MULTIPLY(d, a, b)                                                                             \
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, " \
                  "{%8, %9}, {%0, %1, %2, %3};"                                                        \

@@ -1,9 +1,6 @@
-/* Matrix units through wgmma (NVIDIA Hopper, sm_90a): four warps multiply 64 rows by all of the tile's columns, both operands in
- * local memory, named by descriptors. WARP_ROWS is 16, WARP_COLS is TILE_COLS.
- *
- * OpenCL C is compiled for sm_90, which lacks these instructions. So each is a comment of the assembly with a mark in front,
- * and backends/opencl/matrix_units_retarget.c makes instructions of them, and sm_90a of the target, in the PTX that comes out.
- * The accumulators are in the instruction's list until finish_multiply: nothing may be done with them before. */
+/* Products through wgmma (wgmma.cl): four warps multiply 64 rows by all of the tile's columns, both operands in local memory, named by
+ * descriptors. WARP_ROWS is 16, WARP_COLS is TILE_COLS. The sums are the instruction's until finish_multiply: nothing may be done with them
+ * before. */
 
 #if A_RUNS == 0
 #define A_WIDTH TILE_DEPTH
@@ -16,14 +13,10 @@
 #define B_WIDTH BLOCK_LINES(TILE_COLS)
 #endif
 
-/* A descriptor: start, leading and stride offset in units of 16 bytes, and the swizzle of rows of `width` bf16. The stride goes
- * from 8 rows to the next 8; the leading offset from a block of lines to the next, where neighbours differ in the line (RUNS 1), and
- * is 1 where they differ in k: there it has no meaning. */
-#define SWIZZLE_CODE(width) ((width) == 64 ? 1ul : (width) == 32 ? 2ul : 3ul)
+/* Of an operand `width` bf16 wide from `start` on. The stride goes from 8 rows to the next 8; the leading offset from a block of lines to the
+ * next, where neighbours differ in the line (RUNS 1), and is 16 bytes where they differ in k: there it has no meaning. */
 #define LEADING_BYTES(runs, width) ((runs) == 0 ? 16 : TILE_DEPTH * (width)*2)
-#define DESCRIPTOR(start, runs, width)                                                      \
-    ((ulong)((start) >> 4) | (ulong)(LEADING_BYTES(runs, width) >> 4) << 16 |      \
-     (ulong)(8 * (width)*2 >> 4) << 32 | SWIZZLE_CODE(width) << 62)
+#define DESCRIPTOR(start, runs, width) WGMMA_DESCRIPTOR(start, LEADING_BYTES(runs, width), 8 * (width)*2, width)
 
 /* From one 16 of depth to the next. */
 #define STEP_BYTES(runs, width) ((runs) == 0 ? 32 : 16 * (width)*2)
@@ -35,51 +28,18 @@
 #if EMULATED
 #define MULTIPLY(d, a, b, is_first) \
     emulated_wide_multiply(d, a, b, is_first, TILE_COLS, A_RUNS, B_RUNS, memory)
-#define UNIT_PREPARE()
 #define BEGIN_MULTIPLY()
 #define END_MULTIPLY()
 #define WAIT_MULTIPLY(d)
 #else
-/* What cp.async and stores wrote becomes visible to the units. */
-#define UNIT_PREPARE() asm volatile("fence.proxy.async.shared::cta;" ::: "memory")
 #define BEGIN_MULTIPLY() asm volatile("//@ wgmma.fence.sync.aligned;" ::: "memory")
-#define END_MULTIPLY() asm volatile("//@ wgmma.commit_group.sync.aligned;" ::: "memory")
-#define WAIT_ALL_BUT_ONE_MULTIPLY() asm volatile("//@ wgmma.wait_group.sync.aligned 1;" ::: "memory")
-#define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
-#define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
-#define D32(i) D16(i), D16(i + 16)
-#define N16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
-#define N32 N16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define N48 N32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
-#define N64                                                                                               \
-    N32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, " \
-        "%51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define N96                                                                                               \
-    N64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, " \
-        "%83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
-#if TILE_COLS == 64
-#define SUMS_AND_OPERANDS N32 "}, %32, %33"
-#define SUMS_LIST D32(0)
-#elif TILE_COLS == 96
-#define SUMS_AND_OPERANDS N48 "}, %48, %49"
-#define SUMS_LIST D32(0), D16(32)
-#elif TILE_COLS == 128
-#define SUMS_AND_OPERANDS N64 "}, %64, %65"
-#define SUMS_LIST D32(0), D32(32)
-#elif TILE_COLS == 192
-#define SUMS_AND_OPERANDS N96 "}, %96, %97"
-#define SUMS_LIST D32(0), D32(32), D32(64)
-#else
+#if TILE_COLS != 64 && TILE_COLS != 96 && TILE_COLS != 128 && TILE_COLS != 192
 #error "TILE_COLS isn't 64, 96, 128 or 192"
 #endif
-#define TEXT_2(x) #x
-#define TEXT(x) TEXT_2(x)
-/* `compare`: eq for a predicate that is true and adds to d, ne for one that is false. */
-#define WGMMA(compare)                                                                                    \
-    asm volatile("//@ { .reg .pred p; setp." compare ".b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" TEXT( \
-                     TILE_COLS) "k16.f32.bf16.bf16 {" SUMS_AND_OPERANDS ", p, 1, 1, " TEXT(A_RUNS) ", " TEXT(B_RUNS) "; }" \
-                 : SUMS_LIST                                                                              \
-                 : "l"(a), "l"(b)                                                                         \
+#define WGMMA(compare)                                                                                                  \
+    asm volatile(WGMMA_TEXT(compare, TILE_COLS) TWO_BEHIND(TILE_COLS) ", p, 1, 1, " TEXT(A_RUNS) ", " TEXT(B_RUNS) "; }" \
+                 : SUMS_OF(TILE_COLS)                                                                                    \
+                 : "l"(a), "l"(b)                                                                                        \
                  : "memory")
 INLINE void wide_multiply(float *d, ulong a, ulong b, int is_first)
 {
@@ -92,7 +52,7 @@ INLINE void wide_multiply(float *d, ulong a, ulong b, int is_first)
 /* The slice that comes next into the place of the last may only do so when that has been read, too. */
 INLINE void wait_multiply(float *d)
 {
-    asm volatile("//@ wgmma.wait_group.sync.aligned 0;" : SUMS_LIST : : "memory");
+    asm volatile("//@ wgmma.wait_group.sync.aligned 0;" : SUMS_OF(TILE_COLS) : : "memory");
 }
 #define MULTIPLY(d, a, b, is_first) wide_multiply(d, a, b, is_first)
 #define WAIT_MULTIPLY(d) wait_multiply(d)

@@ -1,5 +1,6 @@
-/* Each class is measured by the other kernels and then split, and isn't split where that is slower
- * by more than times vary. Results need no check: a kernel runs only once its probe has passed. */
+/* Each class is measured by the other kernels and then by each unit; a way must be faster than the
+ * one before it by more than times vary. Results need no check: a kernel runs only once its probe
+ * has passed. */
 #include "opencl/attention_tune.h"
 
 #include "opencl/attention_units.h"
@@ -86,42 +87,43 @@ static ttm_status run(int *done, const void *context)
     return functions_of(&state->op)->run(state->stream, &state->op);
 }
 
-/* *seconds = the time of the op, split or not. */
-static ttm_status measure(double *seconds, placed *state, opencl_split_trial trial)
+/* *seconds = the time of the op by a unit; by other kernels where the unit fails its probe. */
+static ttm_status measure(double *seconds, placed *state, opencl_unit unit)
 {
     const opencl_measured measured = {state->stream, run, state};
-    opencl_attention_try_split(state->device->attention_units, trial);
+    opencl_attention_try(state->device->attention_units, unit);
     const ttm_status status = place_scratch(state);
     return status == TTM_OK ? opencl_measure(seconds, &measured, INFINITY) : status;
 }
 
 static ttm_status tune_class(opencl_tuned_attention *tuned, ttm_backend_device *device,
-                             const opencl_attention_class *what, const ttm_op *op)
+                             const opencl_attention_ways *ways, const ttm_op *op)
 {
     char text[OPENCL_TUNED_ATTENTION_BYTES];
-    double others = 0.0;
-    double split = 0.0;
+    double seconds[OPENCL_MOST_ATTENTION_WAYS];
     placed state = {.device = device, .op = *op};
     for (uint32_t slot = 0; slot < op->tensor_count; slot++) {
         state.tensors[slot] = op->tensors[slot];
     }
     state.op.tensors = state.tensors;
     ttm_status status = place_tensors(&state);
-    if (status == TTM_OK) {
-        status = measure(&others, &state, OPENCL_SPLIT_NONE);
-    }
-    if (status == TTM_OK) {
-        status = measure(&split, &state, OPENCL_SPLIT_ALL);
+    int best = 0;
+    for (int way = 0; way < ways->count && status == TTM_OK; way++) {
+        status = measure(&seconds[way], &state, ways->units[way]);
+        best =
+            status == TTM_OK && OPENCL_WORTH_CHANGING * seconds[way] <= seconds[best] ? way : best;
     }
     clean_up(&state);
     if (status != TTM_OK) {
         return status;
     }
-    const opencl_attention_choice choice = {.what = *what,
-                                            .is_split = OPENCL_WORTH_CHANGING * split <= others};
+    const opencl_attention_choice choice = {.what = ways->what, .unit = ways->units[best]};
     opencl_tuned_attention_print(text, &choice);
-    opencl_log(TTM_LOG_INFO, "%s: %.3f ms by other kernels, %.3f ms split", text, others * 1e3,
-               split * 1e3);
+    for (int way = 0; way < ways->count; way++) {
+        const opencl_unit unit = ways->units[way];
+        opencl_log(TTM_LOG_INFO, "%s: %.3f ms by %s", text, seconds[way] * 1e3,
+                   unit == OPENCL_UNIT_NONE ? "other kernels" : opencl_unit_name(unit));
+    }
     if (!opencl_tuned_attention_set(tuned, &choice)) {
         opencl_log(TTM_LOG_INFO, "no more than %d classes of attention are kept",
                    OPENCL_MOST_TUNED_ATTENTION);
@@ -137,14 +139,15 @@ ttm_status opencl_attention_tune(opencl_tuned_attention *tuned, ttm_backend_devi
     ttm_status status = TTM_OK;
     const double end = opencl_seconds() + seconds;
     for (size_t k = 0; k < op_count && status == TTM_OK && opencl_seconds() < end; k++) {
-        opencl_attention_choice next = {.is_split = 1};
-        if (opencl_attention_can_split(&next.what, units, &ops[k]) &&
-            opencl_tuned_attention_find(&seen, &next.what) == NULL &&
+        opencl_attention_ways ways;
+        opencl_attention_find_ways(&ways, units, &ops[k]);
+        const opencl_attention_choice next = {.what = ways.what};
+        if (ways.count > 1 && opencl_tuned_attention_find(&seen, &next.what) == NULL &&
             opencl_tuned_attention_set(&seen, &next)) {
-            status = tune_class(tuned, device, &next.what, &ops[k]);
+            status = tune_class(tuned, device, &ways, &ops[k]);
         }
     }
-    opencl_attention_try_split(units, OPENCL_SPLIT_BY_POLICY);
+    opencl_attention_end_trial(units);
     opencl_attention_use(units, tuned);
     return status;
 }

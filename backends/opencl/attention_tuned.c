@@ -11,6 +11,7 @@ opencl_attention_class opencl_attention_class_of(const ttm_op *op, int is_emulat
     const ttm_tensor *k = &op->tensors[is_backward ? TTM_ATTENTION_BACKWARD_K : TTM_ATTENTION_K];
     return (opencl_attention_class){.is_emulated = is_emulated,
                                     .is_backward = is_backward,
+                                    .type = q->dtype,
                                     .head_size = (int)q->shape[3],
                                     .sizes = {opencl_power_of_two(q->shape[2]),
                                               opencl_power_of_two(k->shape[2]),
@@ -20,7 +21,8 @@ opencl_attention_class opencl_attention_class_of(const ttm_op *op, int is_emulat
 static int is_same(const opencl_attention_class *x, const opencl_attention_class *y)
 {
     return x->is_emulated == y->is_emulated && x->is_backward == y->is_backward &&
-           x->head_size == y->head_size && memcmp(x->sizes, y->sizes, sizeof x->sizes) == 0;
+           x->type == y->type && x->head_size == y->head_size &&
+           memcmp(x->sizes, y->sizes, sizeof x->sizes) == 0;
 }
 
 /* The place of a class's entry, or tuned->count. */
@@ -51,29 +53,37 @@ int opencl_tuned_attention_set(opencl_tuned_attention *tuned, const opencl_atten
     return 1;
 }
 
+static const ttm_dtype types[] = {TTM_F32, TTM_BF16, TTM_TF32};
+static const char plain[] = "plain"; /* in place of a unit */
+
 void opencl_tuned_attention_print(char text[OPENCL_TUNED_ATTENTION_BYTES],
                                   const opencl_attention_choice *choice)
 {
     const opencl_attention_class *what = &choice->what;
-    snprintf(text, OPENCL_TUNED_ATTENTION_BYTES, "attention %s %s head %d sizes %d %d %d %s",
-             what->is_emulated ? "emulated" : "mma", what->is_backward ? "backward" : "forward",
-             what->head_size, what->sizes[0], what->sizes[1], what->sizes[2],
-             choice->is_split ? "split" : "plain");
+    snprintf(text, OPENCL_TUNED_ATTENTION_BYTES, "attention %s %s %s head %d sizes %d %d %d %s",
+             what->is_emulated ? "emulated" : "device", ttm_dtype_name(what->type),
+             what->is_backward ? "backward" : "forward", what->head_size, what->sizes[0],
+             what->sizes[1], what->sizes[2],
+             choice->unit == OPENCL_UNIT_NONE ? plain : opencl_unit_name(choice->unit));
 }
 
 int opencl_tuned_attention_parse(opencl_attention_choice *choice, const char *line)
 {
-    char unit[16];
+    char where[16];
+    char type[16];
     char pass[16];
     char way[16];
     opencl_attention_class *what = &choice->what;
     memset(choice, 0, sizeof *choice);
-    if (sscanf(line, "attention %15s %15s head %d sizes %d %d %d %15s", unit, pass,
-               &what->head_size, &what->sizes[0], &what->sizes[1], &what->sizes[2], way) != 7) {
+    if (sscanf(line, "attention %15s %15s %15s head %d sizes %d %d %d %15s", where, type, pass,
+               &what->head_size, &what->sizes[0], &what->sizes[1], &what->sizes[2], way) != 8) {
         return 0;
     }
-    what->is_emulated = strcmp(unit, "emulated") == 0;
+    what->is_emulated = strcmp(where, "emulated") == 0;
     what->is_backward = strcmp(pass, "backward") == 0;
-    choice->is_split = strcmp(way, "split") == 0;
-    return 1;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        what->type = strcmp(type, ttm_dtype_name(types[i])) == 0 ? types[i] : what->type;
+    }
+    choice->unit = opencl_unit_named(way);
+    return what->type != TTM_DTYPE_NONE;
 }

@@ -1,16 +1,17 @@
-/* Whether attention of f32 tensors was measured to be faster split over matrix units, or by the
- * other kernels. */
+/* By which unit attention was measured to be fastest, or that it was by other kernels. */
 #ifndef TTM_OPENCL_ATTENTION_TUNED_H
 #define TTM_OPENCL_ATTENTION_TUNED_H
 
+#include "opencl/matrix_units.h"
 #include "opencl/op.h"
 
-enum { OPENCL_MOST_TUNED_ATTENTION = 16, OPENCL_TUNED_ATTENTION_BYTES = 96 };
+enum { OPENCL_MOST_TUNED_ATTENTION = 32, OPENCL_TUNED_ATTENTION_BYTES = 112 };
 
 /** Attention that is done alike. */
 typedef struct opencl_attention_class {
     int is_emulated;
     int is_backward;
+    ttm_dtype type; /**< F32, BF16 or TF32. */
     int head_size;
     int sizes[3]; /**< Of queries, keys and heads of all batches: the powers of two they reach. */
 } opencl_attention_class;
@@ -18,7 +19,7 @@ typedef struct opencl_attention_class {
 /** What was found of a class. */
 typedef struct opencl_attention_choice {
     opencl_attention_class what;
-    int is_split;
+    opencl_unit unit; /**< NONE: other kernels. */
 } opencl_attention_choice;
 
 /** All that is known of a device. */

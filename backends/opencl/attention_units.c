@@ -1,9 +1,8 @@
-/* Which attention goes to matrix units, the proof that the kernels must give, and the launch. */
+/* Which attention goes to matrix units, by which, and the launch. */
 #include "opencl/attention_units.h"
 
 #include "opencl/attention_call.h"
-#include "opencl/matrix_units_policy.h"
-#include "opencl/matrix_units_probe.h"
+#include "opencl/attention_proof.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -22,106 +21,31 @@
 /* Queries of a head that have statistics are padded to tiles of the largest size. */
 enum { PADDING = 64, ROW_ALIGNMENT = 16, MOST_ROWS = 1 << 29 };
 
-/* Three kernels of two head sizes in each choice of shapes, aligned or not, in three ways of
- * dropout; in two parts of one head size, aligned; and in three parts in one shape. */
-enum { MOST_PROVEN = 3 * 3 * ((2 * 2 + 1) * OPENCL_ATTENTION_CHOICES + 1) };
-
-/* What a probe is told: head size, 1 for aligned rows, 1 for the backward pass, the way of
- * dropout, parts of the operands. */
-enum { NUMBERS = 5 };
-
-/* What fails on its own. */
-typedef enum attention_kind {
-    KEEPING_ALL,
-    DROPPING,
-    SPLIT,
-    SPLIT_DROPPING,
-    TF32,
-    TF32_DROPPING,
-    KINDS
-} attention_kind;
-
-/* A kernel, its shape, and what it is built with. */
-typedef struct chosen {
-    const opencl_attention_shape *shape;
-    opencl_family family;
-    const char *name;
-    char options[OPENCL_ATTENTION_OPTIONS_BYTES];
-} chosen;
-
 struct opencl_attention_units {
-    pthread_mutex_t lock;
-    int32_t device_index;
-    int usable[KINDS];          /* Until a failure. */
-    int takes_tf32;             /* At the beginning. */
-    opencl_split_policy splits; /* Which f32 tensors are taken. */
-    opencl_split_trial split_trial;
+    pthread_mutex_t lock; /* of what a failure changes, and of the proof */
+    opencl_attention_policy policy;
+    opencl_attention_proof proof;
     opencl_tuned_attention tuned;
-    int emulated;
-    int only;     /* The one choice of shapes to use, or -1. */
-    int forced;   /* Named by the user: small ones too, and kept failures don't count. */
-    int is_probe; /* In a child: nothing is proven. */
-    chosen proven[MOST_PROVEN]; /* In this process. */
-    int proven_count;
+    int takes_tf32; /* At the beginning. */
+    int is_trial;
+    opencl_unit trial;
 };
-
-static const char *unit_name(const opencl_attention_units *units)
-{
-    return units->emulated ? "emulated" : "mma";
-}
-
-static void use_all(opencl_attention_units *units, int usable)
-{
-    for (int kind = 0; kind < KINDS; kind++) {
-        units->usable[kind] = usable;
-    }
-}
-
-/* "mma", "emulated:1", … */
-static ttm_status read_wish(opencl_attention_units *units, const char *wish)
-{
-    char name[16];
-    char rest[16] = "";
-    const int fields = sscanf(wish, "%15[a-z]:%d%15s", name, &units->only, rest);
-    units->forced = 1;
-    use_all(units, 1);
-    units->emulated = fields > 0 && strcmp(name, "emulated") == 0;
-    if (fields < 1 || fields > 2 || (!units->emulated && strcmp(name, "mma") != 0) ||
-        (fields == 2 && (units->only < 0 || units->only >= OPENCL_ATTENTION_CHOICES))) {
-        return opencl_fail(TTM_ERROR_ARGUMENT,
-                           "TTM_OPENCL_ATTENTION is '%s'; use auto, off, mma or emulated, with :0 "
-                           "or :1 for one choice of shapes",
-                           wish);
-    }
-    return TTM_OK;
-}
 
 ttm_status opencl_attention_units_open(opencl_attention_units **units,
                                        const ttm_backend_device *device, int32_t device_index)
 {
-    const char *wish = getenv("TTM_OPENCL_ATTENTION");
-    const char *products = getenv("TTM_OPENCL_MATRIX_UNITS");
     opencl_attention_units *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return opencl_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for a device's matrix units");
     }
     pthread_mutex_init(&made->lock, NULL);
-    made->device_index = device_index;
-    made->only = -1;
-    made->is_probe = getenv("TTM_OPENCL_MATRIX_UNITS_PROBE") != NULL;
-    ttm_status status = opencl_split_policy_read(&made->splits, made->is_probe);
-    if (status == TTM_OK && (wish == NULL || strcmp(wish, "auto") == 0)) {
-        const opencl_unit unit = opencl_unit_of_device(device->description);
-        use_all(made, (unit == OPENCL_UNIT_MMA || unit == OPENCL_UNIT_WGMMA) &&
-                          (products == NULL || strcmp(products, "off") != 0));
-    } else if (status == TTM_OK && strcmp(wish, "off") != 0) {
-        status = read_wish(made, wish);
-    }
+    made->proof.device_index = device_index;
+    const ttm_status status = opencl_attention_policy_read(&made->policy, device->description);
     if (status != TTM_OK) {
         opencl_attention_units_close(made);
         return status;
     }
-    made->takes_tf32 = made->usable[TF32];
+    made->takes_tf32 = opencl_attention_policy_allows(&made->policy, OPENCL_ATTENTION_TF32);
     *units = made;
     return TTM_OK;
 }
@@ -188,46 +112,67 @@ static int has_kernels(const ttm_op *op)
            (q->shape[3] == 128 && q->dtype == TTM_BF16);
 }
 
-/* Whether f32 tensors are split: unless tuning has found that to be slower, for by account it
- * isn't, by far (docs/opencl-matrix-units.md). */
-static int is_split(const opencl_attention_units *units, const ttm_op *op)
-{
-    if (units->split_trial != OPENCL_SPLIT_BY_POLICY) {
-        return units->split_trial == OPENCL_SPLIT_ALL;
-    }
-    const opencl_attention_class what = opencl_attention_class_of(op, units->emulated);
-    const opencl_attention_choice *tuned = opencl_tuned_attention_find(&units->tuned, &what);
-    return units->splits == OPENCL_SPLIT_ALWAYS ||
-           (units->splits == OPENCL_SPLIT_WHERE_FASTER && (tuned == NULL || tuned->is_split));
-}
-
-/* Whether the kernels could take the op, as far as that follows from the device and the op alone.
- */
-static int could_take(const opencl_attention_units *units, const ttm_op *op)
-{
-    const ttm_attention_params *params = op->params;
-    const attention_tensors t = find_tensors(op);
-    const int64_t queries = t.q->shape[2];
-    const int64_t keys = t.k->shape[2];
-    const int64_t heads = t.q->shape[0] * t.q->shape[1];
-    return (units->forced || queries >= LEAST_QUERIES) && has_kernels(op) &&
-           (!ttm_tensor_present(t.lse) || t.lse->dtype == TTM_F32) && params->scale > 0.0 &&
-           isfinite(params->scale) && queries >= 1 && keys >= 1 && heads >= 1 &&
-           queries <= MOST_ROWS && keys <= MOST_ROWS &&
-           heads <= MOST_ROWS / opencl_parts(queries > keys ? queries : keys, PADDING);
-}
-
-static int is_taken(const opencl_attention_units *units, const ttm_op *op)
-{
-    return could_take(units, op) && (find_tensors(op).q->dtype != TTM_F32 || is_split(units, op));
-}
-
 static opencl_attention_dropout dropout_of(const ttm_op *op)
 {
     const ttm_attention_params *params = op->params;
     return opencl_keeps_all(params->dropout)       ? OPENCL_ATTENTION_KEEPS_ALL
            : find_tensors(op).k->shape[2] % 4 == 0 ? OPENCL_ATTENTION_DROPS_OF_FOURS
                                                    : OPENCL_ATTENTION_DROPS;
+}
+
+static int parts_of(const ttm_tensor *q)
+{
+    return q->dtype == TTM_F32 ? 3 : q->dtype == TTM_TF32 ? 2 : 1;
+}
+
+/* Whether the kernels could take the op, as far as that follows from the policy and the op alone.
+ */
+static int could_take(const opencl_attention_policy *policy, const ttm_op *op)
+{
+    const ttm_attention_params *params = op->params;
+    const attention_tensors t = find_tensors(op);
+    const int64_t queries = t.q->shape[2];
+    const int64_t keys = t.k->shape[2];
+    const int64_t heads = t.q->shape[0] * t.q->shape[1];
+    return (policy->is_forced || queries >= LEAST_QUERIES) && has_kernels(op) &&
+           (t.q->dtype != TTM_F32 || policy->splits != OPENCL_SPLIT_NEVER) &&
+           (!ttm_tensor_present(t.lse) || t.lse->dtype == TTM_F32) && params->scale > 0.0 &&
+           isfinite(params->scale) && queries >= 1 && keys >= 1 && heads >= 1 &&
+           queries <= MOST_ROWS && keys <= MOST_ROWS &&
+           heads <= MOST_ROWS / opencl_parts(queries > keys ? queries : keys, PADDING);
+}
+
+/* Writes the units that the op may go to, the one to be tried first in front. What wasn't tuned is
+ * by account fastest on wgmma, and f32 tensors in parts by far faster than by other kernels
+ * (docs/opencl-matrix-units.md). Returns their number. */
+static int find_units(opencl_unit found[OPENCL_ATTENTION_UNITS_END],
+                      const opencl_attention_units *units, const ttm_op *op)
+{
+    int count = 0;
+    const opencl_attention_policy *policy = &units->policy;
+    if (!could_take(policy, op)) {
+        return 0;
+    }
+    const ttm_tensor *q = find_tensors(op).q;
+    const opencl_attention_kind kind = opencl_attention_kind_of(parts_of(q), dropout_of(op));
+    const opencl_attention_class what = opencl_attention_class_of(op, policy->is_emulated);
+    const opencl_attention_choice *tuned = opencl_tuned_attention_find(&units->tuned, &what);
+    const int is_tuned = tuned != NULL && !units->is_trial &&
+                         (tuned->unit != OPENCL_UNIT_NONE || policy->splits != OPENCL_SPLIT_ALWAYS);
+    if (units->is_trial || (is_tuned && tuned->unit == OPENCL_UNIT_NONE)) {
+        found[0] = units->is_trial ? units->trial : OPENCL_UNIT_NONE;
+        return found[0] != OPENCL_UNIT_NONE && policy->usable[found[0]][kind];
+    }
+    for (int unit = OPENCL_ATTENTION_UNITS_END - 1; unit > OPENCL_UNIT_NONE; unit--) {
+        if (policy->usable[unit][kind]) {
+            found[count++] = (opencl_unit)unit;
+        }
+    }
+    if (is_tuned && count == 2 && found[1] == tuned->unit) {
+        found[1] = found[0];
+        found[0] = tuned->unit;
+    }
+    return count;
 }
 
 /* Whether every row of the tensor begins at a multiple of 16 bytes. */
@@ -255,7 +200,8 @@ static int64_t padded_queries(const ttm_tensor *q)
 size_t opencl_attention_units_workspace(const ttm_backend_device *device, const ttm_op *op)
 {
     const ttm_tensor *q = find_tensors(op).q;
-    if (!is_taken(device->attention_units, op)) {
+    opencl_unit found[OPENCL_ATTENTION_UNITS_END];
+    if (find_units(found, device->attention_units, op) == 0) {
         return 0;
     }
     return (size_t)(q->shape[0] * q->shape[1] * padded_queries(q)) * 2 * sizeof(float);
@@ -268,23 +214,33 @@ int opencl_attention_takes_tf32(const opencl_attention_units *units)
     return units->takes_tf32;
 }
 
-int opencl_attention_splits(const opencl_attention_units *units)
+int opencl_attention_can_tune(const opencl_attention_units *units)
 {
-    return units->usable[SPLIT] && units->splits != OPENCL_SPLIT_NEVER;
+    int count = 0;
+    for (int kind = 0; kind < OPENCL_ATTENTION_KINDS; kind++) {
+        count += opencl_attention_policy_allows(&units->policy, (opencl_attention_kind)kind);
+    }
+    return count > 0;
 }
 
-int opencl_attention_can_split(opencl_attention_class *what, const opencl_attention_units *units,
-                               const ttm_op *op)
+void opencl_attention_find_ways(opencl_attention_ways *ways, const opencl_attention_units *units,
+                                const ttm_op *op)
 {
     const int is_attention =
         op->opcode == TTM_OP_ATTENTION || op->opcode == TTM_OP_ATTENTION_BACKWARD;
-    if (!is_attention || !opencl_attention_splits(units) || find_tensors(op).q->dtype != TTM_F32 ||
-        !could_take(units, op)) {
-        return 0;
+    *ways = (opencl_attention_ways){.count = 0};
+    if (!is_attention || !could_take(&units->policy, op)) {
+        return;
     }
     const attention_tensors t = find_tensors(op);
-    *what = opencl_attention_class_of(op, units->emulated);
-    return all_aligned(&t);
+    const opencl_attention_kind kind = opencl_attention_kind_of(parts_of(t.q), dropout_of(op));
+    ways->what = opencl_attention_class_of(op, units->policy.is_emulated);
+    ways->units[ways->count++] = OPENCL_UNIT_NONE;
+    for (int unit = OPENCL_UNIT_MMA; unit < OPENCL_ATTENTION_UNITS_END; unit++) {
+        if (units->policy.usable[unit][kind] && (parts_of(t.q) == 1 || all_aligned(&t))) {
+            ways->units[ways->count++] = (opencl_unit)unit;
+        }
+    }
 }
 
 void opencl_attention_use(opencl_attention_units *units, const opencl_tuned_attention *tuned)
@@ -292,168 +248,82 @@ void opencl_attention_use(opencl_attention_units *units, const opencl_tuned_atte
     units->tuned = *tuned;
 }
 
-void opencl_attention_try_split(opencl_attention_units *units, opencl_split_trial trial)
+void opencl_attention_try(opencl_attention_units *units, opencl_unit unit)
 {
-    units->split_trial = trial;
+    units->is_trial = 1;
+    units->trial = unit;
 }
 
-/* ---- Proof ---- */
-
-static void demote(opencl_attention_units *units, const ttm_backend_device *device,
-                   attention_kind kind, const opencl_cache_key *unit_key, const char *reason)
+void opencl_attention_end_trial(opencl_attention_units *units)
 {
-    static const char *const kinds[KINDS] = {"without dropout", "with dropout",
-                                             "of f32 tensors",  "of f32 tensors with dropout",
-                                             "of tf32 tensors", "of tf32 tensors with dropout"};
-    opencl_log(TTM_LOG_WARNING,
-               "matrix units (%s) of %s aren't used for attention %s: %s; it goes to other kernels",
-               unit_name(units), device->description->name, kinds[kind], reason);
-    opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
-    units->usable[kind] = 0;
-}
-
-static opencl_cache_key verdict_key(const ttm_backend_device *device, const chosen *kernel,
-                                    const char *what)
-{
-    opencl_cache_key key = opencl_programs_key(device->programs, kernel->family, what);
-    opencl_cache_key_add(&key, "attention verdict");
-    return key;
-}
-
-static int is_proven_here(const opencl_attention_units *units, const chosen *kernel)
-{
-    for (int i = 0; i < units->proven_count; i++) {
-        if (units->proven[i].family == kernel->family &&
-            strcmp(units->proven[i].options, kernel->options) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* Runs the child. */
-static opencl_verdict probe(char *reason, size_t reason_bytes, const opencl_attention_units *units,
-                            int choice, const int numbers[NUMBERS])
-{
-    opencl_probe_request request = {
-        .device_index = units->device_index, .words = {"attention"}, .word_count = 1 + NUMBERS};
-    snprintf(request.variable, sizeof request.variable, "TTM_OPENCL_ATTENTION=%s:%d",
-             unit_name(units), choice);
-    for (int i = 0; i < NUMBERS; i++) {
-        snprintf(request.words[1 + i], sizeof request.words[1 + i], "%d", numbers[i]);
-    }
-    return opencl_probe_run(reason, reason_bytes, &request);
-}
-
-/* Whether the kernels of a pass have passed in an earlier process. */
-static int have_passed(const ttm_backend_device *device, const chosen *kernels, int count)
-{
-    for (int i = 0; i < count; i++) {
-        const opencl_cache_key key = verdict_key(device, &kernels[i], kernels[i].options);
-        if (opencl_verdict_read(&key) != OPENCL_VERDICT_PASSED) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static void remember(opencl_attention_units *units, const chosen *kernels, int count)
-{
-    for (int i = 0; i < count; i++) {
-        if (!is_proven_here(units, &kernels[i]) && units->proven_count < MOST_PROVEN) {
-            units->proven[units->proven_count++] = kernels[i];
-        }
-    }
-}
-
-static attention_kind kind_of(const int numbers[NUMBERS])
-{
-    const int drops = numbers[3] != OPENCL_ATTENTION_KEEPS_ALL;
-    switch (numbers[4]) {
-    case 3:
-        return drops ? SPLIT_DROPPING : SPLIT;
-    case 2:
-        return drops ? TF32_DROPPING : TF32;
-    default:
-        return drops ? DROPPING : KEEPING_ALL;
-    }
-}
-
-/* Whether the kernels of a pass may be used; finds that out where nobody knows. The lock is held.
- */
-static int are_proven(opencl_attention_units *units, const ttm_backend_device *device,
-                      const chosen *kernels, int count, int choice, const int numbers[NUMBERS])
-{
-    char reason[OPENCL_PROBE_REASON_BYTES] = "";
-    char unit[32];
-    static const char *const marks[KINDS] = {"",       ", dropout",      ", f32", ", f32, dropout",
-                                             ", tf32", ", tf32, dropout"};
-    const attention_kind kind = kind_of(numbers);
-    if (!units->usable[kind] || units->is_probe ||
-        (is_proven_here(units, &kernels[0]) && is_proven_here(units, &kernels[count - 1]))) {
-        return units->usable[kind];
-    }
-    snprintf(unit, sizeof unit, "%s%s", unit_name(units), marks[kind]);
-    const opencl_cache_key unit_key = verdict_key(device, &kernels[0], unit);
-    if (!units->forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
-        demote(units, device, kind, &unit_key, "they failed their probe in an earlier run");
-        return 0;
-    }
-    if (!have_passed(device, kernels, count)) {
-        opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s %s", kernels[0].name,
-                   kernels[0].options);
-        if (probe(reason, sizeof reason, units, choice, numbers) != OPENCL_VERDICT_PASSED) {
-            demote(units, device, kind, &unit_key, reason);
-            return 0;
-        }
-        for (int i = 0; i < count; i++) {
-            const opencl_cache_key key = verdict_key(device, &kernels[i], kernels[i].options);
-            opencl_verdict_write(&key, OPENCL_VERDICT_PASSED);
-        }
-    }
-    remember(units, kernels, count);
-    return 1;
+    units->is_trial = 0;
 }
 
 /* ---- The launch ---- */
 
-static chosen choose(const opencl_attention_units *units, opencl_attention_kernel kernel,
-                     int choice, const int numbers[NUMBERS])
+static void choose_kernel(opencl_attention_pass *pass, opencl_attention_kernel kernel,
+                          int is_emulated)
 {
     static const opencl_family families[] = {OPENCL_ATTENTION_UNITS, OPENCL_ATTENTION_UNITS_DQ,
                                              OPENCL_ATTENTION_UNITS_DKDV};
     static const char *const names[] = {"attention_matrix_units", "attention_dq_matrix_units",
                                         "attention_dkdv_matrix_units"};
-    const opencl_attention_dropout dropout = (opencl_attention_dropout)numbers[3];
-    chosen made = {.shape = opencl_attention_find(kernel, numbers[4], numbers[0], choice, dropout),
-                   .family = families[kernel],
-                   .name = names[kernel]};
-    opencl_attention_shape_options(made.options, made.shape, dropout);
-    const size_t used = strlen(made.options);
-    snprintf(made.options + used, sizeof made.options - used, " -DALIGNED=%d -DEMULATED=%d",
-             numbers[1], units->emulated);
-    return made;
+    const opencl_attention_request request = {.unit = pass->unit,
+                                              .kernel = kernel,
+                                              .parts = pass->parts,
+                                              .head_size = pass->head_size,
+                                              .choice = pass->choice,
+                                              .dropout = pass->dropout};
+    opencl_attention_chosen *made = &pass->kernels[pass->kernel_count++];
+    made->shape = opencl_attention_find(&request);
+    made->family = families[kernel];
+    made->name = names[kernel];
+    opencl_attention_shape_options(made->options, made->shape, pass->dropout);
+    const size_t used = strlen(made->options);
+    snprintf(made->options + used, sizeof made->options - used, " -DALIGNED=%d -DEMULATED=%d",
+             pass->aligned, is_emulated);
 }
 
-static int parts_of(const ttm_tensor *q)
-{
-    return q->dtype == TTM_F32 ? 3 : q->dtype == TTM_TF32 ? 2 : 1;
-}
-
-static int choose_size(const ttm_backend_device *device, const attention_tensors *t)
+/* 0 for many groups of the larger shapes, 1 for few. */
+static int choose_size(const ttm_backend_device *device, const opencl_attention_pass *pass,
+                       const ttm_tensor *q)
 {
     const opencl_attention_units *units = device->attention_units;
-    const opencl_attention_shape *large =
-        opencl_attention_find(OPENCL_ATTENTION_FORWARD, parts_of(t->q), (int)t->q->shape[3], 0,
-                              OPENCL_ATTENTION_KEEPS_ALL);
-    const int64_t groups =
-        t->q->shape[0] * t->q->shape[1] * opencl_parts(t->q->shape[2], large->tile_rows);
-    return units->only >= 0
-               ? units->only
+    const opencl_attention_request request = {.unit = pass->unit,
+                                              .kernel = OPENCL_ATTENTION_FORWARD,
+                                              .parts = pass->parts,
+                                              .head_size = pass->head_size,
+                                              .dropout = OPENCL_ATTENTION_KEEPS_ALL};
+    const opencl_attention_shape *large = opencl_attention_find(&request);
+    const int64_t groups = q->shape[0] * q->shape[1] * opencl_parts(q->shape[2], large->tile_rows);
+    return units->policy.only >= 0
+               ? units->policy.only
                : groups < MANY_GROUPS * (int64_t)device->description->limits.compute_units;
 }
 
-static ttm_status run_blocks(opencl_call *call, const chosen *kernel, int64_t rows, int64_t heads)
+/* What the op is done with on a unit. */
+static void plan_pass(opencl_attention_pass *pass, const ttm_backend_device *device,
+                      const ttm_op *op, opencl_unit unit)
+{
+    const attention_tensors t = find_tensors(op);
+    const int is_emulated = device->attention_units->policy.is_emulated;
+    *pass = (opencl_attention_pass){.unit = unit,
+                                    .head_size = (int)t.q->shape[3],
+                                    .aligned = all_aligned(&t),
+                                    .backward = op->opcode == TTM_OP_ATTENTION_BACKWARD,
+                                    .parts = parts_of(t.q),
+                                    .dropout = dropout_of(op)};
+    pass->choice = choose_size(device, pass, t.q);
+    if (pass->backward) {
+        choose_kernel(pass, OPENCL_ATTENTION_DQ, is_emulated);
+        choose_kernel(pass, OPENCL_ATTENTION_DKDV, is_emulated);
+    } else {
+        choose_kernel(pass, OPENCL_ATTENTION_FORWARD, is_emulated);
+    }
+}
+
+static ttm_status run_blocks(opencl_call *call, const opencl_attention_chosen *kernel, int64_t rows,
+                             int64_t heads)
 {
     const size_t items = (size_t)opencl_attention_shape_items(kernel->shape);
     const size_t global[1] = {(size_t)(opencl_parts(rows, kernel->shape->tile_rows) * heads) *
@@ -470,13 +340,13 @@ static void add_strides(opencl_call *call, const ttm_tensor *a, const ttm_tensor
 }
 
 static ttm_status run_forward(int *done, ttm_backend_stream *stream, const ttm_op *op,
-                              const chosen *kernel)
+                              const opencl_attention_chosen *kernel)
 {
     const ttm_attention_params *params = op->params;
     const attention_tensors t = forward_tensors(op);
     opencl_call call =
         opencl_call_start(stream, kernel->family, kernel->name, "%s", kernel->options);
-    if (call.status != TTM_OK && !stream->device->attention_units->is_probe) {
+    if (call.status != TTM_OK && !stream->device->attention_units->policy.is_probe) {
         return TTM_OK; /* it was built in the child, so this is no fault of the kernel's: done stays
                           0 */
     }
@@ -524,7 +394,8 @@ static void add_backward_inputs(opencl_call *call, const ttm_op *op, const ttm_t
 }
 
 static ttm_status run_backward(int *done, ttm_backend_stream *stream, const ttm_op *op,
-                               const chosen *for_dq, const chosen *for_dkdv)
+                               const opencl_attention_chosen *for_dq,
+                               const opencl_attention_chosen *for_dkdv)
 {
     const attention_tensors t = backward_tensors(op);
     const int64_t heads = t.q->shape[0] * t.q->shape[1];
@@ -532,7 +403,7 @@ static ttm_status run_backward(int *done, ttm_backend_stream *stream, const ttm_
     opencl_call dkdv =
         opencl_call_start(stream, for_dkdv->family, for_dkdv->name, "%s", for_dkdv->options);
     if ((dq.status != TTM_OK || dkdv.status != TTM_OK) &&
-        !stream->device->attention_units->is_probe) {
+        !stream->device->attention_units->policy.is_probe) {
         return TTM_OK; /* as in run_forward */
     }
     *done = 1;
@@ -556,27 +427,24 @@ ttm_status opencl_attention_by_matrix_units(int *done, ttm_backend_stream *strea
     const ttm_backend_device *device = stream->device;
     opencl_attention_units *units = device->attention_units;
     const int backward = op->opcode == TTM_OP_ATTENTION_BACKWARD;
-    const attention_tensors t = find_tensors(op);
+    opencl_unit found[OPENCL_ATTENTION_UNITS_END];
+    ttm_status status = TTM_OK;
+    const int count =
+        backward && op->workspace.offset % ROW_ALIGNMENT != 0 ? 0 : find_units(found, units, op);
     *done = 0;
-    if (!is_taken(units, op) || (backward && op->workspace.offset % ROW_ALIGNMENT != 0)) {
-        return TTM_OK;
+    for (int i = 0; i < count && !*done && status == TTM_OK; i++) {
+        opencl_attention_pass pass;
+        plan_pass(&pass, device, op, found[i]);
+        if (pass.parts > 1 && !pass.aligned) {
+            return TTM_OK; /* rows that aren't aligned are split nowhere */
+        }
+        pthread_mutex_lock(&units->lock);
+        const int proven = opencl_attention_is_proven(&units->proof, &units->policy, device, &pass);
+        pthread_mutex_unlock(&units->lock);
+        if (proven) {
+            status = backward ? run_backward(done, stream, op, &pass.kernels[0], &pass.kernels[1])
+                              : run_forward(done, stream, op, &pass.kernels[0]);
+        }
     }
-    const int choice = choose_size(device, &t);
-    const int numbers[NUMBERS] = {(int)t.q->shape[3], all_aligned(&t), backward,
-                                  (int)dropout_of(op), parts_of(t.q)};
-    if (numbers[4] > 1 && !numbers[1]) {
-        return TTM_OK; /* rows that aren't aligned are split nowhere */
-    }
-    chosen kernels[2];
-    kernels[0] =
-        choose(units, backward ? OPENCL_ATTENTION_DQ : OPENCL_ATTENTION_FORWARD, choice, numbers);
-    kernels[1] = choose(units, OPENCL_ATTENTION_DKDV, choice, numbers);
-    pthread_mutex_lock(&units->lock);
-    const int proven = are_proven(units, device, kernels, backward ? 2 : 1, choice, numbers);
-    pthread_mutex_unlock(&units->lock);
-    if (!proven) {
-        return TTM_OK;
-    }
-    return backward ? run_backward(done, stream, op, &kernels[0], &kernels[1])
-                    : run_forward(done, stream, op, &kernels[0]);
+    return status;
 }

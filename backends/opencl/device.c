@@ -209,7 +209,7 @@ ttm_status opencl_device_open(ttm_backend_device **device, int32_t index)
         goto fail;
     }
     if (made->tuning.clblast != OPENCL_CLBLAST_NEVER || opencl_units_present(made->units) ||
-        opencl_attention_splits(made->attention_units)) {
+        opencl_attention_can_tune(made->attention_units)) {
         opencl_product_settings_load(made);
     }
     opencl_log(TTM_LOG_DEBUG, "%s opened: %s kernels, group %u, vector %u, products by %s",

@@ -2,7 +2,7 @@
  * queries, causal and not, heads interleaved with others' rows, with dropout or without. Results
  * are compared with sums in double, under bounds of the kind that ttm/ops.h states: one rounding of
  * the result and of each weight to the tensors' type, and a little for sums in f32. */
-#include "opencl/attention_units.h"
+#include "opencl/attention_shapes.h"
 #include "opencl/matrix_units_probe_runner.h"
 
 #include <ttm/random.h>

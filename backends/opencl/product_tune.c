@@ -473,7 +473,7 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
     opencl_product_settings settings;
     const int has_clblast = device->tuning.clblast != OPENCL_CLBLAST_NEVER;
     const int has_units = opencl_units_can_tune(device);
-    const int has_attention = opencl_attention_splits(device->attention_units);
+    const int has_attention = opencl_attention_can_tune(device->attention_units);
     if (!has_clblast && !has_units && !has_attention) {
         return opencl_fail(TTM_ERROR_UNSUPPORTED,
                            "%s has nothing to tune: its products don't go to CLBlast",
@@ -494,7 +494,7 @@ ttm_status opencl_device_tune(ttm_backend_device *device, const ttm_op *ops, siz
         opencl_units_use(device->units, &settings.units);
         count += (size_t)settings.units.count;
     }
-    /* Two ways for a few classes: hardly ever long enough to count. */
+    /* Three ways at most for a few classes: hardly ever long enough to count. */
     if (has_attention && op_count > 0 && status == TTM_OK) {
         status = opencl_attention_tune(&settings.attention, device, ops, op_count, share);
         count += (size_t)settings.attention.count;

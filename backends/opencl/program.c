@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PARTS = 12, OPTIONS_BYTES = 1024, LOG_BYTES = 3000 };
+enum { MAX_PARTS = 16, OPTIONS_BYTES = 1024, LOG_BYTES = 3000 };
 
 /* The sources of each family: what it needs first, itself last. */
 static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
@@ -23,10 +23,10 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     {                     \
         __VA_ARGS__, NULL \
     }
-#define ATTENTION_UNITS_PARTS(...)                                                \
-    PARTS("matrix_units.cl", "types.cl", "philox.cl", "matrix_units_emulated.cl", \
-          "matrix_units_ptx.cl", "matrix_units_parts.cl", "attention_units.cl",   \
-          "attention_units_dropout.cl", __VA_ARGS__)
+#define ATTENTION_UNITS_PARTS(...)                                                          \
+    PARTS("matrix_units.cl", "types.cl", "philox.cl", "matrix_units_emulated.cl",           \
+          "matrix_units_ptx.cl", "matrix_units_parts.cl", "wgmma.cl", "attention_units.cl", \
+          "attention_units_dropout.cl", "attention_mma.cl", "attention_wgmma.cl", __VA_ARGS__)
     [OPENCL_COPY] = PARTS("types.cl", "strided.cl", "copy.cl"),
     [OPENCL_COPY_FLAT] = PARTS("types.cl", "copy_flat.cl"),
     [OPENCL_ELEMENTWISE] =
@@ -60,11 +60,12 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
               "matrix_units_mma.cl", "matmul_tiles.cl", "matmul_matrix_units.cl"),
     [OPENCL_MATRIX_UNITS_WGMMA] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_parts.cl",
+              "matrix_units_ptx.cl", "matrix_units_chunks.cl", "matrix_units_parts.cl", "wgmma.cl",
               "matrix_units_wgmma.cl", "matmul_tiles.cl", "matmul_matrix_units.cl"),
-    [OPENCL_MATRIX_UNITS_PACKED] = PARTS(
-        "matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-        "matrix_units_ptx.cl", "matrix_units_wgmma.cl", "matmul_tiles.cl", "matmul_packed.cl"),
+    [OPENCL_MATRIX_UNITS_PACKED] =
+        PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
+              "matrix_units_ptx.cl", "wgmma.cl", "matrix_units_wgmma.cl", "matmul_tiles.cl",
+              "matmul_packed.cl"),
     [OPENCL_PACK] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl",
                           "matrix_units_parts.cl", "pack.cl"),
     [OPENCL_MATRIX_UNITS_DPAS] =
@@ -284,7 +285,11 @@ static ttm_status build_from_source(cl_program *program, const opencl_programs *
  * Hopper's wgmma, but not their emulation. */
 static int has_marked_instructions(opencl_family family, const char *options)
 {
-    return (family == OPENCL_MATRIX_UNITS_WGMMA || family == OPENCL_MATRIX_UNITS_PACKED) &&
+    const int is_attention = family == OPENCL_ATTENTION_UNITS ||
+                             family == OPENCL_ATTENTION_UNITS_DQ ||
+                             family == OPENCL_ATTENTION_UNITS_DKDV;
+    return (family == OPENCL_MATRIX_UNITS_WGMMA || family == OPENCL_MATRIX_UNITS_PACKED ||
+            (is_attention && strstr(options, "-DUNIT=2") != NULL)) &&
            strstr(options, "-DEMULATED=0") != NULL;
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compiles the attention kernels on matrix units to PTX with clang-15, assembles them with CUDA's ptxas, and prints what each needs.
 
-    attention_units_offline.py KERNELS_CL LIST_ATTENTION_SHAPES
+    attention_units_offline.py KERNELS_CL LIST_ATTENTION_SHAPES RETARGET_PTX
 
-Exit status 1 when a shape doesn't compile, spills registers or needs other local memory than the plugin reckons with; 77 without
+Exit status 1 when a shape doesn't compile, spills registers, makes wgmma wait for each other or needs other local memory than the plugin reckons with; 77 without
 clang-15 or ptxas. clang isn't the compiler of NVIDIA's driver, so registers are near those of the driver, not equal to them.
 """
 import os
@@ -16,7 +16,7 @@ import nvidia_offline
 
 # As in program.c.
 PARTS = ['matrix_units', 'types', 'philox', 'matrix_units_emulated', 'matrix_units_ptx', 'matrix_units_parts',
-         'attention_units', 'attention_units_dropout']
+         'wgmma', 'attention_units', 'attention_units_dropout', 'attention_mma', 'attention_wgmma']
 
 
 def parts_of(kernel):
@@ -30,7 +30,11 @@ def join_sources(source, kernels_cl, parts):
             joined.write(units.read(os.path.join(kernels_cl, part + '.cl')))
 
 
-def check_shape(line, kernels_cl):
+def targets_of(options):
+    return ('sm_90a',) if '-DUNIT=2' in options else ('sm_80', 'sm_90')
+
+
+def check_shape(line, kernels_cl, retarget):
     kernel, more = line.split(None, 1)
     options, reckoned = more.rsplit(None, 1)
     name = kernel.replace('_matrix_units', '')
@@ -42,8 +46,8 @@ def check_shape(line, kernels_cl):
             join_sources(source, kernels_cl, parts_of(kernel))
             try:
                 nvidia_offline.compile_ptx(source, f'{options} -DALIGNED={aligned} -DEMULATED=0 -DGROUP=256', ptx)
-                for target in ('sm_80', 'sm_90'):
-                    registers, local, spilled = units.assemble(ptx, target, None, folder)
+                for target in targets_of(options):
+                    registers, local, spilled = units.assemble(ptx, target, retarget, folder)
                     bad = spilled > 0 or local != int(reckoned) or registers == 0
                     failures += bad
                     print(f'  {name:14} {target:7} {registers:9} {local:7} {spilled:7}  {options} -DALIGNED={aligned}'
@@ -55,7 +59,7 @@ def check_shape(line, kernels_cl):
 
 
 def main():
-    kernels_cl, list_shapes = sys.argv[1:3]
+    kernels_cl, list_shapes, retarget = sys.argv[1:4]
     for tool in ('clang-15', 'ptxas'):
         if shutil.which(tool) is None:
             print(f'skipped: {tool} is not installed')
@@ -65,7 +69,7 @@ def main():
         print(text)
         return 1
     print(f'  {"kernel":14} {"target":7} {"registers":>9} {"local":>7} {"spilled":>7}  options')
-    failures = sum(check_shape(line, kernels_cl) for line in text.splitlines())
+    failures = sum(check_shape(line, kernels_cl, retarget) for line in text.splitlines())
     print(f'{failures} failures')
     return 1 if failures else 0
 

@@ -1,7 +1,7 @@
 /* Prints the shapes of the attention kernels on matrix units, one a line and way of dropout: the
  * kernel's file, build options, local memory. A shape that isn't valid is a failure; so is a rule
  * that lets a wrong one pass. */
-#include "opencl/attention_units.h"
+#include "opencl/attention_shapes.h"
 
 #include <stdio.h>
 
@@ -9,17 +9,21 @@ static int check_rules(void)
 {
     /* What each one lacks: local memory; rows of a fragment; a slice of whole tiles under a running
      * maximum; chunks for all work-items; a head size; fewer work-items; three parts at most; one
-     * slice a split tile; local memory for three parts. */
+     * slice a split tile; local memory for three parts; of a warpgroup 16 rows a warp, rows in
+     * registers, two parts at most. */
     static const opencl_attention_shape wrong[] = {
-        {OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 64, 64, 0, 0},
-        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 8, 64, 64, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 32, 1, 0},
-        {OPENCL_ATTENTION_DQ, 1, 64, 128, 16, 16, 16, 1, 0},
-        {OPENCL_ATTENTION_DKDV, 1, 96, 64, 16, 32, 32, 1, 0},
-        {OPENCL_ATTENTION_FORWARD, 1, 64, 192, 16, 64, 64, 1, 0},
-        {OPENCL_ATTENTION_DQ, 4, 64, 64, 16, 16, 16, 1, 0},
-        {OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 16, 1, 0},
-        {OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 32, 32, 0, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_FORWARD, 1, 128, 128, 16, 64, 64, 0, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_FORWARD, 1, 64, 128, 8, 64, 64, 1, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 32, 1, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_DQ, 1, 64, 128, 16, 16, 16, 1, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_DKDV, 1, 96, 64, 16, 32, 32, 1, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_FORWARD, 1, 64, 192, 16, 64, 64, 1, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_DQ, 4, 64, 64, 16, 16, 16, 1, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_DQ, 2, 64, 128, 16, 32, 16, 1, 0},
+        {OPENCL_UNIT_MMA, OPENCL_ATTENTION_DKDV, 3, 64, 64, 16, 32, 32, 0, 0},
+        {OPENCL_UNIT_WGMMA, OPENCL_ATTENTION_FORWARD, 1, 64, 128, 32, 64, 64, 1, 0},
+        {OPENCL_UNIT_WGMMA, OPENCL_ATTENTION_FORWARD, 1, 64, 64, 16, 64, 64, 0, 0},
+        {OPENCL_UNIT_WGMMA, OPENCL_ATTENTION_FORWARD, 3, 64, 128, 16, 32, 32, 1, 0},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -31,47 +35,44 @@ static int check_rules(void)
     return failures;
 }
 
-/* Whether what is found is for this kernel, takes dropout where it must, and not where it is for
- * that alone. */
-static int is_found(opencl_attention_kernel kernel, int parts, int head_size, int choice,
-                    opencl_attention_dropout dropout)
+/* Whether what is found is what was asked for, of the unit where that has any, takes dropout where
+ * it must, and isn't for dropout alone elsewhere. */
+static int check_found(const opencl_attention_request *asked, int has_wide)
 {
-    const opencl_attention_shape *found =
-        opencl_attention_find(kernel, parts, head_size, choice, dropout);
-    return found != NULL && found->kernel == kernel && found->parts == parts &&
-           found->head_size == head_size &&
-           (dropout == OPENCL_ATTENTION_KEEPS_ALL ? found->takes_dropout != 2
-                                                  : found->takes_dropout);
+    const opencl_attention_shape *found = opencl_attention_find(asked);
+    const opencl_unit unit =
+        asked->unit == OPENCL_UNIT_WGMMA && has_wide ? OPENCL_UNIT_WGMMA : OPENCL_UNIT_MMA;
+    if (found != NULL && found->unit == unit && found->kernel == asked->kernel &&
+        found->parts == asked->parts && found->head_size == asked->head_size &&
+        (asked->dropout == OPENCL_ATTENTION_KEEPS_ALL ? found->takes_dropout != 2
+                                                      : found->takes_dropout)) {
+        return 0;
+    }
+    fprintf(stderr, "FAILED: unit %d, kernel %d, %d parts, head %d, choice %d, dropout %d\n",
+            (int)asked->unit, (int)asked->kernel, asked->parts, asked->head_size, asked->choice,
+            (int)asked->dropout);
+    return 1;
 }
 
 /* Every kernel has a shape for both head sizes in every choice, with dropout and without; for split
- * TF32 and f32 tensors with heads of 64 likewise. */
+ * TF32 and f32 tensors with heads of 64. wgmma has all of these but f32 and dropout in dk and dv of
+ * 128. */
 static int check_choices(void)
 {
     int failures = 0;
-    for (int kernel = OPENCL_ATTENTION_FORWARD; kernel <= OPENCL_ATTENTION_DKDV; kernel++) {
-        for (int i = 0; i < 2 * 2 * OPENCL_ATTENTION_CHOICES; i++) {
-            const int head_size = i % 2 == 0 ? 64 : 128;
-            const int dropout =
-                i / 2 % 2 == 0 ? OPENCL_ATTENTION_KEEPS_ALL : OPENCL_ATTENTION_DROPS;
-            if (!is_found((opencl_attention_kernel)kernel, 1, head_size, i / 4,
-                          (opencl_attention_dropout)dropout)) {
-                fprintf(stderr, "FAILED: kernel %d has no shape for %d, dropout %d\n", kernel,
-                        head_size, dropout);
-                failures++;
-            }
-        }
-        for (int i = 0; i < 2 * 2 * OPENCL_ATTENTION_CHOICES; i++) {
-            const int parts = 2 + i % 2;
-            const int dropout =
-                i / 2 % 2 == 0 ? OPENCL_ATTENTION_KEEPS_ALL : OPENCL_ATTENTION_DROPS;
-            if (!is_found((opencl_attention_kernel)kernel, parts, 64, i / 4,
-                          (opencl_attention_dropout)dropout)) {
-                fprintf(stderr, "FAILED: kernel %d has no shape in %d parts, dropout %d\n", kernel,
-                        parts, dropout);
-                failures++;
-            }
-        }
+    for (int i = 0; i < 3 * 2 * 4 * OPENCL_ATTENTION_CHOICES * 2; i++) {
+        const int operands = i / 6 % 4; /* bf16 of both head sizes, two parts, three */
+        const opencl_attention_request asked = {
+            .kernel = (opencl_attention_kernel)(i % 3),
+            .unit = i / 3 % 2 ? OPENCL_UNIT_WGMMA : OPENCL_UNIT_MMA,
+            .parts = operands < 2 ? 1 : operands,
+            .head_size = operands == 1 ? 128 : 64,
+            .choice = i / 24 % OPENCL_ATTENTION_CHOICES,
+            .dropout = i / 24 / OPENCL_ATTENTION_CHOICES ? OPENCL_ATTENTION_DROPS
+                                                         : OPENCL_ATTENTION_KEEPS_ALL};
+        const int has_wide = asked.parts < 3 && !(asked.kernel == OPENCL_ATTENTION_DKDV &&
+                                                  asked.head_size == 128 && asked.dropout);
+        failures += check_found(&asked, has_wide);
     }
     return failures;
 }

@@ -127,6 +127,7 @@ static int decode_halves(ptx_reader *reader, ptx_span name, const ptx_span *oper
     *(is_split ? &instruction->a : &instruction->d) =
         ptx_operand_place(reader, operands[is_split], is_long ? 8 : 4);
     instruction->variant = is_long ? 4 : 2;
+    instruction->written_count = is_split ? 2 : 0;
     instruction->execute = is_split ? split_halves : join_halves;
     return 1;
 }

@@ -26,6 +26,7 @@ struct ptx_instruction {
     uint32_t d, a, b, c;  /* places of registers */
     const uint32_t *list; /* and of the registers of vectors, or NULL; the kernel's */
     int32_t list_count;
+    uint8_t written_count; /* registers of the list, from the first on, that are results */
     int32_t target;    /* of a branch: an instruction's number */
     int64_t immediate; /* added to an address; a number that is part of the instruction */
     uint32_t guard;    /* a predicate, or PTX_NONE */
@@ -173,9 +174,12 @@ struct ptx_warp {
     uint32_t *unfenced; /* words written since the last fence of the proxies */
     size_t unfenced_count;
     size_t unfenced_room;
-    uint8_t
-        *in_flight; /* by register, in units of 4 bytes a lane: whether a wgmma still writes it */
-    int in_flight_count;
+    /* By register, in units of 4 bytes a lane: whether a wgmma still writes it; still reads it; and
+     * whether anything else has written it since the last wgmma.fence. */
+    uint8_t *in_flight;
+    uint8_t *held;
+    uint8_t *changed;
+    int unit_count;
     int has_fenced_sums; /* wgmma.fence since the last wait */
 };
 

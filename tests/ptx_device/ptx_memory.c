@@ -321,6 +321,7 @@ int ptx_decode_memory(ptx_reader *reader, ptx_span name, const ptx_span *operand
     }
     instruction->execute = is_load ? load : store;
     instruction->variant = (uint8_t)space;
+    instruction->written_count = is_load ? (uint8_t)elements : 0;
     /* A number that is stored has the size of its element. */
     const uint32_t bytes = ptx_register_bytes(reader, operands[!is_load]);
     instruction->register_bytes = bytes != 0 ? (uint8_t)bytes : instruction->bytes == 8 ? 8 : 4;

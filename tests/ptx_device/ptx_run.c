@@ -60,7 +60,7 @@ static void step(ptx_warp *warp)
         return;
     }
     warp->pc++;
-    if (warp->multiplications.count > 0) {
+    if (warp->multiplications.count > 0 || warp->has_fenced_sums) {
         ptx_check_in_flight(warp, instruction);
     }
     if (instruction->guard == PTX_NONE || ptx_is_control(instruction)) {
@@ -197,11 +197,13 @@ static int make_warp(ptx_warp *warp, ptx_group *group, int number)
     /* Registers begin with what nobody would compute with by chance. */
     warp->registers = aligned_alloc(64, (kernel->register_bytes + 127) / 64 * 64);
     warp->local = calloc(PTX_LANES, kernel->local_bytes + 1);
-    warp->in_flight_count = (int)(kernel->register_bytes / (4 * PTX_LANES)) + 1;
-    warp->in_flight = calloc((size_t)warp->in_flight_count, 1);
+    warp->unit_count = (int)(kernel->register_bytes / (4 * PTX_LANES)) + 1;
+    warp->in_flight = calloc(3 * (size_t)warp->unit_count, 1);
     if (warp->registers == NULL || warp->local == NULL || warp->in_flight == NULL) {
         return -1;
     }
+    warp->held = warp->in_flight + warp->unit_count;
+    warp->changed = warp->held + warp->unit_count;
     memset(warp->registers, 0xff, kernel->register_bytes);
     for (int i = 0; i < kernel->constant_count; i++) {
         const ptx_constant *constant = &kernel->constants[i];

@@ -146,6 +146,7 @@ static void decode_matrices(ptx_reader *reader, ptx_span name, const ptx_span *o
         ptx_read_fail(reader, "ldmatrix with the same address for all lanes");
     }
     instruction->variant = ptx_span_find(name, ".trans") != NULL;
+    instruction->written_count = (uint8_t)found;
     instruction->execute = load_matrices;
     instruction->is_together = 1;
 }
@@ -163,6 +164,7 @@ static void decode_multiply(ptx_reader *reader, const ptx_span *operands, int co
         return;
     }
     ptx_keep_registers(reader, instruction, places, found);
+    instruction->written_count = 4;
     instruction->execute = multiply_fragments;
     instruction->is_together = 1;
 }

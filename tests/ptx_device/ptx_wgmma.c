@@ -1,8 +1,9 @@
-/* wgmma: four warps multiply 64 rows by up to 256 columns, both operands in shared memory.
+/* wgmma: four warps multiply 64 rows by up to 256 columns; b is in shared memory, a there or in
+ * registers.
  *
  * A warp does its 16 rows when it comes to the instruction; what makes that the same as whenever
- * the units do it is checked: nobody may write what is read before the warp has waited, and nothing
- * but further wgmma may use the sums.
+ * the units do it is checked: nobody may write what is read before the warp has waited, nothing but
+ * further wgmma may use the sums, and registers are as they were at the last wgmma.fence.
  *
  * A descriptor names where an operand begins, and how it lies there: rows of 128, 64 or 32 bytes,
  * eight of them next to each other, in which chunks of 16 bytes are exchanged by the number of the
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 16, DEPTH = 16, MOST_COLUMNS = 256, BLOCK = 8, MARKS = 250 };
+enum { ROWS = 16, DEPTH = 16, MOST_COLUMNS = 256, BLOCK = 8, MARKS = 250, KEPT_REGISTERS = 4 };
 
 typedef struct operand {
     uint32_t start;
@@ -85,6 +86,19 @@ static int use_word(ptx_warp *warp, const ptx_instruction *instruction, uint32_t
     return 1;
 }
 
+/* a's rows from registers, which lie as mma has them: words of rows g, g + 8, g, g + 8. */
+static void read_registers(const ptx_warp *warp, const uint32_t *places, float (*rows)[DEPTH])
+{
+    for (int lane = 0; lane < PTX_LANES; lane++) {
+        for (int i = 0; i < KEPT_REGISTERS; i++) {
+            const uint32_t pair = ptx_words(warp, places[i])[lane];
+            float *two = rows[lane / 4 + i % 2 * 8] + lane % 4 * 2 + i / 2 * 8;
+            two[0] = ptx_bf16_value((uint16_t)pair);
+            two[1] = ptx_bf16_value((uint16_t)(pair >> 16));
+        }
+    }
+}
+
 /* Lines from `first` on as numbers. Returns 0, having failed, where they may not be read. */
 static int read_lines(ptx_warp *warp, const ptx_instruction *instruction, const operand *from,
                       int first, int count, float (*lines)[DEPTH])
@@ -118,30 +132,52 @@ static int is_ended(uint8_t mark, uint32_t open_set, uint32_t left)
     return age > left;
 }
 
-/* `list`: the sums, four for each 8 columns as of mma; d, a and b: the predicate that says whether
- * to add to them, and the descriptors. */
+static uint8_t *mark_at(uint8_t *marks, uint32_t place)
+{
+    return &marks[place / (4 * PTX_LANES)];
+}
+
+/* Returns 0, having failed, where an operand's register isn't as it was at the last fence. */
+static int are_fenced(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    int fenced = 1;
+    for (int i = 0; i < instruction->list_count; i++) {
+        fenced = fenced && *mark_at(warp->changed, instruction->list[i]) == 0;
+    }
+    if (!warp->has_fenced_sums) {
+        ptx_fail(warp, instruction, "there is no wgmma.fence between a wait and this");
+    } else if (!fenced) {
+        ptx_fail(warp, instruction, "a register was written behind wgmma.fence");
+    }
+    return warp->has_fenced_sums && fenced;
+}
+
+/* `list`: the sums, four for each 8 columns as of mma, and a's registers where there are any; d, a
+ * and b: the predicate that says whether to add to them, and the descriptors. */
 static void multiply(ptx_warp *warp, const ptx_instruction *instruction)
 {
-    const int columns = instruction->list_count * 2;
+    const int sum_count = instruction->written_count;
+    const int is_kept = instruction->list_count > sum_count;
+    const int columns = sum_count * 2;
     operand a;
     operand b;
     float rows[ROWS][DEPTH];
     float lines[MOST_COLUMNS][DEPTH];
     if (!ptx_is_whole(warp, instruction) ||
-        !read_descriptor(warp, instruction, ptx_longs(warp, instruction->a)[0],
-                         instruction->immediate & 1, &a) ||
+        (!is_kept && (!read_descriptor(warp, instruction, ptx_longs(warp, instruction->a)[0],
+                                       instruction->immediate & 1, &a) ||
+                      !read_lines(warp, instruction, &a, warp->number % 4 * ROWS, ROWS, rows))) ||
         !read_descriptor(warp, instruction, ptx_longs(warp, instruction->b)[0],
                          instruction->immediate >> 1 & 1, &b) ||
-        !read_lines(warp, instruction, &a, warp->number % 4 * ROWS, ROWS, rows) ||
-        !read_lines(warp, instruction, &b, 0, columns, lines)) {
+        !read_lines(warp, instruction, &b, 0, columns, lines) || !are_fenced(warp, instruction)) {
         return;
     }
-    if (!warp->has_fenced_sums) {
-        ptx_fail(warp, instruction, "there is no wgmma.fence between a wait and this");
-        return;
+    if (is_kept) {
+        read_registers(warp, instruction->list + sum_count, rows);
     }
     const int is_added = ptx_words(warp, instruction->d)[0] != 0;
-    for (int i = 0; i < instruction->list_count; i++) {
+    const uint8_t mark = mark_of_set(warp->multiplications.set);
+    for (int i = 0; i < sum_count; i++) {
         float *sums = ptx_floats(warp, instruction->list[i]);
         for (int lane = 0; lane < PTX_LANES; lane++) {
             const int row = lane / 4 + i % 4 / 2 * 8;
@@ -151,20 +187,32 @@ static void multiply(ptx_warp *warp, const ptx_instruction *instruction)
             sums[lane] =
                 ptx_add_products(half, rows[row] + PTX_UNIT_DEPTH, lines[col] + PTX_UNIT_DEPTH);
         }
-        warp->in_flight[instruction->list[i] / (4 * PTX_LANES)] =
-            mark_of_set(warp->multiplications.set);
+        *mark_at(warp->in_flight, instruction->list[i]) = mark;
+    }
+    for (int i = sum_count; i < instruction->list_count; i++) {
+        *mark_at(warp->held, instruction->list[i]) = mark;
     }
 }
 
 static void begin(ptx_warp *warp, const ptx_instruction *instruction)
 {
     warp->has_fenced_sums = ptx_is_whole(warp, instruction);
+    memset(warp->changed, 0, (size_t)warp->unit_count);
 }
 
 static void commit(ptx_warp *warp, const ptx_instruction *instruction)
 {
     if (ptx_is_whole(warp, instruction)) {
         warp->multiplications.set++;
+    }
+}
+
+static void end_marks(uint8_t *marks, int count, uint32_t open_set, uint32_t left)
+{
+    for (int i = 0; i < count; i++) {
+        if (marks[i] != 0 && is_ended(marks[i], open_set, left)) {
+            marks[i] = 0;
+        }
     }
 }
 
@@ -185,11 +233,8 @@ static void end_multiplications(ptx_warp *warp, uint32_t left)
         list->count -= ended;
         memmove(list->items, list->items + ended, list->count * sizeof *list->items);
     }
-    for (int i = 0; i < warp->in_flight_count; i++) {
-        if (warp->in_flight[i] != 0 && is_ended(warp->in_flight[i], list->set, left)) {
-            warp->in_flight[i] = 0;
-        }
-    }
+    end_marks(warp->in_flight, warp->unit_count, list->set, left);
+    end_marks(warp->held, warp->unit_count, list->set, left);
 }
 
 static void wait(ptx_warp *warp, const ptx_instruction *instruction)
@@ -200,10 +245,18 @@ static void wait(ptx_warp *warp, const ptx_instruction *instruction)
     }
 }
 
-static int is_in_flight(const ptx_warp *warp, uint32_t place)
+static int is_marked(const ptx_warp *warp, uint8_t *marks, uint32_t place)
 {
-    return place < warp->group->kernel->register_bytes &&
-           warp->in_flight[place / (4 * PTX_LANES)] != 0;
+    return place < warp->group->kernel->register_bytes && *mark_at(marks, place) != 0;
+}
+
+/* A result that isn't wgmma's. */
+static int change(ptx_warp *warp, uint32_t place)
+{
+    if (place < warp->group->kernel->register_bytes) {
+        *mark_at(warp->changed, place) = 1;
+    }
+    return is_marked(warp, warp->held, place);
 }
 
 void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction)
@@ -211,31 +264,43 @@ void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction)
     if (instruction->execute == multiply) {
         return;
     }
+    /* The compiler's exchange of names: what is true of a register is so of its copy. */
     if (ptx_is_move(instruction)) {
-        warp->in_flight[instruction->d / (4 * PTX_LANES)] =
-            warp->in_flight[instruction->a / (4 * PTX_LANES)];
+        *mark_at(warp->in_flight, instruction->d) = *mark_at(warp->in_flight, instruction->a);
+        *mark_at(warp->changed, instruction->d) = *mark_at(warp->changed, instruction->a);
+        if (is_marked(warp, warp->held, instruction->d)) {
+            ptx_fail(warp, instruction, "writes what a wgmma that was not waited for reads");
+        }
         return;
     }
-    int is_used = is_in_flight(warp, instruction->d) || is_in_flight(warp, instruction->a) ||
-                  is_in_flight(warp, instruction->b) || is_in_flight(warp, instruction->c);
+    int is_used = is_marked(warp, warp->in_flight, instruction->d) ||
+                  is_marked(warp, warp->in_flight, instruction->a) ||
+                  is_marked(warp, warp->in_flight, instruction->b) ||
+                  is_marked(warp, warp->in_flight, instruction->c);
+    int is_changed = change(warp, instruction->d);
     for (int i = 0; i < instruction->list_count; i++) {
-        is_used = is_used || is_in_flight(warp, instruction->list[i]);
+        is_used = is_used || is_marked(warp, warp->in_flight, instruction->list[i]);
+        is_changed =
+            (i < instruction->written_count && change(warp, instruction->list[i])) || is_changed;
     }
     if (is_used) {
         ptx_fail(warp, instruction, "uses sums of a wgmma that was not waited for");
+    } else if (is_changed) {
+        ptx_fail(warp, instruction, "writes what a wgmma that was not waited for reads");
     }
 }
 
-/* wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {sums}, a, b, p, 1, 1, a along lines, b along
- * lines */
+/* wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {sums}, a, b, p, 1, 1[, a along lines], b
+ * along lines; where a is in registers nothing is said of its lines. */
 static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                             ptx_instruction *instruction)
 {
     const char *shape = ptx_span_find(name, ".m64n");
     const int columns = shape != NULL ? atoi(shape + 5) : 0;
-    uint32_t places[MOST_COLUMNS / 2];
+    uint32_t places[MOST_COLUMNS / 2 + KEPT_REGISTERS];
     int found = 0;
-    if (count != 8 || columns < 8 || columns > MOST_COLUMNS || columns % BLOCK != 0 ||
+    const int is_kept = count > 1 && operands[1].length > 0 && operands[1].begin[0] == '{';
+    if (count != 8 - is_kept || columns < 8 || columns > MOST_COLUMNS || columns % BLOCK != 0 ||
         ptx_operand_number(reader, operands[4]) != 1 ||
         ptx_operand_number(reader, operands[5]) != 1) {
         ptx_read_fail(reader, "this form of wgmma isn't known");
@@ -246,12 +311,21 @@ static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *o
         ptx_read_fail(reader, "wgmma of %d columns with %d sums", columns, found);
         return;
     }
+    if (is_kept) {
+        ptx_operand_list(reader, operands[1], 4, places, &found, columns / 2 + KEPT_REGISTERS);
+        if (found != columns / 2 + KEPT_REGISTERS) {
+            ptx_read_fail(reader, "wgmma takes %d registers of a", KEPT_REGISTERS);
+            return;
+        }
+    } else {
+        instruction->a = ptx_operand_place(reader, operands[1], 8);
+    }
     ptx_keep_registers(reader, instruction, places, found);
-    instruction->a = ptx_operand_place(reader, operands[1], 8);
+    instruction->written_count = (uint8_t)(columns / 2);
     instruction->b = ptx_operand_place(reader, operands[2], 8);
     instruction->d = ptx_operand_place(reader, operands[3], 4);
-    const int64_t a_along_lines = ptx_operand_number(reader, operands[6]);
-    const int64_t b_along_lines = ptx_operand_number(reader, operands[7]);
+    const int64_t a_along_lines = is_kept ? 0 : ptx_operand_number(reader, operands[6]);
+    const int64_t b_along_lines = ptx_operand_number(reader, operands[7 - is_kept]);
     if (((a_along_lines | b_along_lines) & ~(int64_t)1) != 0) {
         ptx_read_fail(reader, "a layout of wgmma is 0 or 1");
     }
