@@ -27,9 +27,9 @@ struct ptx_instruction {
     const uint32_t *list; /* and of the registers of vectors, or NULL; the kernel's */
     int32_t list_count;
     uint8_t written_count; /* registers of the list, from the first on, that are results */
-    int32_t target;    /* of a branch: an instruction's number */
-    int64_t immediate; /* added to an address; a number that is part of the instruction */
-    uint32_t guard;    /* a predicate, or PTX_NONE */
+    int32_t target;        /* of a branch: an instruction's number */
+    int64_t immediate;     /* added to an address; a number that is part of the instruction */
+    uint32_t guard;        /* a predicate, or PTX_NONE */
     uint8_t guard_is_negated;
     uint8_t bytes;          /* of an element that is loaded or stored */
     uint8_t is_together;    /* lanes wait for each other before it */

@@ -370,6 +370,60 @@ static void wgmma_knows_layouts(void **state)
     }
 }
 
+/* a in registers, where lanes hold of their warp's 16 rows what they do for mma.sync. */
+static void multiply_kept(const layout *b)
+{
+    static char body[TEXT];
+    static int of_a[LINES][STEP];
+    static int of_b[LINES][LINES];
+    fill_image(b, OPERAND / 4, of_b);
+    for (int row = 0; row < LINES; row++) {
+        for (int k = 0; k < STEP; k++) {
+            const int lane = row % 8 * 4 + k % 8 / 2;
+            const int word = (row / 16 * LANES + lane) * 4 + row % 16 / 8 + k / 8 * 2;
+            const uint32_t half = bf16_of(of_a[row][k] = random_small());
+            words[word] = k % 2 == 0 ? half : words[word] | half << 16;
+        }
+    }
+    strcpy(body, FILL "shl.b32 %r5, %r1, 4; cvt.u64.u32 %rd4, %r5; add.s64 %rd4, %rd1, %rd4;"
+                      "ld.global.v4.u32 {%r20, %r21, %r22, %r23}, [%rd4];");
+    sprintf(body + strlen(body),
+            "or.b64 %%rd11, %%rd11, 0x%llx;" FENCE BARRIER BEGIN
+            "{ .reg .pred p; setp.ne.b32 p, 0, 0;"
+            "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 ",
+            (unsigned long long)descriptor_of(b));
+    append_sums(body, SUMS);
+    sprintf(body + strlen(body),
+            ", {%%r20, %%r21, %%r22, %%r23}, %%rd11, p, 1, 1, %d; }" COMMIT WAIT(
+                0) "mul.wide.u32 %%rd4, %%r1, 128; add.s64 %%rd4, %%rd1, %%rd4;",
+            b->is_along_lines);
+    for (int i = 0; i < SUMS; i++) {
+        sprintf(body + strlen(body), "st.global.f32 [%%rd4+%d], %%f%d;", RESULT + 4 * i, i);
+    }
+    passes(body);
+    for (int item = 0; item < GROUP; item++) {
+        for (int i = 0; i < SUMS; i++) {
+            const int row = item / LANES * 16 + item % LANES / 4 + (i % 4 < 2 ? 0 : 8);
+            const int col = i / 4 * 8 + item % 4 * 2 + i % 2;
+            double sum = 0;
+            for (int k = 0; k < STEP; k++) {
+                sum += (double)of_a[row][k] * (double)of_b[col][k];
+            }
+            assert_true(float_at((size_t)(RESULT / 4 + SUMS * item + i)) == sum);
+        }
+    }
+}
+
+static void wgmma_takes_registers(void **state)
+{
+    (void)state;
+    static const layout layouts[] = {{128, 0, 0}, {64, 0, 0}, {128, 1, 1}, {32, 1, 0}};
+    use_four_warps();
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
+        multiply_kept(&layouts[i]);
+    }
+}
+
 /* Rows of 128 bytes along the depth, 1024 bytes for eight of them; sums begin with 0. */
 #define DESCRIBE \
     FILL "or.b64 %rd10, %rd10, 0x4000004000010000; or.b64 %rd11, %rd11, 0x4000004000010000;"
@@ -417,6 +471,38 @@ static void wgmma_needs_its_order(void **state)
     is_refused(READY FIRST COMMIT WAIT(0) "@%p2 st.shared.u32 [%r3+8192], %r1;",
                "in a race with a read");
     passes(READY FIRST COMMIT WAIT(0) BARRIER "@%p2 st.shared.u32 [%r3+8192], %r1;");
+}
+
+#define KEPT                                                                                    \
+    "{ .reg .pred p; setp.ne.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 " \
+    "{%f1, %f2, %f3, %f4}, {%r20, %r21, %r22, %r23}, %rd11, p, 1, 1, 0; }"
+#define WRITE_WORDS "mov.u32 %r20, 1; mov.u32 %r21, 2; mov.u32 %r22, 3; mov.u32 %r23, 4;"
+#define CHANGE      "add.s32 %r21, %r21, 1;"
+
+static void wgmma_keeps_registers(void **state)
+{
+    (void)state;
+    use_four_warps();
+    passes(WRITE_WORDS READY KEPT COMMIT WAIT(0) CHANGE);
+    passes(WRITE_WORDS READY KEPT COMMIT "add.s32 %r24, %r21, 1;" WAIT(0));
+    passes(WRITE_WORDS READY KEPT COMMIT SECOND COMMIT WAIT(1) CHANGE WAIT(0));
+    is_refused(WRITE_WORDS READY KEPT COMMIT CHANGE WAIT(0), "writes what a wgmma");
+    is_refused(WRITE_WORDS READY KEPT COMMIT WAIT(1) CHANGE WAIT(0), "writes what a wgmma");
+    is_refused(WRITE_WORDS READY KEPT COMMIT "mov.u32 %r21, %r1;" WAIT(0), "writes what a wgmma");
+    is_refused(WRITE_WORDS READY KEPT COMMIT "ld.global.u32 %r23, [%rd1];" WAIT(0),
+               "writes what a wgmma");
+    /* What is computed for it is so before the fence, sums as well. */
+    is_refused(WRITE_WORDS READY CHANGE KEPT COMMIT WAIT(0), "written behind wgmma.fence");
+    is_refused(WRITE_WORDS READY "ld.global.u32 %r23, [%rd1];" KEPT COMMIT WAIT(0),
+               "written behind wgmma.fence");
+    is_refused(WRITE_WORDS READY "add.s32 %r25, %r21, 1; mov.u32 %r20, %r25;" KEPT COMMIT WAIT(0),
+               "written behind wgmma.fence");
+    is_refused(READY USE("%f9") "mov.f32 %f2, %f30;" FIRST COMMIT WAIT(0),
+               "written behind wgmma.fence");
+    passes(WRITE_WORDS READY CHANGE BEGIN KEPT COMMIT WAIT(0));
+    is_refused(WRITE_WORDS READY "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f1, %f2, "
+                                 "%f3, %f4}, {%r20, %r21, %r22}, %rd11, %p1, 1, 1, 0;",
+               "4 registers of a");
 }
 
 static void wgmma_waits_for_sets(void **state)
@@ -512,7 +598,9 @@ int main(void)
         cmocka_unit_test_setup(ldmatrix_is_refused, try_setup),
         cmocka_unit_test_setup(mma_multiplies, try_setup),
         cmocka_unit_test_setup(wgmma_knows_layouts, try_setup),
+        cmocka_unit_test_setup(wgmma_takes_registers, try_setup),
         cmocka_unit_test_setup(wgmma_needs_its_order, try_setup),
+        cmocka_unit_test_setup(wgmma_keeps_registers, try_setup),
         cmocka_unit_test_setup(wgmma_waits_for_sets, try_setup),
         cmocka_unit_test_setup(wgmma_is_refused, try_setup),
         cmocka_unit_test_setup(bulk_copies_come_with_their_mbarrier, try_setup),
