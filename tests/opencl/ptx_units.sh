@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every variant of products on NVIDIA's matrix units, and both choices of attention, as PTX on the device that interprets it:
+# Every variant of products on NVIDIA's matrix units, and both choices of attention by each of them, as PTX on the device that interprets it:
 # ptx_units.sh LIST-UNIT-VARIANTS
 # A few cases each, among them one with edges and depth enough for all stages, without the proof that each gives before its first use: that is
 # what conformance on this device does. What the interpreter refuses (races, what isn't waited for, addresses) fails a case.
@@ -47,20 +47,21 @@ while read -r unit options; do
 done <"$folder/variants"
 [ "$number" -gt 30 ] || fail "only $number variants"
 
-# Causal and not, of one tile and of several, and with dropout of multiples of four keys and of other numbers.
+# Causal and not, of one tile and of several, heads of 64 and 128, and with dropout of multiples of four keys and of other numbers.
 unset TTM_OPENCL_MATRIX_UNITS
 export TTM_OPENCL_FP32=split
-for choice in 0 1; do
-    export TTM_OPENCL_ATTENTION=mma:$choice
+for way in mma:0 mma:1 wgmma:0 wgmma:1; do
+    export TTM_OPENCL_ATTENTION=$way
     for type in bf16 tf32 f32; do
         case $type in
-        bf16) forward='41 129 22' backward='37 70 11' ;;
+        bf16) forward='41 129 22 54' backward='37 70 11 104' ;;
         tf32) forward='41 514 777' backward='70 680 192' ;;
         f32) forward='122 304 777' backward='421 680 192' ;;
         esac
+        [ "${way%:*}:$type" = wgmma:f32 ] && continue # it has none of three parts
         # shellcheck disable=SC2086  # one word a case
-        check "attention $choice, $type" "$type" attention_matrix_units 1300 attention $forward
+        check "attention $way, $type" "$type" attention_matrix_units 1300 attention $forward
         # shellcheck disable=SC2086
-        check "attention $choice backward, $type" "$type" attention_dkdv_matrix_units 1300 attention_backward $backward
+        check "attention $way backward, $type" "$type" attention_dkdv_matrix_units 1300 attention_backward $backward
     done
 done
