@@ -112,6 +112,7 @@ static void leave(ptx_warp *warp, const ptx_instruction *instruction)
     if (warp->multiplications.count > 0) {
         ptx_fail(warp, instruction, "the warp leaves with wgmma that were not waited for");
     }
+    ptx_check_warpgroup(warp, instruction);
 }
 
 /* All warps that have arrived go on, knowing of each other what came before. */

@@ -180,7 +180,9 @@ struct ptx_warp {
     uint8_t *held;
     uint8_t *changed;
     int unit_count;
-    int has_fenced_sums; /* wgmma.fence since the last wait */
+    int has_fenced_sums;       /* wgmma.fence since the last wait */
+    uint64_t multiplied;       /* which wgmma it has executed, in their order */
+    uint32_t multiplied_count; /* and how many */
 };
 
 static inline uint32_t *ptx_words(const ptx_warp *warp, uint32_t place)

@@ -20,4 +20,8 @@ int ptx_park_lanes(ptx_warp *warp);
  * which compilers put between them. */
 void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction);
 
+/* Fails where a warp that leaves has executed other wgmma than those of its warpgroup that have
+ * left: each of these is one instruction of all four. */
+void ptx_check_warpgroup(ptx_warp *warp, const ptx_instruction *instruction);
+
 #endif

@@ -534,6 +534,18 @@ static void wgmma_is_refused(void **state)
     is_refused(READY "wgmma.mma_async.sync.aligned.m64n12k16.f32.bf16.bf16 {%f1, %f2, %f3, %f4, "
                      "%f5, %f6}, %rd10, %rd11, %p1, 1, 1, 0, 0;" COMMIT WAIT(0),
                "this form of wgmma");
+    is_refused(READY "setp.gt.u32 %p4, %r1, 95; @%p4 bra over;" FIRST COMMIT WAIT(0) " over: ",
+               "of a warpgroup have executed other wgmma");
+    is_refused(READY "setp.gt.u32 %p4, %r1, 31; @%p4 bra other;" FIRST COMMIT WAIT(
+                   0) "bra over; other: " FIRST COMMIT WAIT(0) " over: ",
+               "of a warpgroup have executed other wgmma");
+    trial.items = GROUP + LANES;
+    is_refused("setp.gt.u32 %p4, %r1, 127; @%p4 bra ready;" FILL
+               "ready: cvt.u64.u32 %rd10, %r3; shr.u64 %rd10, %rd10, 4;"
+               "or.b64 %rd10, %rd10, 0x4000004000010000; add.s64 %rd11, %rd10, 512;" FENCE BARRIER
+                   BEGIN FIRST COMMIT WAIT(0),
+               "fewer than four warps");
+    trial.items = GROUP;
     static const char *const others[] = {"sm_80", "sm_90"};
     for (int i = 0; i < 2; i++) {
         trial.target = others[i];

@@ -15,10 +15,22 @@
 #include "ptx_run.h"
 #include "ptx_units.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 16, DEPTH = 16, MOST_COLUMNS = 256, BLOCK = 8, MARKS = 250, KEPT_REGISTERS = 4 };
+/* Mixes the places of instructions into a number that others' orders hardly have. */
+#define MIXED 0x9e3779b97f4a7c15u
+
+enum {
+    ROWS = 16,
+    DEPTH = 16,
+    MOST_COLUMNS = 256,
+    BLOCK = 8,
+    MARKS = 250,
+    KEPT_REGISTERS = 4,
+    WARPS = 4
+};
 
 typedef struct operand {
     uint32_t start;
@@ -172,6 +184,8 @@ static void multiply(ptx_warp *warp, const ptx_instruction *instruction)
         !read_lines(warp, instruction, &b, 0, columns, lines) || !are_fenced(warp, instruction)) {
         return;
     }
+    warp->multiplied = (warp->multiplied + (uint64_t)warp->pc) * MIXED;
+    warp->multiplied_count++;
     if (is_kept) {
         read_registers(warp, instruction->list + sum_count, rows);
     }
@@ -242,6 +256,27 @@ static void wait(ptx_warp *warp, const ptx_instruction *instruction)
     if (ptx_is_whole(warp, instruction)) {
         end_multiplications(warp, (uint32_t)instruction->immediate);
         warp->has_fenced_sums = 0;
+    }
+}
+
+void ptx_check_warpgroup(ptx_warp *warp, const ptx_instruction *instruction)
+{
+    const int first = warp->number / WARPS * WARPS;
+    const int count = warp->group->warp_count;
+    if (warp->multiplied_count > 0 && first + WARPS > count) {
+        ptx_fail(warp, instruction, "wgmma by a warpgroup that has fewer than four warps");
+        return;
+    }
+    for (int i = first; i < first + WARPS && i < count; i++) {
+        const ptx_warp *other = &warp->group->warps[i];
+        if (other->state == PTX_LEFT && (other->multiplied != warp->multiplied ||
+                                         other->multiplied_count != warp->multiplied_count)) {
+            ptx_fail(warp, instruction,
+                     "warps %d and %d of a warpgroup have executed other wgmma: %" PRIu32
+                     " and %" PRIu32,
+                     i, warp->number, other->multiplied_count, warp->multiplied_count);
+            return;
+        }
     }
 }
 
