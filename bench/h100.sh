@@ -188,13 +188,14 @@ steps() {
     tell "$without"
 }
 
-# What was decided by reckoning, decided the other way: outputs computed again, logits in chunks as on a processor, f32 products split over matrix units,
-# and of tf32 models attention by other kernels.
+# What was decided by reckoning, decided the other way: outputs computed again, logits in chunks as on a processor, attention by mma.sync, f32 products split
+# over matrix units, and of tf32 models attention by other kernels.
 choices() {
     # shellcheck disable=SC2046  # arguments
     {
         attempt $((30 * patience)) choice-recompute-on.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json --recompute on
         attempt $((30 * patience)) choice-logit-rows-1024.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json --logit-rows 1024
+        [ -z "$units" ] || TTM_OPENCL_ATTENTION=${units%% *} attempt $((30 * patience)) choice-attention-mma.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json
         attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json
         for kind in dense ttm64; do
             TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --no-roofs --json
@@ -305,7 +306,7 @@ generation() {
     tell "$without"
 }
 
-# Kernels by themselves with cold caches, against the measured roofs; attention in tf32, and that of f32 by other kernels too.
+# Kernels by themselves with cold caches, against the measured roofs; attention in tf32, by each unit, and that of f32 by other kernels too.
 kernels() {
     for type in bf16 fp32; do
         for op in attention layer_norm cross_entropy adamw; do
@@ -315,6 +316,12 @@ kernels() {
     done
     attempt $((25 * patience)) kernel-tf32-attention.json "$bench" ops --backend "$device" --preset $dense --dtype tf32 --batch $batch_fp32 --seq $seq --op attention \
         --cold --seconds $seconds --json
+    for type in bf16 tf32; do
+        for unit in $units; do
+            TTM_OPENCL_ATTENTION=$unit attempt $((25 * patience)) "kernel-$type-attention-$unit.json" "$bench" ops --backend "$device" --preset $dense --dtype $type \
+                --batch $batch_fp32 --seq $seq --op attention --cold --seconds $seconds --json
+        done
+    done
     TTM_OPENCL_FP32="strict" attempt $((25 * patience)) kernel-strict-attention.json "$bench" ops --backend "$device" --preset $dense --dtype fp32 --batch $batch_fp32 \
         --seq $seq --op attention --cold --seconds $seconds --json
     tell ""
@@ -413,9 +420,13 @@ conformance() {
     for unit in $units; do
         TTM_OPENCL_MATRIX_UNITS=$unit attempt 90 "conformance-$unit" "$build/tools/ttm-conformance" --backend "$device" --filter matmul --dtype bf16 --cases "$cases"
     done
+    for unit in $units; do
+        for type in bf16 tf32; do
+            TTM_OPENCL_ATTENTION=$unit attempt 60 "conformance-attention-$type-$unit" "$build/tools/ttm-conformance" --backend "$device" --filter 'attention*' \
+                --dtype $type --cases "$cases"
+        done
+    done
     attempt 60 conformance-tf32 "$build/tools/ttm-conformance" --backend "$device" --filter matmul --dtype tf32 --cases "$cases"
-    attempt 60 conformance-attention-tf32 "$build/tools/ttm-conformance" --backend "$device" --filter 'attention*' --dtype tf32 --cases "$cases"
-    attempt 60 conformance-attention "$build/tools/ttm-conformance" --backend "$device" --filter 'attention*' --dtype bf16 --cases "$cases"
     attempt 120 conformance-all "$build/tools/ttm-conformance" --backend "$device" --cases $((cases / 3))
     tell ""
 }

@@ -5,6 +5,7 @@ What wasn't measured is a dash. PyTorch is compared with the slower of our two r
 import glob
 import json
 import os
+import re
 import sys
 
 WAYS = ("nn", "nt", "tn")
@@ -72,7 +73,7 @@ def print_steps():
 def print_choices():
     rows = []
     for name, what in (("as-decided", "bf16, dense, as decided"), ("recompute-on", "bf16, dense, outputs of layer norms and GELU computed again"),
-                       ("logit-rows-1024", "bf16, dense, 1,024 rows of logits at a time"), ("split-dense", "fp32, dense, products split over matrix units"),
+                       ("logit-rows-1024", "bf16, dense, 1,024 rows of logits at a time"), ("attention-mma", "bf16, dense, attention by mma.sync"), ("split-dense", "fp32, dense, products split over matrix units"),
                        ("split-ttm64", "fp32, TTM-64, the same"), ("tf32-dense", "tf32, dense, attention by other kernels"),
                        ("tf32-ttm64", "tf32, TTM-64, the same")):
         run = load(f"choice-{name}.json") or {}
@@ -175,7 +176,8 @@ def print_kernels():
         run = load(os.path.basename(path))
         for entry in run["entries"] if run else []:
             if entry["group"] == "op":
-                model = run["settings"]["dtype"] + (", strict" if "kernel-strict" in path else "")
+                unit = re.search("-attention-(.*)[.]json", path)
+                model = run["settings"]["dtype"] + (", strict" if "kernel-strict" in path else "") + (", " + unit.group(1) if unit else "")
                 rows.append([f"{entry['name']} {entry['shapes']}".strip(), model, f"{entry['median_ns'] / 1e3:.1f}",
                              number(entry.get("bytes_per_second") and entry["bytes_per_second"] / 1e9),
                              number(entry.get("flops") and entry["flops"] / 1e9), number(entry.get("roof_share"), "{:.2f}"), entry.get("bound") or "–"])

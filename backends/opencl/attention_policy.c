@@ -10,7 +10,7 @@
 static const char *const names[2][OPENCL_ATTENTION_UNITS_END] = {
     {[OPENCL_UNIT_NONE] = "", [OPENCL_UNIT_MMA] = "mma", [OPENCL_UNIT_WGMMA] = "wgmma"},
     {[OPENCL_UNIT_NONE] = "",
-     [OPENCL_UNIT_MMA] = "emulated",
+     [OPENCL_UNIT_MMA] = "emulated-mma",
      [OPENCL_UNIT_WGMMA] = "emulated-wgmma"}};
 
 const char *opencl_attention_unit_name(const opencl_attention_policy *policy, opencl_unit unit)
@@ -57,8 +57,8 @@ static ttm_status read_wish(opencl_attention_policy *policy, const char *wish)
     if (!is_known || fields > 2 ||
         (fields == 2 && (policy->only < 0 || policy->only >= OPENCL_ATTENTION_CHOICES))) {
         return opencl_fail(TTM_ERROR_ARGUMENT,
-                           "TTM_OPENCL_ATTENTION is '%s'; use auto, off, mma, wgmma, emulated or "
-                           "emulated-wgmma, with :0 or :1 for one choice of shapes",
+                           "TTM_OPENCL_ATTENTION is '%s'; use auto, off, mma, wgmma, "
+                           "emulated-mma or emulated-wgmma, with :0 or :1 for one choice of shapes",
                            wish);
     }
     return TTM_OK;

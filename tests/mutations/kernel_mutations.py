@@ -18,20 +18,22 @@ DEEP = (OVERLAPPING[0], {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:33", "TTM_OP
 TF32 = (["--dtype", "tf32", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
 # Attention on emulated matrix units, likewise. A causal case, one with dropout of a multiple of 4 keys and one of another number.
-UNITS = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "emulated:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+UNITS = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "emulated-mma:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+BY_WGMMA = (UNITS[0], {"TTM_OPENCL_ATTENTION": "emulated-wgmma:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 FORWARD, FORWARD_FOURS, FORWARD_ANY = "attention/41", "attention/22", "attention/54"
 BACKWARD, BACKWARD_FOURS, BACKWARD_ANY = "attention_backward/37", "attention_backward/11", "attention_backward/36"
 
 # Attention of f32 tensors split into parts, likewise: one tile, causal; more keys than queries, several tiles.
 SPLIT = (["--dtype", "f32", "--cases", "1300"],
-         {"TTM_OPENCL_ATTENTION": "emulated", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+         {"TTM_OPENCL_ATTENTION": "emulated-mma", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 SPLIT_FORWARD, SPLIT_FORWARD_TILES = "attention/122", "attention/128"
 SPLIT_BACKWARD, SPLIT_BACKWARD_TILES, SPLIT_BACKWARD_FOURS = "attention_backward/421", "attention_backward/631", "attention_backward/680"
 
 # Attention of TF32 tensors, likewise; a query of the second case sees one key alone. Second parts that sums of more are made of are below
 # what the contract allows: opencl-units-attention-split-error asks for them.
 ROUNDED = (["--dtype", "tf32", "--cases", "1300"],
-           {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_ATTENTION": "emulated", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+           {"TTM_OPENCL_MATRIX_UNITS": "emulated-mma", "TTM_OPENCL_ATTENTION": "emulated-mma", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+ROUNDED_BY_WGMMA = (ROUNDED[0], {**ROUNDED[1], "TTM_OPENCL_ATTENTION": "emulated-wgmma"})
 ROUNDED_FORWARD, ROUNDED_TILES = "attention/304", "attention/41"
 
 # Products by emulated mma with operands as they are; and kernels in the shape of GPUs.
@@ -113,20 +115,32 @@ KERNEL_MUTATIONS = [
     ("kernel: attention: keys before the queries not seen", "attention.cl",
      "(causal != 0 ? min(keys, row + before + 1) : keys) - start", "(causal != 0 ? min(keys, row + 1) : keys) - start", "attention"),
     ("kernel: attention on units: all warps leave out what the first one doesn't see", "attention_matrix_units.cl",
-     "first_row + warp_row + WARP_ROWS + before : keys", "first_row + WARP_ROWS + before : keys", FORWARD, UNITS),
+     "first_row + TEAM_ROW(warp_row) + TEAM_ROWS + before : keys", "first_row + TEAM_ROWS + before : keys", FORWARD, UNITS),
     ("kernel: attention on units: dq's warps leave out the last keys that they see", "attention_dq_matrix_units.cl",
-     "warp_first + WARP_ROWS + before : keys", "warp_first + before : keys", BACKWARD, UNITS),
+     "first_row + TEAM_ROW(warp_row) + TEAM_ROWS + before : keys", "first_row + TEAM_ROW(warp_row) + before : keys", BACKWARD, UNITS),
     ("kernel: attention on units: dk's and dv's warps leave out a slice too many", "attention_dkdv_matrix_units.cl",
-     "causal != 0 ? warp_first - before : -(1", "causal != 0 ? warp_first - before + SLICE : -(1", BACKWARD, UNITS),
+     "first_row + TEAM_ROW(warp_row) - before : -(1", "first_row + TEAM_ROW(warp_row) - before + SLICE : -(1", BACKWARD, UNITS),
+    ("kernel: attention on units: a warp's rows by the place of its warpgroup's first", "attention_dkdv_matrix_units.cl",
+     "const int warp_begin = causal != 0 ? warp_first - before", "const int warp_begin = causal != 0 ? first_row + TEAM_ROW(warp_row) - before", BACKWARD, BY_WGMMA),
+    ("kernel: attention by wgmma: eight walked rows further by the bytes of four", "attention_wgmma.cl",
+     "WGMMA_DESCRIPTOR(place, 16, 8 * ROW_BYTES, 64)", "WGMMA_DESCRIPTOR(place, 16, 4 * ROW_BYTES, 64)", FORWARD, BY_WGMMA),
+    ("kernel: attention by wgmma: the next 64 of a head where the first are", "attention_wgmma.cl",
+     "WGMMA_DESCRIPTOR(place, 8 * LINE_BYTES,", "WGMMA_DESCRIPTOR(place, 16,", FORWARD_FOURS, BY_WGMMA),
+    ("kernel: attention by wgmma: scores of the first 64 of a head twice", "attention_wgmma.cl",
+     "(step) / 4 * (8 * LINE_BYTES) + (step) % 4 * 32", "(step) % 4 * 32", FORWARD_FOURS, BY_WGMMA),
+    ("kernel: attention by wgmma: the same 16 walked rows for all weights", "attention_wgmma.cl",
+     "(k * 16 * ROW_BYTES + ", "(", FORWARD, BY_WGMMA),
+    ("kernel: attention by wgmma: TF32 without the parts of second order", "attention_wgmma.cl",
+     "for (int order = PARTS - 1; order >= 0", "for (int order = 0; order >= 0", ROUNDED_FORWARD, ROUNDED_BY_WGMMA),
     ("kernel: attention on units: the last part of f32 rows left out", "matrix_units_parts.cl",
      "cut_to_pairs(as_uint4(rest - widen_pairs(parts[1])))", "(uint2)(0u)", SPLIT_FORWARD, SPLIT),
-    ("kernel: attention on units: the smallest products of parts left out", "attention_units.cl",
+    ("kernel: attention on units: the smallest products of parts left out", "attention_mma.cl",
      "for (int order = PARTS - 1; order >= 0", "for (int order = PARTS - 2; order >= 0", SPLIT_FORWARD, SPLIT),
-    ("kernel: attention on units: split products of the last 16 of a head alone", "attention_units.cl",
+    ("kernel: attention on units: split products of the last 16 of a head alone", "attention_mma.cl",
      "is_first ? target[j][e] : sums[j][e] + target[j][e]", "target[j][e]", SPLIT_FORWARD, SPLIT),
     ("kernel: attention on units: deltas of f32 with dropout by those of other queries", "attention_dkdv_matrix_units.cl",
      "READ_STATISTICS(two_queries, again)", "READ_STATISTICS(two_queries, again / 2)", SPLIT_BACKWARD_FOURS, SPLIT),
-    ("kernel: attention on units: TF32 by first parts alone", "attention_units.cl",
+    ("kernel: attention on units: TF32 by first parts alone", "attention_mma.cl",
      "for (int order = PARTS - 1; order >= 0", "for (int order = PARTS == 2 ? 0 : PARTS - 1; order >= 0", ROUNDED_FORWARD, ROUNDED),
     ("kernel: attention on units: second parts of TF32 tiles left out", "attention_units.cl",
      "STORE_CHUNK(FETCHED_PLACE(target, i) + part * (lines)*ROW_BYTES, parts[part]);", "STORE_CHUNK(FETCHED_PLACE(target, i) + part * (lines)*ROW_BYTES, part == 0 ? parts[part] : (ushort8)(0));",
@@ -137,7 +151,7 @@ KERNEL_MUTATIONS = [
      "next_v += TILE_COLS * more.s2;                                                                  \\\n", "\\\n", SPLIT_FORWARD_TILES, SPLIT),
     ("kernel: attention on units: first rows of f32 for all tiles of the backward pass", "attention_backward_units.cl",
      "next_b + next * stride_b", "next_b", SPLIT_BACKWARD_TILES, SPLIT),
-    ("kernel: attention on units: one part of split values for all", "attention_units.cl",
+    ("kernel: attention on units: one part of split values for all", "attention_mma.cl",
      "owned + i % PARTS * OWNED_BYTES", "owned", SPLIT_BACKWARD, SPLIT),
     ("kernel: attention on units: f32 results of all rows in the first eight", "attention_units.cl",
      "(to + ROW_OF(i, lower) * stride", "(to + ROW_OF(i, 0) * stride", SPLIT_BACKWARD, SPLIT),

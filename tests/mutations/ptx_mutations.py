@@ -13,12 +13,13 @@ PACKED = products("wgmma:18")
 SPLIT = products("wgmma:20", dtype="f32", TTM_OPENCL_FP32="split")
 
 ATTENTION = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "mma:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+BY_WGMMA = (ATTENTION[0], {**ATTENTION[1], "TTM_OPENCL_ATTENTION": "wgmma:0"})
 # Of one tile; of several, an odd number of them; with dropout.
 FORWARD, BACKWARD = "attention/41", "attention_backward/37"
 FORWARD_TILES, BACKWARD_TILES, DROPOUT = "attention/129", "attention_backward/70", "attention/22"
 
 STEP_BARRIER = "        UNIT_PREPARE();\n        barrier(CLK_LOCAL_MEM_FENCE);"
-TILE_BARRIER = "        WAIT_COPIES(0);\n        barrier(CLK_LOCAL_MEM_FENCE);"
+TILE_BARRIER = "        WAIT_COPIES(0);\n        UNIT_PREPARE();\n        barrier(CLK_LOCAL_MEM_FENCE);"
 LAST_BARRIER = "    WAIT_COPIES(0);\n    barrier(CLK_LOCAL_MEM_FENCE);\n    /*"
 
 PTX_MUTATIONS = [
@@ -48,9 +49,9 @@ PTX_MUTATIONS = [
     ("ptx: mma: halves of b exchanged", "matrix_units_ptx.cl", "\"r\"((b)[0]), \"r\"((b)[1])", "\"r\"((b)[1]), \"r\"((b)[0])", "matmul", MMA),
     ("ptx: cp.async: what lies outside is read", "matrix_units_ptx.cl", "\"r\"(target), \"l\"(source), \"r\"(bytes)", "\"r\"(target), \"l\"(source), \"n\"(16)",
      "matmul", MMA),
-    ("ptx: wgmma: another swizzle", "matrix_units_wgmma.cl", "((width) == 64 ? 1ul : (width) == 32 ? 2ul : 3ul)", "((width) == 64 ? 2ul : (width) == 32 ? 1ul : 3ul)",
+    ("ptx: wgmma: another swizzle", "wgmma.cl", "((width) == 64 ? 1ul : (width) == 32 ? 2ul : 3ul)", "((width) == 64 ? 2ul : (width) == 32 ? 1ul : 3ul)",
      "matmul/12", WGMMA),
-    ("ptx: wgmma: eight rows further by the bytes of four", "matrix_units_wgmma.cl", "(ulong)(8 * (width)*2 >> 4)", "(ulong)(4 * (width)*2 >> 4)", "matmul/12", WGMMA),
+    ("ptx: wgmma: eight rows further by the bytes of four", "matrix_units_wgmma.cl", "LEADING_BYTES(runs, width), 8 * (width)*2", "LEADING_BYTES(runs, width), 4 * (width)*2", "matmul/12", WGMMA),
     ("ptx: wgmma: blocks of lines next to each other", "matrix_units_wgmma.cl", "((runs) == 0 ? 16 : TILE_DEPTH * (width)*2)", "16", "matmul", products("wgmma:8")),
     # Packed operands
     ("ptx: packed: mbarriers are used before all know of them", "matmul_packed.cl", "        FENCE_BARRIERS();\n    }\n    barrier(CLK_LOCAL_MEM_FENCE);",
@@ -66,17 +67,36 @@ PTX_MUTATIONS = [
      "matmul/12", PACKED),
     ("ptx: packed: sums leave where others still multiply", "matmul_packed.cl", "    MEET_CONSUMERS();\n", "", "matmul/12", PACKED),
     # Attention
-    ("ptx: attention: no barrier between a tile's arrival and its use", "attention_matrix_units.cl", TILE_BARRIER, "        WAIT_COPIES(0);", FORWARD, ATTENTION),
+    ("ptx: attention: no barrier between a tile's arrival and its use", "attention_matrix_units.cl", TILE_BARRIER, "        WAIT_COPIES(0);\n        UNIT_PREPARE();", FORWARD, ATTENTION),
     ("ptx: attention: copies of a tile aren't waited for", "attention_matrix_units.cl", TILE_BARRIER, "        barrier(CLK_LOCAL_MEM_FENCE);", FORWARD, ATTENTION),
     ("ptx: attention: results lie where others still read values", "attention_matrix_units.cl", LAST_BARRIER, "    WAIT_COPIES(0);\n    /*", FORWARD_TILES, ATTENTION),
     ("ptx: attention: results are read before all lanes have written them", "attention_units.cl",
      "    WARP_BARRIER();\n    for (int place = lane;", "    for (int place = lane;", FORWARD, ATTENTION),
-    ("ptx: dq: no barrier between a tile's arrival and its use", "attention_dq_matrix_units.cl", TILE_BARRIER, "        WAIT_COPIES(0);", BACKWARD, ATTENTION),
+    ("ptx: dq: no barrier between a tile's arrival and its use", "attention_dq_matrix_units.cl", TILE_BARRIER, "        WAIT_COPIES(0);\n        UNIT_PREPARE();", BACKWARD, ATTENTION),
     ("ptx: dk, dv: copies of a tile aren't waited for", "attention_dkdv_matrix_units.cl", TILE_BARRIER, "        barrier(CLK_LOCAL_MEM_FENCE);", BACKWARD_TILES, ATTENTION),
     ("ptx: dk, dv: results lie where others still read queries", "attention_dkdv_matrix_units.cl", LAST_BARRIER, "    WAIT_COPIES(0);\n    /*", BACKWARD, ATTENTION),
     ("ptx: attention: halves of a pair of weights exchanged", "matrix_units_ptx.cl", ": \"f\"(high), \"f\"(low))", ": \"f\"(low), \"f\"(high))", FORWARD, ATTENTION),
     ("ptx: attention: a row's largest score from other lanes", "matrix_units_ptx.cl", "\"f\"(value), \"n\"(mask)", "\"f\"(value), \"n\"(16)", FORWARD, ATTENTION),
     ("ptx: attention: random words of another lane", "matrix_units_ptx.cl", "\"r\"(word), \"r\"(from)", "\"r\"(word), \"r\"((from) ^ 1)", DROPOUT, ATTENTION),
+    # Attention by wgmma
+    ("ptx: attention by wgmma: tiles aren't fenced for the asynchronous proxy", "attention_matrix_units.cl", TILE_BARRIER,
+     "        WAIT_COPIES(0);\n        barrier(CLK_LOCAL_MEM_FENCE);", FORWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: dq's tiles are fenced behind the barrier", "attention_dq_matrix_units.cl", TILE_BARRIER,
+     "        WAIT_COPIES(0);\n        barrier(CLK_LOCAL_MEM_FENCE);\n        UNIT_PREPARE();", BACKWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: no barrier between a tile's arrival and its use", "attention_dkdv_matrix_units.cl", TILE_BARRIER,
+     "        WAIT_COPIES(0);\n        UNIT_PREPARE();", BACKWARD_TILES, BY_WGMMA),
+    ("ptx: attention by wgmma: scores are used before they are there", "attention_matrix_units.cl", "FINISH_SCORES(scores, 0)", "FINISH_SCORES(scores, 1)", FORWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: dq's second product isn't waited for", "attention_dq_matrix_units.cl", "FINISH_SCORES(ds, 0)", "FINISH_SCORES(ds, 1)", BACKWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: dk's and dv's second product isn't waited for", "attention_dkdv_matrix_units.cl", "            FINISH_SCORES(ds, 1)\n", "", BACKWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: a tile is left before its values were read", "attention_matrix_units.cl", "        FINISH_SUMS(sums)\n", "", FORWARD_TILES, BY_WGMMA),
+    ("ptx: attention by wgmma: registers aren't fenced", "attention_wgmma.cl", "#define BEGIN_MULTIPLY() asm volatile(\"//@ wgmma.fence.sync.aligned;\" ::: \"memory\")",
+     "#define BEGIN_MULTIPLY()", FORWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: weights are packed behind the fence", "attention_wgmma.cl", "    uint left[SLICE / 16][PARTS][4];\n",
+     "    uint left[SLICE / 16][PARTS][4];\n    BEGIN_MULTIPLY();\n#undef BEGIN_MULTIPLY\n#define BEGIN_MULTIPLY()\n", FORWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: warps leave out tiles by themselves", "attention_units.cl", "#define TEAM_ROWS (UNIT == 2 ? 64 : WARP_ROWS)", "#define TEAM_ROWS WARP_ROWS", "attention_backward/21", BY_WGMMA),
+    ("ptx: attention by wgmma: halves of weights exchanged", "attention_wgmma.cl", "\"r\"(a[1]), \"r\"(a[2])", "\"r\"(a[2]), \"r\"(a[1])", FORWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: walked rows as if they were columns", "attention_wgmma.cl", "WGMMA_KEPT(\"eq\", HEAD_SIZE, \"1\")", "WGMMA_KEPT(\"eq\", HEAD_SIZE, \"0\")", FORWARD, BY_WGMMA),
+    ("ptx: attention by wgmma: scores begin with those of the tile before", "attention_wgmma.cl", "WGMMA_KEPT(\"ne\", SLICE", "WGMMA_KEPT(\"eq\", SLICE", FORWARD_TILES, BY_WGMMA),
 ]
 
 PTX_QUICK = [
@@ -86,4 +106,6 @@ PTX_QUICK = [
     "ptx: cp.async: what lies outside is read",
     "ptx: packed: one warp's arrival stands for four",
     "ptx: attention: results are read before all lanes have written them",
+    "ptx: attention by wgmma: dk's and dv's second product isn't waited for",
+    "ptx: attention by wgmma: warps leave out tiles by themselves",
 ]

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.sh"
 need_device PoCL
 XDG_CACHE_HOME=$folder/cache
-TTM_OPENCL_ATTENTION=emulated
+TTM_OPENCL_ATTENTION=emulated-mma
 TTM_OPENCL_FP32=split
 export XDG_CACHE_HOME TTM_OPENCL_ATTENTION TTM_OPENCL_FP32
 

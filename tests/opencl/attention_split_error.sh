@@ -2,7 +2,7 @@
 # The error of split f32 and TF32 attention on emulated units: attention_split_error.sh PROGRAM
 . "$(dirname "$0")/common.sh"
 need_device PoCL
-export TTM_OPENCL_ATTENTION=emulated TTM_OPENCL_FP32=split TTM_OPENCL_MATRIX_UNITS_PROBE=1
+export TTM_OPENCL_ATTENTION=emulated-mma TTM_OPENCL_FP32=split TTM_OPENCL_MATRIX_UNITS_PROBE=1
 for parts in 3 2; do
     [ $parts = 3 ] && type=f32 || type=tf32
     echo "$type:"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 need_device PoCL
 XDG_CACHE_HOME=$folder/cache
-TTM_OPENCL_ATTENTION=emulated
+TTM_OPENCL_ATTENTION=emulated-mma
 export XDG_CACHE_HOME TTM_OPENCL_ATTENTION
 conformance="$TTM_TOOLS/ttm-conformance --backend opencl:PoCL --dtype bf16 --cases 150"
 
@@ -31,7 +31,7 @@ demoted()
     [ "$(grep -c "aren't used" "$folder/out")" = "$1" ] || fail "not $1 lines about a demotion: $(grep "aren't" "$folder/out")"
 }
 
-# Every case passes, in both choices of shapes, on matrix units. $folder/OP.WAY names the first one of each way of dropout: 0 none, 1 of a
+# Every case passes, in both choices of shapes and by both units. $folder/OP.WAY names the first one of each way of dropout: 0 none, 1 of a
 # multiple of 4 keys, 2 of another number.
 for op in attention attention_backward; do
     case $op in
@@ -41,7 +41,9 @@ for op in attention attention_backward; do
     used=0
     for name in $(cases $op | head -n 9); do
         choice=$((used % 2))
-        (TTM_OPENCL_ATTENTION=emulated:$choice attend "$name") || exit 1
+        unit=emulated-mma
+        [ $((used / 2 % 2)) = 0 ] || unit=emulated-wgmma
+        (TTM_OPENCL_ATTENTION=$unit:$choice attend "$name") || exit 1
         demoted 0
         way=$(sed -n "s/.*$kernel .* in .*-DDROPOUT=\([0-9]\).*/\1/p" "$folder/out" | head -n 1)
         [ -n "$way" ] || fail "$name wasn't on matrix units"
@@ -76,6 +78,12 @@ for fault in "1:wrong numbers" "2:died of signal" "3:didn't end within 5 s"; do
     done
 done
 
+# wgmma's products have a proof of their own, which wrong ones don't pass.
+(TTM_OPENCL_ATTENTION=emulated-wgmma TTM_OPENCL_OPTIONS=-DUNIT_FAULT=1
+ export TTM_OPENCL_OPTIONS
+ attend "$backward" "(emulated-wgmma) of .* aren't used for attention without dropout: .*wrong numbers") || exit 1
+demoted 1
+
 # What fails with dropout alone costs attention with dropout alone.
 (TTM_OPENCL_OPTIONS=-Dkept_of_block=3
  export TTM_OPENCL_OPTIONS
@@ -91,7 +99,7 @@ for wish in off auto; do
     (TTM_OPENCL_ATTENTION=$wish && attend "$forward") || exit 1
     grep -q '_matrix_units.cl' "$folder/out" && fail "$wish isn't off"
 done
-for wish in tensor emulated:2 mma:-1; do
+for wish in tensor emulated emulated-mma:2 mma:-1; do
     TTM_OPENCL_ATTENTION=$wish $conformance --filter "$forward" --in-process > "$folder/out" 2>&1 && fail "a wrong value passes"
     grep -q "TTM_OPENCL_ATTENTION is '$wish'" "$folder/out" || fail "no line about the wrong value: $(cat "$folder/out")"
 done

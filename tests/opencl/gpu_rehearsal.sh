@@ -7,7 +7,7 @@
 . "$(dirname "$0")/common.sh"
 need_device "$1"
 write_text "$folder/text"
-[ "$1" = PTX ] || export TTM_OPENCL_STYLE=gpu TTM_OPENCL_MATRIX_UNITS=emulated-wgmma TTM_OPENCL_ATTENTION=emulated
+[ "$1" = PTX ] || export TTM_OPENCL_STYLE=gpu TTM_OPENCL_MATRIX_UNITS=emulated-wgmma TTM_OPENCL_ATTENTION=emulated-mma
 
 # Heads of 64 and products of 64³ and more are what matrix units take.
 run()

@@ -164,8 +164,8 @@ TTM_OPENCL_FP32=fast "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter
     fail "a wrong value passes"
 grep -q "TTM_OPENCL_FP32 is 'fast'; use auto, split or strict" "$folder/out" || fail "no line about a wrong value: $(cat "$folder/out")"
 
-# Attention of f32 tensors is split unless tuning has found that to be slower, as the emulation is; each pass by itself.
-export TTM_OPENCL_ATTENTION=emulated TTM_OPENCL_MATRIX_UNITS=off
+# Attention of f32 tensors is split unless tuning has found that to be slower, as the emulation is; each pass and type by itself.
+export TTM_OPENCL_ATTENTION=emulated-mma TTM_OPENCL_MATRIX_UNITS=off
 # attends PASS SEQ: whether it is split.
 attends()
 {
@@ -175,19 +175,19 @@ attends()
 }
 attends _backward 32 || fail "attention isn't split: $(grep built "$folder/err")"
 TTM_OPENCL_FP32=strict attends _backward 32 && fail "strict splits attention"
-add_entry 'attention emulated backward head 64 sizes 5 5 3 plain'
+add_entry 'attention emulated f32 backward head 64 sizes 5 5 3 plain'
 attends _backward 32 && fail "attention is split that was found to be slower so"
 TTM_OPENCL_FP32=split attends _backward 32 || fail "what is asked for isn't done"
 attends _backward 16 || fail "attention of another class isn't split"
 cp "$file" "$folder/good"
-for damage in 's/head 64/head 65/' 's/ plain$/ split/' 's/emulated backward/emulated sideways/'; do
+for damage in 's/head 64/head 65/' 's/ plain$/ mma/' 's/f32 backward/f32 sideways/' 's/emulated f32/emulated f16/'; do
     sed "$damage" "$folder/good" > "$file"
     attends _backward 32 || fail "$damage: used all the same"
     [ "$(grep -c 'tuned products are ignored' "$folder/err")" = 1 ] || fail "$damage: $(grep tuned "$folder/err")"
 done
-sed 's/^attention .*/attention emulated backward head 64 sizes 5 5 3 split/; /^sum /d' "$folder/good" > "$file"
+sed 's/^attention .*/attention emulated f32 backward head 64 sizes 5 5 3 mma/; /^sum /d' "$folder/good" > "$file"
 echo 'sum ' >> "$file"
-add_entry 'attention emulated forward head 64 sizes 5 5 3 split'
+add_entry 'attention emulated f32 forward head 64 sizes 5 5 3 mma'
 attends _backward 32 || fail "what was found to be faster split isn't"
 TTM_LOG=info "$TTM_TOOLS/ttm-bench" tune --backend opencl:PoCL --preset gpt2-small --batch 1 --seq 32 --rows 1 --seconds 0.01 \
     --tune-seconds 60 --json > "$folder/tune.json" 2> "$folder/err" || fail "tune: $(cat "$folder/err")"
@@ -202,7 +202,9 @@ print(f'attention: {before / 1e6:.2f} ms before, {after / 1e6:.2f} ms after')
 sys.exit(not before > 0 or not after > 0 or 'attention, before' not in names or 'attention_backward, after' not in names)
 END
 for pass in forward backward; do
-    grep -q "attention emulated $pass .* plain: .* ms by other kernels, .* ms split" "$folder/err" || fail "no measurement: $(cat "$folder/err")"
+    for way in 'other kernels' mma; do
+        grep -q "attention emulated f32 $pass .* plain: .* ms by $way" "$folder/err" || fail "no measurement: $(cat "$folder/err")"
+    done
 done
 [ "$(grep -c '^attention emulated .* plain$' "$file")" = 2 ] || fail "what was found isn't kept: $(cat "$file")"
 attends _backward 32 && fail "attention is still split"
