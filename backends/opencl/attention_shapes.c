@@ -129,6 +129,18 @@ int opencl_attention_shape_is_valid(const opencl_attention_shape *shape)
            opencl_attention_shape_bytes(shape) <= MOST_LOCAL_BYTES;
 }
 
+const char *opencl_attention_shape_compiler(const opencl_attention_shape *shape,
+                                            opencl_attention_dropout dropout)
+{
+    /* Two groups of 256 items share a multiprocessor's 65,536 registers, so that one multiplies
+     * while the other weighs; the compiler would take a few more without need. */
+    return shape->unit == OPENCL_UNIT_WGMMA && shape->kernel == OPENCL_ATTENTION_FORWARD &&
+                   shape->parts == 1 && shape->head_size == 64 &&
+                   dropout == OPENCL_ATTENTION_KEEPS_ALL
+               ? " -cl-nv-maxrregcount=128"
+               : "";
+}
+
 void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES],
                                     const opencl_attention_shape *shape,
                                     opencl_attention_dropout dropout)

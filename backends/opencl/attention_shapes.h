@@ -60,6 +60,11 @@ int opencl_attention_shape_items(const opencl_attention_shape *shape);
 /** Returns the bytes of local memory of a group. */
 int opencl_attention_shape_bytes(const opencl_attention_shape *shape);
 
+/** Returns options for the compiler of the unit's own instructions, not of their emulation; each
+ * with a blank in front. */
+const char *opencl_attention_shape_compiler(const opencl_attention_shape *shape,
+                                            opencl_attention_dropout dropout);
+
 /** Writes the shape's build options. */
 void opencl_attention_shape_options(char options[OPENCL_ATTENTION_OPTIONS_BYTES],
                                     const opencl_attention_shape *shape,

@@ -280,8 +280,9 @@ static void choose_kernel(opencl_attention_pass *pass, opencl_attention_kernel k
     made->name = names[kernel];
     opencl_attention_shape_options(made->options, made->shape, pass->dropout);
     const size_t used = strlen(made->options);
-    snprintf(made->options + used, sizeof made->options - used, " -DALIGNED=%d -DEMULATED=%d",
-             pass->aligned, is_emulated);
+    snprintf(made->options + used, sizeof made->options - used, " -DALIGNED=%d -DEMULATED=%d%s",
+             pass->aligned, is_emulated,
+             is_emulated ? "" : opencl_attention_shape_compiler(made->shape, pass->dropout));
 }
 
 /* 0 for many groups of the larger shapes, 1 for few. */

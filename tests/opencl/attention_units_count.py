@@ -117,10 +117,10 @@ def count_shape(line, kernels_cl, retarget):
     with tempfile.TemporaryDirectory() as folder:
         source, ptx, cubin = (os.path.join(folder, 'kernel' + ending) for ending in ('.cl', '.ptx', '.cubin'))
         offline.join_sources(source, kernels_cl, offline.parts_of(kernel))
-        nvidia_offline.compile_ptx(source, f'{text} -DALIGNED=1 -DEMULATED=0 -DGROUP=256', ptx)
+        nvidia_offline.compile_ptx(source, f'{units.without_limits(text)} -DALIGNED=1 -DEMULATED=0 -DGROUP=256', ptx)
         for target in offline.targets_of(text):
             device, processors, gigahertz, _, _ = DEVICES[target]
-            units.assemble(ptx, target, retarget, folder)
+            units.assemble(ptx, target, retarget, folder, text)
             counts = count_loop(*disassemble(cubin))
             clocks = bounds(counts, target)
             name = (f'{kernel.replace("_matrix_units", "")} {options["HEAD_SIZE"]}, {options["TILE_ROWS"]} rows, dropout {options["DROPOUT"]}'

@@ -45,9 +45,9 @@ def check_shape(line, kernels_cl, retarget):
             source, ptx = os.path.join(folder, 'kernel.cl'), os.path.join(folder, 'kernel.ptx')
             join_sources(source, kernels_cl, parts_of(kernel))
             try:
-                nvidia_offline.compile_ptx(source, f'{options} -DALIGNED={aligned} -DEMULATED=0 -DGROUP=256', ptx)
+                nvidia_offline.compile_ptx(source, f'{units.without_limits(options)} -DALIGNED={aligned} -DEMULATED=0 -DGROUP=256', ptx)
                 for target in targets_of(options):
-                    registers, local, spilled = units.assemble(ptx, target, retarget, folder)
+                    registers, local, spilled = units.assemble(ptx, target, retarget, folder, options)
                     bad = spilled > 0 or local != int(reckoned) or registers == 0
                     failures += bad
                     print(f'  {name:14} {target:7} {registers:9} {local:7} {spilled:7}  {options} -DALIGNED={aligned}'

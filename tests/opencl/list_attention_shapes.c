@@ -94,7 +94,8 @@ int main(void)
         const int most = shapes[i].takes_dropout ? OPENCL_ATTENTION_DROPS : 0;
         for (int dropout = least; dropout <= most; dropout++) {
             opencl_attention_shape_options(options, &shapes[i], (opencl_attention_dropout)dropout);
-            printf("%s %s %d\n", files[shapes[i].kernel], options,
+            printf("%s %s%s %d\n", files[shapes[i].kernel], options,
+                   opencl_attention_shape_compiler(&shapes[i], (opencl_attention_dropout)dropout),
                    opencl_attention_shape_bytes(&shapes[i]));
         }
     }

@@ -44,6 +44,11 @@ def read(path):
         return file.read().encode('ascii', 'replace').decode()
 
 
+def without_limits(options):
+    """Without what is for NVIDIA's compiler alone."""
+    return re.sub(r'-cl-nv-\S+', '', options)
+
+
 def assemble(ptx, target, retarget, folder, options=''):
     """PTX made for sm_80, renamed: (registers, local bytes, bytes spilled)"""
     most_registers = re.findall(r'-cl-nv-(maxrregcount=\d+)', options)
@@ -82,7 +87,7 @@ def lets_two_run(unit, options, registers):
 
 def compile_nvidia(source, options, folder, targets, retarget):
     ptx = os.path.join(folder, 'kernel.ptx')
-    nvidia_offline.compile_ptx(source, re.sub(r'-cl-nv-\S+', '', options), ptx)
+    nvidia_offline.compile_ptx(source, without_limits(options), ptx)
     return [assemble(ptx, target, retarget, folder, options) for target in targets]
 
 
