@@ -33,8 +33,8 @@ unused()
 # Causal and not, as many keys as queries and more, several blocks and tiles with edges.
 forward='attention/41 attention/122 attention/128 attention/161 attention/556'
 backward='attention_backward/421 attention_backward/447 attention_backward/631 attention_backward/1230'
-attend f32 attention/122 'probing matrix units: attention_matrix_units -DDATA=1 -DPARTS=3'
-attend f32 attention_backward/421 'probing matrix units: attention_dq_matrix_units -DDATA=1 -DPARTS=3'
+attend f32 attention/122 'probing matrix units: attention_matrix_units .*-DDATA=1 -DPARTS=3'
+attend f32 attention_backward/421 'probing matrix units: attention_dq_matrix_units .*-DDATA=1 -DPARTS=3'
 for name in $forward; do
     attend f32 "$name" 'attention_matrix_units.cl .*-DPARTS=3'
     grep -q 'probing' "$folder/out" && fail "a kernel that is known to be right was probed again"
@@ -43,7 +43,7 @@ for name in $backward; do
     attend f32 "$name" 'attention_dq_matrix_units.cl .*-DPARTS=3' 'attention_dkdv_matrix_units.cl .*-DPARTS=3'
 done
 # With dropout: 304 and 680 of multiples of four keys, 777 and 192 of any number.
-attend f32 attention/304 'probing matrix units: attention_matrix_units -DDATA=1 -DPARTS=3 .*-DDROPOUT=1'
+attend f32 attention/304 'probing matrix units: attention_matrix_units .*-DDATA=1 -DPARTS=3 .*-DDROPOUT=1'
 attend f32 attention/777 'attention_matrix_units.cl .*-DPARTS=3 .*-DDROPOUT=2'
 for name in 680:1 192:2; do
     attend f32 "attention_backward/${name%:*}" "attention_dq_matrix_units.cl .*-DPARTS=3 .*-DDROPOUT=${name#*:}" \
@@ -60,8 +60,8 @@ unused f32 attention/120
 unused f32 attention_backward/91
 
 # TF32, with dropout too: 41 and 70 in large groups, 514 and 680 drop of multiples of four keys.
-attend tf32 attention/41 'probing matrix units: attention_matrix_units -DDATA=1 -DPARTS=2'
-attend tf32 attention_backward/70 'probing matrix units: attention_dq_matrix_units -DDATA=1 -DPARTS=2'
+attend tf32 attention/41 'probing matrix units: attention_matrix_units .*-DDATA=1 -DPARTS=2'
+attend tf32 attention_backward/70 'probing matrix units: attention_dq_matrix_units .*-DDATA=1 -DPARTS=2'
 for name in 41:0 514:1 777:2; do
     attend tf32 "attention/${name%:*}" "attention_matrix_units.cl .*-DPARTS=2 .*-DDROPOUT=${name#*:}"
 done
@@ -72,6 +72,11 @@ done
 (TTM_OPENCL_FP32=strict && attend tf32 attention/41 'attention_matrix_units.cl .*-DPARTS=2') || exit 1
 unused tf32 attention/120
 (TTM_OPENCL_ATTENTION=off && TTM_OPENCL_MATRIX_UNITS=emulated-mma && export TTM_OPENCL_MATRIX_UNITS && unused f32 attention/41) || exit 1
+# By wgmma too, which has nothing for three parts.
+(TTM_OPENCL_ATTENTION=emulated-wgmma
+ attend tf32 attention/514 'attention_matrix_units.cl .*-DUNIT=2 .*-DPARTS=2 .*-DDROPOUT=1'
+ attend tf32 attention_backward/70 'attention_dq_matrix_units.cl .*-DUNIT=2 .*-DPARTS=2' 'attention_dkdv_matrix_units.cl .*-DUNIT=2 .*-DPARTS=2'
+ unused f32 attention/122) || exit 1
 echo "ok: cases of TF32 on matrix units"
 
 # A fault of these kernels alone.

@@ -177,7 +177,7 @@ def check_variant(line, kernels_cl, retarget):
         with tempfile.TemporaryDirectory() as folder:
             kernel = PACKED_KERNEL if packed else ['matrix_units_chunks', 'matrix_units_parts'] + KERNEL
             source = write_source(folder, kernels_cl, ([nvidia_offline.BUILTINS] if COPIES[unit] == 'ptx' else []) +
-                                  SHARED + ['matrix_units_' + COPIES[unit], 'matrix_units_' + unit] + kernel)
+                                  SHARED + ['matrix_units_' + COPIES[unit], 'wgmma', 'matrix_units_' + unit] + kernel)
             try:
                 needs = compile_unit(unit, source, f'{options} {way} -DEMULATED=0 -DGROUP=256 -DVECTOR=1', folder, retarget)
             except RuntimeError as error:
