@@ -7,21 +7,7 @@
  * more than the one before it. */
 INLINE void mask_keys(float (*scores)[SLICE / 8][4], int visible, int lane)
 {
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        UNROLL
-        for (int lower = 0; lower < 2; lower++) {
-            UNROLL
-            for (int j = 0; j < SLICE / 8; j++) {
-                UNROLL
-                for (int e = 0; e < 2; e++) {
-                    if (ROW_OF(i, lower) >= visible + COLUMN_OF(j) + e) {
-                        SCORE(scores, i, j, lower, e) = -INFINITY;
-                    }
-                }
-            }
-        }
-    }
+    FOR_SCORES(if (ROW_OF(i, lower) >= visible + COLUMN_OF(j) + e) { SCORE(scores, i, j, lower, e) = -INFINITY; })
 }
 
 /* The statistics of the queries of a lane's scores in a slice. */
@@ -125,21 +111,8 @@ attention_dkdv_matrix_units(__global data_t *dk, long dk_start, __global data_t 
             if (visible < WARP_ROWS) {
                 mask_keys(p, visible, lane);
             }
-            UNROLL
-            for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-                UNROLL
-                for (int lower = 0; lower < 2; lower++) {
-                    UNROLL
-                    for (int j = 0; j < SLICE / 8; j++) {
-                        UNROLL
-                        for (int e = 0; e < 2; e++) {
-                            const float row_lse = e == 0 ? two_queries[j].s0 : two_queries[j].s2;
-                            SCORE(p, i, j, lower, e) =
-                                native_exp2(MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -row_lse));
-                        }
-                    }
-                }
-            }
+            FOR_SCORES(SCORE(p, i, j, lower, e) = native_exp2(
+                           MULTIPLY_ADD(SCORE(p, i, j, lower, e), scale_log2, -(e == 0 ? two_queries[j].s0 : two_queries[j].s2)));)
 #if DROPOUT
             float left[FRAGMENTS_DOWN][SLICE / 8][4];
             DROP(left, p, kept_rows, ROW_IS_KEPT)

@@ -34,20 +34,8 @@ INLINE void sum_deltas(float (*deltas)[2], __global const data_t *dout, long dou
 /* Replaces scores by the weights 2^(scale_log2·score − lse of the row). */
 INLINE void weigh_slice(float (*scores)[SLICE / 8][4], float (*lses)[2], float scale_log2)
 {
-    UNROLL
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-        UNROLL
-        for (int lower = 0; lower < 2; lower++) {
-            UNROLL
-            for (int j = 0; j < SLICE / 8; j++) {
-                UNROLL
-                for (int e = 0; e < 2; e++) {
-                    SCORE(scores, i, j, lower, e) =
-                        native_exp2(MULTIPLY_ADD(SCORE(scores, i, j, lower, e), scale_log2, -lses[i][lower]));
-                }
-            }
-        }
-    }
+    FOR_SCORES(SCORE(scores, i, j, lower, e) =
+                   native_exp2(MULTIPLY_ADD(SCORE(scores, i, j, lower, e), scale_log2, -lses[i][lower]));)
 }
 
 /* lse_strides = (lse batch, head, row, out batch, head, row, 0, 0); result_strides = (dq batch, head, row, 0…) */
@@ -156,20 +144,8 @@ attention_dq_matrix_units(__global data_t *dq, long dq_start, __global const flo
 #if DROPOUT
             DROP(ds, ds, kept_columns, COLUMN_IS_KEPT)
 #endif
-            UNROLL
-            for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-                UNROLL
-                for (int lower = 0; lower < 2; lower++) {
-                    UNROLL
-                    for (int j = 0; j < SLICE / 8; j++) {
-                        UNROLL
-                        for (int e = 0; e < 2; e++) {
-                            SCORE(ds, i, j, lower, e) =
-                                SCORE(p, i, j, lower, e) * LESS_DELTA(SCORE(ds, i, j, lower, e), deltas[i][lower]);
-                        }
-                    }
-                }
-            }
+            FOR_SCORES(SCORE(ds, i, j, lower, e) =
+                           SCORE(p, i, j, lower, e) * LESS_DELTA(SCORE(ds, i, j, lower, e), deltas[i][lower]);)
             add_weighted_rows(sums, ds, k_tile, slice, lane UNIT_ARGUMENTS);
             PUT_NEXT_B(end)
             FINISH_SUMS(sums)

@@ -54,6 +54,21 @@
 #define ROW_OF(i, lower) ((i) * 16 + lane / 4 + (lower) * 8)
 #define COLUMN_OF(j) ((j) * 8 + lane % 4 * 2)
 #define SCORE(s, i, j, lower, e) (s)[i][j][(lower) * 2 + (e)]
+/* What is done with every score of a slice. */
+#define FOR_SCORES(...)                                                   \
+    UNROLL                                                                \
+    for (int i = 0; i < FRAGMENTS_DOWN; i++) {                            \
+        UNROLL                                                            \
+        for (int lower = 0; lower < 2; lower++) {                         \
+            UNROLL                                                        \
+            for (int j = 0; j < SLICE / 8; j++) {                         \
+                UNROLL                                                    \
+                for (int e = 0; e < 2; e++) {                             \
+                    __VA_ARGS__                                           \
+                }                                                         \
+            }                                                             \
+        }                                                                 \
+    }
 
 /* A number of which the compiler knows nothing more: so what a kernel finds by it behind a loop isn't kept in registers over the loop,
  * where split operands leave none. */

@@ -26,21 +26,8 @@ INLINE uint kept_of_block(ulong seed, ulong block, uint threshold)
 }
 
 /* `left` = the values of a slice whose IS_KEPT(kept, i, lower, j, e) is 1, and 0 for the others. */
-#define DROP(left, values, kept, IS_KEPT)                                                                          \
-    UNROLL                                                                                                         \
-    for (int i = 0; i < FRAGMENTS_DOWN; i++) {                                                                     \
-        UNROLL                                                                                                     \
-        for (int lower = 0; lower < 2; lower++) {                                                                  \
-            UNROLL                                                                                                 \
-            for (int j = 0; j < SLICE / 8; j++) {                                                                  \
-                UNROLL                                                                                             \
-                for (int e = 0; e < 2; e++) {                                                                      \
-                    SCORE(left, i, j, lower, e) =                                                                  \
-                        IS_KEPT(kept, i, lower, j, e) ? SCORE(values, i, j, lower, e) : 0.0f;                      \
-                }                                                                                                  \
-            }                                                                                                      \
-        }                                                                                                          \
-    }
+#define DROP(left, values, kept, IS_KEPT) \
+    FOR_SCORES(SCORE(left, i, j, lower, e) = IS_KEPT(kept, i, lower, j, e) ? SCORE(values, i, j, lower, e) : 0.0f;)
 
 /* Where rows are queries. A lane computes blocks of row lane / 4 + 8·(lane mod 2), of every two neighbours number (lane / 2) mod 2. */
 

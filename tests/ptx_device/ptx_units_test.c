@@ -303,6 +303,33 @@ static void append_sums(char *body, int count)
     strcat(body, "}");
 }
 
+/* Each item stores its sums behind one another. */
+static void append_stores(char *body)
+{
+    strcat(body, COMMIT WAIT(0) "mul.wide.u32 %rd4, %r1, 128; add.s64 %rd4, %rd1, %rd4;");
+    for (int i = 0; i < SUMS; i++) {
+        sprintf(body + strlen(body), "st.global.f32 [%%rd4+%d], %%f%d;", RESULT + 4 * i, i);
+    }
+}
+
+/* Whether the stored sums are a·b, as far as that is deep; `what` says of what otherwise. */
+static void check_sums(int (*of_a)[LINES], int (*of_b)[LINES], int depth, const char *what)
+{
+    for (int item = 0; item < GROUP; item++) {
+        for (int i = 0; i < SUMS; i++) {
+            const int row = item / LANES * 16 + item % LANES / 4 + (i % 4 < 2 ? 0 : 8);
+            const int col = i / 4 * 8 + item % 4 * 2 + i % 2;
+            double sum = 0;
+            for (int k = 0; k < depth; k++) {
+                sum += (double)of_a[row][k] * (double)of_b[col][k];
+            }
+            if (float_at((size_t)(RESULT / 4 + SUMS * item + i)) != sum) {
+                fail_msg("%s: row %d, column %d", what, row, col);
+            }
+        }
+    }
+}
+
 static void multiply_layouts(const layout *a, const layout *b)
 {
     static char body[TEXT];
@@ -327,26 +354,12 @@ static void multiply_layouts(const layout *a, const layout *b)
                 "add.s64 %%rd10, %%rd10, 2; add.s64 %%rd11, %%rd11, 2;",
                 a->is_along_lines, b->is_along_lines);
     }
-    strcat(body, COMMIT WAIT(0) "mul.wide.u32 %rd4, %r1, 128; add.s64 %rd4, %rd1, %rd4;");
-    for (int i = 0; i < SUMS; i++) {
-        sprintf(body + strlen(body), "st.global.f32 [%%rd4+%d], %%f%d;", RESULT + 4 * i, i);
-    }
+    append_stores(body);
     passes(body);
-    for (int item = 0; item < GROUP; item++) {
-        for (int i = 0; i < SUMS; i++) {
-            const int row = item / LANES * 16 + item % LANES / 4 + (i % 4 < 2 ? 0 : 8);
-            const int col = i / 4 * 8 + item % 4 * 2 + i % 2;
-            double sum = 0;
-            for (int k = 0; k < depth; k++) {
-                sum += (double)of_a[row][k] * (double)of_b[col][k];
-            }
-            if (float_at((size_t)(RESULT / 4 + SUMS * item + i)) != sum) {
-                fail_msg("a %d %d %d, b %d %d %d: row %d, column %d", a->width, a->is_along_lines,
-                         a->is_depth_first, b->width, b->is_along_lines, b->is_depth_first, row,
-                         col);
-            }
-        }
-    }
+    char what[80];
+    snprintf(what, sizeof what, "a %d %d %d, b %d %d %d", a->width, a->is_along_lines,
+             a->is_depth_first, b->width, b->is_along_lines, b->is_depth_first);
+    check_sums(of_a, of_b, depth, what);
 }
 
 static void use_four_warps(void)
@@ -374,7 +387,7 @@ static void wgmma_knows_layouts(void **state)
 static void multiply_kept(const layout *b)
 {
     static char body[TEXT];
-    static int of_a[LINES][STEP];
+    static int of_a[LINES][LINES];
     static int of_b[LINES][LINES];
     fill_image(b, OPERAND / 4, of_b);
     for (int row = 0; row < LINES; row++) {
@@ -393,25 +406,11 @@ static void multiply_kept(const layout *b)
             "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 ",
             (unsigned long long)descriptor_of(b));
     append_sums(body, SUMS);
-    sprintf(body + strlen(body),
-            ", {%%r20, %%r21, %%r22, %%r23}, %%rd11, p, 1, 1, %d; }" COMMIT WAIT(
-                0) "mul.wide.u32 %%rd4, %%r1, 128; add.s64 %%rd4, %%rd1, %%rd4;",
+    sprintf(body + strlen(body), ", {%%r20, %%r21, %%r22, %%r23}, %%rd11, p, 1, 1, %d; }",
             b->is_along_lines);
-    for (int i = 0; i < SUMS; i++) {
-        sprintf(body + strlen(body), "st.global.f32 [%%rd4+%d], %%f%d;", RESULT + 4 * i, i);
-    }
+    append_stores(body);
     passes(body);
-    for (int item = 0; item < GROUP; item++) {
-        for (int i = 0; i < SUMS; i++) {
-            const int row = item / LANES * 16 + item % LANES / 4 + (i % 4 < 2 ? 0 : 8);
-            const int col = i / 4 * 8 + item % 4 * 2 + i % 2;
-            double sum = 0;
-            for (int k = 0; k < STEP; k++) {
-                sum += (double)of_a[row][k] * (double)of_b[col][k];
-            }
-            assert_true(float_at((size_t)(RESULT / 4 + SUMS * item + i)) == sum);
-        }
-    }
+    check_sums(of_a, of_b, STEP, "a in registers");
 }
 
 static void wgmma_takes_registers(void **state)
