@@ -142,6 +142,19 @@ static int could_take(const opencl_attention_policy *policy, const ttm_op *op)
            heads <= MOST_ROWS / opencl_parts(queries > keys ? queries : keys, PADDING);
 }
 
+/* What tuning has found of the op; NULL where that is nothing, or says that other kernels do what
+ * was asked of units by name. */
+static const opencl_attention_choice *find_tuned(const opencl_attention_units *units,
+                                                 const ttm_op *op)
+{
+    const opencl_attention_policy *policy = &units->policy;
+    const opencl_attention_class what = opencl_attention_class_of(op, policy->is_emulated);
+    const opencl_attention_choice *tuned = opencl_tuned_attention_find(&units->tuned, &what);
+    const int is_asked_for =
+        what.type == TTM_F32 ? policy->splits == OPENCL_SPLIT_ALWAYS : policy->is_forced;
+    return tuned != NULL && tuned->unit == OPENCL_UNIT_NONE && is_asked_for ? NULL : tuned;
+}
+
 /* Writes the units that the op may go to, the one to be tried first in front. What wasn't tuned is
  * by account fastest on wgmma, and f32 tensors in parts by far faster than by other kernels
  * (docs/opencl-matrix-units.md). Returns their number. */
@@ -155,20 +168,20 @@ static int find_units(opencl_unit found[OPENCL_ATTENTION_UNITS_END],
     }
     const ttm_tensor *q = find_tensors(op).q;
     const opencl_attention_kind kind = opencl_attention_kind_of(parts_of(q), dropout_of(op));
-    const opencl_attention_class what = opencl_attention_class_of(op, policy->is_emulated);
-    const opencl_attention_choice *tuned = opencl_tuned_attention_find(&units->tuned, &what);
-    const int is_tuned = tuned != NULL && !units->is_trial &&
-                         (tuned->unit != OPENCL_UNIT_NONE || policy->splits != OPENCL_SPLIT_ALWAYS);
-    if (units->is_trial || (is_tuned && tuned->unit == OPENCL_UNIT_NONE)) {
-        found[0] = units->is_trial ? units->trial : OPENCL_UNIT_NONE;
+    if (units->is_trial) {
+        found[0] = units->trial;
         return found[0] != OPENCL_UNIT_NONE && policy->usable[found[0]][kind];
+    }
+    const opencl_attention_choice *tuned = find_tuned(units, op);
+    if (tuned != NULL && tuned->unit == OPENCL_UNIT_NONE) {
+        return 0;
     }
     for (int unit = OPENCL_ATTENTION_UNITS_END - 1; unit > OPENCL_UNIT_NONE; unit--) {
         if (policy->usable[unit][kind]) {
             found[count++] = (opencl_unit)unit;
         }
     }
-    if (is_tuned && count == 2 && found[1] == tuned->unit) {
+    if (tuned != NULL && count == 2 && found[1] == tuned->unit) {
         found[1] = found[0];
         found[0] = tuned->unit;
     }
@@ -235,7 +248,9 @@ void opencl_attention_find_ways(opencl_attention_ways *ways, const opencl_attent
     const attention_tensors t = find_tensors(op);
     const opencl_attention_kind kind = opencl_attention_kind_of(parts_of(t.q), dropout_of(op));
     ways->what = opencl_attention_class_of(op, units->policy.is_emulated);
-    ways->units[ways->count++] = OPENCL_UNIT_NONE;
+    if (t.q->dtype != TTM_TF32) { /* what others do then is f32, which is a class of its own */
+        ways->units[ways->count++] = OPENCL_UNIT_NONE;
+    }
     for (int unit = OPENCL_UNIT_MMA; unit < OPENCL_ATTENTION_UNITS_END; unit++) {
         if (units->policy.usable[unit][kind] && (parts_of(t.q) == 1 || all_aligned(&t))) {
             ways->units[ways->count++] = (opencl_unit)unit;

@@ -27,7 +27,8 @@ enum { OPENCL_MOST_ATTENTION_WAYS = 3 };
 typedef struct opencl_attention_ways {
     opencl_attention_class what;
     int count;
-    opencl_unit units[OPENCL_MOST_ATTENTION_WAYS]; /**< NONE, by other kernels, is the first. */
+    opencl_unit units[OPENCL_MOST_ATTENTION_WAYS]; /**< NONE, by other kernels, is the first; none
+                                                      for TF32. */
 } opencl_attention_ways;
 
 /** *ways = those of an op; their number is 0 for what isn't attention, or isn't for matrix units.

@@ -166,12 +166,12 @@ grep -q "TTM_OPENCL_FP32 is 'fast'; use auto, split or strict" "$folder/out" || 
 
 # Attention of f32 tensors is split unless tuning has found that to be slower, as the emulation is; each pass and type by itself.
 export TTM_OPENCL_ATTENTION=emulated-mma TTM_OPENCL_MATRIX_UNITS=off
-# attends PASS SEQ: whether it is split.
+# attends PASS SEQ [DTYPE PARTS]: whether it is split, in so many parts.
 attends()
 {
     TTM_LOG=debug "$TTM_TOOLS/ttm-bench" ops --op "attention${1#forward}" --preset gpt2-small --batch 1 --seq "$2" --backend opencl:PoCL \
-        --no-roofs --seconds 0.01 --quiet > "$folder/out" 2> "$folder/err" || fail "ops: $(cat "$folder/err")"
-    grep -q 'attention_.*matrix_units.*PARTS=3' "$folder/err"
+        --no-roofs --seconds 0.01 --quiet --dtype "${3:-fp32}" > "$folder/out" 2> "$folder/err" || fail "ops: $(cat "$folder/err")"
+    grep -q "attention_.*matrix_units.*PARTS=${4:-3}" "$folder/err"
 }
 attends _backward 32 || fail "attention isn't split: $(grep built "$folder/err")"
 TTM_OPENCL_FP32=strict attends _backward 32 && fail "strict splits attention"
@@ -208,4 +208,7 @@ for pass in forward backward; do
 done
 [ "$(grep -c '^attention emulated .* plain$' "$file")" = 2 ] || fail "what was found isn't kept: $(cat "$file")"
 attends _backward 32 && fail "attention is still split"
+# What is asked for by name is done so, but for f32 tensors, which TTM_OPENCL_FP32 is asked of.
+add_entry 'attention emulated bf16 forward head 64 sizes 5 5 3 plain'
+attends forward 32 bf16 1 || fail "attention of bf16 isn't on the unit that was asked for"
 exit 0
