@@ -202,7 +202,6 @@ KERNEL_MUTATIONS = [
      "norm_matmul", WIDE),
     # Tokens
     ("kernel: sample: parts of the first row for all", "sample.cl", "parts_start + 2 * PARTS * ROW_NUMBER", "parts_start", "sample"),
-    ("kernel: sample: top_p lets in what top_k left out", "sample.cl", "state->edge == row->edge ? fmin(last, row->last) : last", "last", "sample"),
     ("kernel: sample: all of equal logits kept", "sample.cl", "if (state->high < row->vocab - 1 || totals[PARTS - 1] > state->wanted)",
      "if (state->high < row->vocab - 1)", "sample"),
     ("kernel: sample: top_p forgotten behind top_k", "sample.cl", "search_limit(state, row, state->top_p < 1.0f ? WEIGHTS : NOTHING, state->top_p);",
