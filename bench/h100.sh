@@ -306,7 +306,7 @@ generation() {
     tell "$without"
 }
 
-# Kernels by themselves with cold caches, against the measured roofs; attention in tf32, by each unit, and that of f32 by other kernels too.
+# Kernels by themselves with cold caches, against the measured roofs; attention in tf32, that of f32 by other kernels, and by mma.sync too.
 kernels() {
     for type in bf16 fp32; do
         for op in attention layer_norm cross_entropy adamw; do
@@ -316,14 +316,12 @@ kernels() {
     done
     attempt $((25 * patience)) kernel-tf32-attention.json "$bench" ops --backend "$device" --preset $dense --dtype tf32 --batch $batch_fp32 --seq $seq --op attention \
         --cold --seconds $seconds --json
-    for type in bf16 tf32; do
-        for unit in $units; do
-            TTM_OPENCL_ATTENTION=$unit attempt $((25 * patience)) "kernel-$type-attention-$unit.json" "$bench" ops --backend "$device" --preset $dense --dtype $type \
-                --batch $batch_fp32 --seq $seq --op attention --cold --seconds $seconds --json
-        done
-    done
     TTM_OPENCL_FP32="strict" attempt $((25 * patience)) kernel-strict-attention.json "$bench" ops --backend "$device" --preset $dense --dtype fp32 --batch $batch_fp32 \
         --seq $seq --op attention --cold --seconds $seconds --json
+    for type in bf16 tf32; do
+        [ -z "$units" ] || TTM_OPENCL_ATTENTION=${units%% *} attempt $((25 * patience)) "kernel-$type-attention-${units%% *}.json" "$bench" ops --backend "$device" \
+            --preset $dense --dtype $type --batch $batch_fp32 --seq $seq --op attention --cold --seconds $seconds --json
+    done
     tell ""
 }
 
@@ -467,10 +465,10 @@ part 90 look
 part 240 prepare
 part 420 steps
 part 120 products
-part 180 choices
+part 200 choices
 part 70 cublas
 part 120 generation
-part 70 kernels
+part 90 kernels
 part 480 tune
 part 240 conformance
 part 90 startup
