@@ -14,14 +14,11 @@
 #if EMULATED
 #define MULTIPLY_SCORES(d, a, b, is_first) emulated_kept_multiply(d, a, b, is_first, SLICE, 0, memory, exchange)
 #define MULTIPLY_SUMS(d, a, b) emulated_kept_multiply(d, a, b, 0, HEAD_SIZE, 1, memory, exchange)
-#define BEGIN_MULTIPLY()
-#define END_MULTIPLY()
 #define HOLD_FLOAT(number)
 #define HOLD_WORD(word)
 #define FINISH_SCORES(scores, left)
 #define FINISH_SUMS(sums)
 #else
-#define BEGIN_MULTIPLY() asm volatile("//@ wgmma.fence.sync.aligned;" ::: "memory")
 /* What is computed before a fence must not come behind it: a volatile nothing that reads it and changes it stays where it is. */
 #define HOLD_FLOAT(number) asm volatile("" : "+f"(number))
 #define HOLD_WORD(word) asm volatile("" : "+r"(word))

@@ -28,11 +28,8 @@
 #if EMULATED
 #define MULTIPLY(d, a, b, is_first) \
     emulated_wide_multiply(d, a, b, is_first, TILE_COLS, A_RUNS, B_RUNS, memory)
-#define BEGIN_MULTIPLY()
-#define END_MULTIPLY()
 #define WAIT_MULTIPLY(d)
 #else
-#define BEGIN_MULTIPLY() asm volatile("//@ wgmma.fence.sync.aligned;" ::: "memory")
 #if TILE_COLS != 64 && TILE_COLS != 96 && TILE_COLS != 128 && TILE_COLS != 192
 #error "TILE_COLS isn't 64, 96, 128 or 192"
 #endif

@@ -15,10 +15,14 @@
 
 #if EMULATED
 #define UNIT_PREPARE()
+#define BEGIN_MULTIPLY()
+#define END_MULTIPLY()
 #else
 
 /* What cp.async and stores wrote becomes visible to the units. */
 #define UNIT_PREPARE() asm volatile("fence.proxy.async.shared::cta;" ::: "memory")
+/* What was computed for an instruction, and its sums, are in their registers; what was begun since is a set that can be waited for. */
+#define BEGIN_MULTIPLY() asm volatile("//@ wgmma.fence.sync.aligned;" ::: "memory")
 #define END_MULTIPLY() asm volatile("//@ wgmma.commit_group.sync.aligned;" ::: "memory")
 #define WAIT_ALL_BUT_ONE_MULTIPLY() asm volatile("//@ wgmma.wait_group.sync.aligned 1;" ::: "memory")
 

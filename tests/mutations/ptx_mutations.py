@@ -40,7 +40,7 @@ PTX_MUTATIONS = [
     ("ptx: wgmma: the second barrier of overlapping slices is missing", "matmul_matrix_units.cl",
      "            WAIT_SLICES(1)\n            barrier(CLK_LOCAL_MEM_FENCE);", "            WAIT_SLICES(1)", "matmul/12", OVERLAPPING),
     ("ptx: wgmma: sums are used before they are there", "matrix_units_wgmma.cl", "wait_group.sync.aligned 0;", "wait_group.sync.aligned 1;", "matmul/12", WGMMA),
-    ("ptx: wgmma: sums aren't fenced", "matrix_units_wgmma.cl", "#define BEGIN_MULTIPLY() asm volatile(\"//@ wgmma.fence.sync.aligned;\" ::: \"memory\")",
+    ("ptx: wgmma: sums aren't fenced", "wgmma.cl", "#define BEGIN_MULTIPLY() asm volatile(\"//@ wgmma.fence.sync.aligned;\" ::: \"memory\")",
      "#define BEGIN_MULTIPLY()", "matmul/12", WGMMA),
     ("ptx: wgmma: sums of a depth of 16 begin with the last ones", "matrix_units_wgmma.cl", "        WGMMA(\"ne\");", "        WGMMA(\"eq\");", "matmul/12", SPLIT),
     # Products: what instructions are told
@@ -89,7 +89,7 @@ PTX_MUTATIONS = [
     ("ptx: attention by wgmma: dq's second product isn't waited for", "attention_dq_matrix_units.cl", "FINISH_SCORES(ds, 0)", "FINISH_SCORES(ds, 1)", BACKWARD, BY_WGMMA),
     ("ptx: attention by wgmma: dk's and dv's second product isn't waited for", "attention_dkdv_matrix_units.cl", "            FINISH_SCORES(ds, 1)\n", "", BACKWARD, BY_WGMMA),
     ("ptx: attention by wgmma: a tile is left before its values were read", "attention_matrix_units.cl", "        FINISH_SUMS(sums)\n", "", FORWARD_TILES, BY_WGMMA),
-    ("ptx: attention by wgmma: registers aren't fenced", "attention_wgmma.cl", "#define BEGIN_MULTIPLY() asm volatile(\"//@ wgmma.fence.sync.aligned;\" ::: \"memory\")",
+    ("ptx: attention by wgmma: registers aren't fenced", "wgmma.cl", "#define BEGIN_MULTIPLY() asm volatile(\"//@ wgmma.fence.sync.aligned;\" ::: \"memory\")",
      "#define BEGIN_MULTIPLY()", FORWARD, BY_WGMMA),
     ("ptx: attention by wgmma: weights are packed behind the fence", "attention_wgmma.cl", "    uint left[SLICE / 16][PARTS][4];\n",
      "    uint left[SLICE / 16][PARTS][4];\n    BEGIN_MULTIPLY();\n#undef BEGIN_MULTIPLY\n#define BEGIN_MULTIPLY()\n", FORWARD, BY_WGMMA),
