@@ -69,6 +69,12 @@ size_t ptx_kernel_shared_bytes(const ptx_kernel *kernel);
 /* .reqntid; 0s where the kernel has none. */
 void ptx_kernel_required_items(const ptx_kernel *kernel, uint32_t items[3]);
 
+/* How many groups clusters have in each dimension; 1s where the kernel doesn't say. */
+void ptx_kernel_cluster(const ptx_kernel *kernel, uint32_t groups[3]);
+/* Whether so many groups are clusters of the kernel; says why not otherwise. */
+int ptx_kernel_may_cluster(const ptx_kernel *kernel, const uint32_t groups[3], char *message,
+                           size_t message_bytes);
+
 /* Of a group, where a launch doesn't say: eighty times what the largest of libttm's tests takes,
  * and less than half a minute. */
 #define PTX_MOST_INSTRUCTIONS ((uint64_t)100000000)

@@ -1,14 +1,16 @@
-/* Asynchronous copies, the mbarriers that tell of them, and fences between the proxies.
+/* Asynchronous copies, to the own group's memory or to that of others in the cluster, and fences
+ * between the proxies.
  *
  * A copy is made when it is asked for. That it might as well be made later is what is checked:
  * until it was waited for nobody may use what it writes. */
+#include "ptx_cluster.h"
 #include "ptx_families.h"
+#include "ptx_mbarrier.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 16, MBARRIER_BYTES = 8, MOST_ARRIVALS = (1 << 20) - 1 };
+enum { CHUNK = 16 };
 
 static uint64_t value_of(const ptx_warp *warp, uint32_t place, uint32_t bytes, int lane)
 {
@@ -89,7 +91,7 @@ static void end_copies(ptx_warp *warp, uint32_t left)
     for (; ended < list->count && list->items[ended].set + left < list->set; ended++) {
         ptx_written *written = &warp->group->shadow.written[list->items[ended].word];
         written->is_pending = 0;
-        written->at = warp->clock.of[warp->number];
+        written->at = warp->clock.of[warp->agent];
         written->lane = list->items[ended].lane;
     }
     if (ended > 0) {
@@ -106,14 +108,6 @@ static void wait_for_copies(ptx_warp *warp, const ptx_instruction *instruction)
     end_copies(warp, (uint32_t)instruction->immediate);
 }
 
-static void fence_mbarriers_of(ptx_warp *warp)
-{
-    for (int i = 0; i < warp->group->mbarrier_count; i++) {
-        ptx_mbarrier *mbarrier = &warp->group->mbarriers[i];
-        mbarrier->is_fenced = mbarrier->is_fenced || mbarrier->maker == warp->number;
-    }
-}
-
 /* Writes of the lanes that execute this become visible to the asynchronous proxy, for those who
  * learn of it. */
 static void fence_proxies(ptx_warp *warp, const ptx_instruction *instruction)
@@ -122,188 +116,128 @@ static void fence_proxies(ptx_warp *warp, const ptx_instruction *instruction)
     size_t kept = 0;
     for (size_t i = 0; i < warp->unfenced_count; i++) {
         ptx_written *written = &warp->group->shadow.written[warp->unfenced[i]];
-        if (written->agent != warp->number || written->is_async) {
+        if (written->agent != warp->agent || written->is_async) {
             continue;
         }
         if (written->is_pending || !(warp->active >> written->lane & 1)) {
             warp->unfenced[kept++] = warp->unfenced[i];
         } else if (written->fenced == 0) {
-            written->fenced = warp->clock.of[warp->number];
+            written->fenced = warp->clock.of[warp->agent];
         }
     }
     warp->unfenced_count = kept;
-    fence_mbarriers_of(warp);
+    ptx_fence_mbarriers(warp, 0);
 }
 
 /* fence.mbarrier_init makes no write visible, but that of mbarriers. */
 static void fence_mbarriers(ptx_warp *warp, const ptx_instruction *instruction)
 {
     (void)instruction;
-    fence_mbarriers_of(warp);
-}
-
-static void start_mbarrier(ptx_warp *warp, const ptx_instruction *instruction, int lane)
-{
-    ptx_group *group = warp->group;
-    const uint64_t address = value_of(warp, instruction->a, instruction->address_bytes, lane) +
-                             (uint64_t)instruction->immediate;
-    const uint32_t arrivals = ptx_words(warp, instruction->b)[lane];
-    if (ptx_shared(warp, instruction, address, MBARRIER_BYTES, MBARRIER_BYTES) < 0) {
-        return;
-    }
-    if (arrivals == 0 || arrivals > MOST_ARRIVALS || group->mbarrier_count == PTX_MOST_MBARRIERS) {
-        ptx_fail(warp, instruction, "an mbarrier for %u arrivals, or more than %d mbarriers",
-                 arrivals, PTX_MOST_MBARRIERS);
-        return;
-    }
-    for (int i = 0; i < group->mbarrier_count; i++) {
-        if (group->mbarriers[i].address == address) {
-            ptx_fail(warp, instruction, "this mbarrier was initialised before");
-            return;
-        }
-    }
-    const uint32_t agent = PTX_MOST_WARPS + (uint32_t)group->mbarrier_count;
-    group->mbarriers[group->mbarrier_count++] =
-        (ptx_mbarrier){.address = (uint32_t)address,
-                       .arrivals = arrivals,
-                       .awaited = arrivals,
-                       .agent = agent,
-                       .maker = warp->number,
-                       .made = warp->clock.of[warp->number]};
-}
-
-/* The mbarrier at an address, of whose initialisation the warp knows; NULL, having failed,
- * otherwise. */
-static ptx_mbarrier *find_mbarrier(ptx_warp *warp, const ptx_instruction *instruction,
-                                   uint64_t address)
-{
-    for (int i = 0; i < warp->group->mbarrier_count; i++) {
-        ptx_mbarrier *mbarrier = &warp->group->mbarriers[i];
-        if (mbarrier->address == address) {
-            if (warp->clock.of[mbarrier->maker] < mbarrier->made) {
-                ptx_fail(warp, instruction, "a race with the mbarrier's initialisation");
-                return NULL;
-            }
-            return mbarrier;
-        }
-    }
-    ptx_fail(warp, instruction, "there is no mbarrier at 0x%" PRIx64, address);
-    return NULL;
-}
-
-/* The one that the instruction's address names for a lane. */
-static ptx_mbarrier *mbarrier_of(ptx_warp *warp, const ptx_instruction *instruction, int lane)
-{
-    const uint64_t address = value_of(warp, instruction->a, instruction->address_bytes, lane);
-    return find_mbarrier(warp, instruction, address + (uint64_t)instruction->immediate);
-}
-
-static void end_phase(ptx_mbarrier *mbarrier)
-{
-    if (mbarrier->awaited == 0 && mbarrier->bytes == 0) {
-        mbarrier->parity ^= 1;
-        mbarrier->awaited = mbarrier->arrivals;
-        mbarrier->released = mbarrier->collected;
-    }
-}
-
-/* mbarrier.arrive and mbarrier.arrive.expect_tx (variant 1: b has the bytes). */
-static void arrive(ptx_warp *warp, const ptx_instruction *instruction, int lane)
-{
-    ptx_mbarrier *mbarrier = mbarrier_of(warp, instruction, lane);
-    if (mbarrier == NULL) {
-        return;
-    }
-    if (mbarrier->awaited == 0) {
-        ptx_fail(warp, instruction, "more arrivals than the mbarrier's phase has");
-        return;
-    }
-    mbarrier->bytes += instruction->variant ? ptx_words(warp, instruction->b)[lane] : 0;
-    mbarrier->awaited--;
-    ptx_clock_join(&mbarrier->collected, &warp->clock);
-    warp->clock.of[warp->number]++;
-    end_phase(mbarrier);
-}
-
-/* mbarrier.try_wait.parity: whether the phase of this parity has ended, the one before the first
- * counting as odd. */
-static void test_phase(ptx_warp *warp, const ptx_instruction *instruction, int lane)
-{
-    ptx_mbarrier *mbarrier = mbarrier_of(warp, instruction, lane);
-    if (mbarrier == NULL) {
-        return;
-    }
-    const uint32_t ended = mbarrier->parity != (ptx_words(warp, instruction->b)[lane] & 1);
-    ptx_words(warp, instruction->d)[lane] = ended;
-    if (ended) {
-        ptx_clock_join(&warp->clock, &mbarrier->released);
-    } else {
-        warp->is_yielding = 1;
-    }
+    ptx_fence_mbarriers(warp, 1);
 }
 
 /* The words of a bulk copy belong to its mbarrier: who has waited for that knows of them. */
-static int use_bulk(ptx_warp *warp, const ptx_instruction *instruction, ptx_mbarrier *mbarrier,
-                    int64_t offset, uint32_t bytes)
+static int use_bulk(ptx_warp *warp, const ptx_instruction *instruction, ptx_group *group,
+                    ptx_mbarrier *mbarrier, int64_t offset, uint32_t bytes)
 {
     const ptx_user user = {.clock = &warp->clock,
-                           .warp = (uint8_t)warp->number,
+                           .agent = (uint16_t)warp->agent,
                            .lane = PTX_MANY_LANES,
                            .is_async = 1};
-    mbarrier->collected.of[mbarrier->agent]++;
+    const uint32_t number = ptx_begin_copy(mbarrier);
     for (size_t word = (size_t)offset / PTX_WORD_BYTES;
          word < ((size_t)offset + bytes) / PTX_WORD_BYTES; word++) {
-        const char *wrong = ptx_shadow_write(&warp->group->shadow, word, &user);
-        if (wrong != NULL) {
+        const char *wrong = ptx_shadow_write(&group->shadow, word, &user);
+        if (wrong != NULL && group == warp->group) {
             ptx_fail(warp, instruction, "shared memory at 0x%zx %s",
                      PTX_SHARED_BASE + word * PTX_WORD_BYTES, wrong);
+        } else if (wrong != NULL) {
+            ptx_fail(warp, instruction, "shared memory at 0x%zx of group %d of the cluster %s",
+                     PTX_SHARED_BASE + word * PTX_WORD_BYTES, group->rank, wrong);
+        }
+        if (wrong != NULL) {
             return 0;
         }
-        warp->group->shadow.written[word].agent = (uint8_t)mbarrier->agent;
-        warp->group->shadow.written[word].at = mbarrier->collected.of[mbarrier->agent];
+        group->shadow.written[word].agent = (uint16_t)mbarrier->agent;
+        group->shadow.written[word].at = number;
     }
+    ptx_touch_group(group, mbarrier->agent, number);
     return 1;
 }
 
-/* cp.async.bulk [target], [source], bytes, [mbarrier]: the list in this order. */
-static void copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, int lane)
+/* What one lane's bulk copy has as operands; addresses are those that the target's group itself has
+ * for them. */
+typedef struct bulk {
+    uint64_t target;
+    uint64_t source;
+    uint64_t mbarrier;
+    uint32_t bytes;
+} bulk;
+
+static void copy_to_group(ptx_warp *warp, const ptx_instruction *instruction, const bulk *copy,
+                          ptx_group *group)
 {
-    const uint64_t target = value_of(warp, instruction->list[0], instruction->address_bytes, lane);
-    const uint64_t source = value_of(warp, instruction->list[1], 8, lane);
-    const uint32_t bytes = ptx_words(warp, instruction->list[2])[lane];
-    ptx_mbarrier *mbarrier = find_mbarrier(
-        warp, instruction, value_of(warp, instruction->list[3], instruction->variant, lane));
+    ptx_mbarrier *mbarrier = ptx_find_mbarrier(warp, instruction, group, copy->mbarrier);
     if (mbarrier == NULL) {
         return;
     }
-    if (bytes == 0 || bytes % CHUNK != 0 || !mbarrier->is_fenced) {
+    if (copy->bytes == 0 || copy->bytes % CHUNK != 0 || !ptx_is_mbarrier_fenced(warp, mbarrier)) {
         ptx_fail(warp, instruction, "%u bytes, or an mbarrier whose initialisation wasn't fenced",
-                 bytes);
+                 copy->bytes);
         return;
     }
-    const int64_t offset = ptx_shared(warp, instruction, target, bytes, CHUNK);
+    const int64_t offset = ptx_shared(warp, instruction, copy->target, copy->bytes, CHUNK);
     const unsigned char *from =
-        offset < 0 ? NULL : ptx_global(warp, instruction, source, bytes, CHUNK, 0);
-    if (from == NULL || !use_bulk(warp, instruction, mbarrier, offset, bytes)) {
+        offset < 0 ? NULL : ptx_global(warp, instruction, copy->source, copy->bytes, CHUNK, 0);
+    if (from == NULL || !use_bulk(warp, instruction, group, mbarrier, offset, copy->bytes)) {
         return;
     }
-    memcpy(warp->group->shared + offset, from, bytes);
-    mbarrier->bytes -= bytes;
-    end_phase(mbarrier);
+    memcpy(group->shared + offset, from, copy->bytes);
+    ptx_complete_copy(mbarrier, copy->bytes);
 }
 
-#define FOR_EACH_LANE(name, one)                                               \
-    static void name(ptx_warp *warp, const ptx_instruction *instruction)       \
-    {                                                                          \
-        for (int lane = 0; lane < PTX_LANES && !warp->group->failed; lane++) { \
-            if (warp->active >> lane & 1) {                                    \
-                one(warp, instruction, lane);                                  \
-            }                                                                  \
-        }                                                                      \
+/* To the groups whose ranks a mask of 16 bits has. */
+static void copy_to_groups(ptx_warp *warp, const ptx_instruction *instruction, const bulk *copy,
+                           uint32_t mask)
+{
+    ptx_cluster *cluster = warp->group->cluster;
+    if (mask == 0 || mask >> cluster->group_count != 0) {
+        ptx_fail(warp, instruction, "a copy to the groups 0x%x of a cluster of %d", mask,
+                 cluster->group_count);
+        return;
     }
-FOR_EACH_LANE(start_mbarriers, start_mbarrier)
-FOR_EACH_LANE(arrive_all, arrive)
-FOR_EACH_LANE(test_phases, test_phase)
+    for (int rank = 0; rank < cluster->group_count && !warp->group->failed; rank++) {
+        ptx_group *group = &cluster->groups[rank];
+        if (mask >> rank & 1 && ptx_may_reach(warp, instruction, group)) {
+            copy_to_group(warp, instruction, copy, group);
+        }
+    }
+}
+
+/* cp.async.bulk [target], [source], bytes, [mbarrier][, groups]: the list in this order. */
+static void copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, int lane)
+{
+    const uint32_t *places = instruction->list;
+    bulk copy = {.target = value_of(warp, places[0], instruction->address_bytes, lane),
+                 .source = value_of(warp, places[1], 8, lane),
+                 .mbarrier = value_of(warp, places[3], instruction->variant, lane),
+                 .bytes = ptx_words(warp, places[2])[lane]};
+    ptx_group *group = ptx_group_at(warp, instruction, &copy.target);
+    const ptx_group *of_mbarrier =
+        group != NULL ? ptx_group_at(warp, instruction, &copy.mbarrier) : NULL;
+    if (of_mbarrier == NULL) {
+        return;
+    }
+    if (group != of_mbarrier) {
+        ptx_fail(warp, instruction, "a copy to group %d that completes on an mbarrier of group %d",
+                 group->rank, of_mbarrier->rank);
+    } else if (instruction->list_count > 4) {
+        copy_to_groups(warp, instruction, &copy, ptx_words(warp, places[4])[lane] & 0xffffu);
+    } else {
+        copy_to_group(warp, instruction, &copy, group);
+    }
+}
+
 FOR_EACH_LANE(copy_bulks, copy_bulk)
 
 /* [register], without a number added; `bytes` is its size. */
@@ -336,49 +270,26 @@ static void decode_copy(ptx_reader *reader, const ptx_span *operands, int count,
     instruction->execute = copy_chunks;
 }
 
-static void decode_bulk(ptx_reader *reader, const ptx_span *operands, int count,
+static void decode_bulk(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                         ptx_instruction *instruction)
 {
-    if (count != 4) {
+    const int is_multicast = ptx_span_find(name, ".multicast") != NULL;
+    if (count != 4 + is_multicast) {
         ptx_read_fail(reader, "cp.async.bulk with %d operands", count);
         return;
     }
     uint8_t global_bytes;
-    uint32_t places[4];
+    uint32_t places[5];
     places[0] = address_place(reader, operands[0], &instruction->address_bytes);
     places[1] = address_place(reader, operands[1], &global_bytes);
     places[2] = ptx_operand_place(reader, operands[2], 4);
     places[3] = address_place(reader, operands[3], &instruction->variant);
-    ptx_keep_list(reader, instruction, places, 4);
+    if (is_multicast) {
+        places[4] = ptx_operand_place(reader, operands[4], 4);
+    }
+    ptx_keep_list(reader, instruction, places, 4 + is_multicast);
     instruction->execute = copy_bulks;
-}
-
-static void decode_mbarrier(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
-                            ptx_instruction *instruction)
-{
-    const int is_init = ptx_span_begins(name, "mbarrier.init");
-    const int is_expect = ptx_span_begins(name, "mbarrier.arrive.expect_tx");
-    const int is_test = ptx_span_begins(name, "mbarrier.t");
-    const int expected = is_init ? 2 : is_expect || is_test ? 3 : 2;
-    if (count != expected || (!is_init && !is_test && !ptx_span_is(operands[0], "_"))) {
-        ptx_read_fail(reader, "this form of %.*s isn't known", (int)name.length, name.begin);
-        return;
-    }
-    const ptx_span address = operands[!is_init];
-    instruction->address_bytes = (uint8_t)ptx_address_bytes(reader, address);
-    ptx_operand_address(reader, address, instruction->address_bytes, &instruction->a,
-                        &instruction->immediate);
-    if (instruction->a == PTX_NONE) {
-        ptx_read_fail(reader, "an mbarrier that isn't named by a register isn't known");
-    }
-    if (is_init || is_expect || is_test) {
-        instruction->b = ptx_operand_place(reader, operands[count - 1], 4);
-    }
-    if (is_test) {
-        instruction->d = ptx_operand_place(reader, operands[0], 4);
-    }
-    instruction->variant = (uint8_t)is_expect;
-    instruction->execute = is_init ? start_mbarriers : is_test ? test_phases : arrive_all;
+    ptx_need_clusters(reader);
 }
 
 int ptx_decode_async(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
@@ -394,16 +305,13 @@ int ptx_decode_async(ptx_reader *reader, ptx_span name, const ptx_span *operands
         instruction->execute = wait_for_copies;
         instruction->is_together = 1;
     } else if (ptx_span_is(name,
-                           "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes")) {
-        decode_bulk(reader, operands, count, instruction);
-    } else if (ptx_span_is(name, "mbarrier.init.shared.b64") ||
-               ptx_span_is(name, "mbarrier.arrive.shared.b64") ||
-               ptx_span_is(name, "mbarrier.arrive.expect_tx.shared.b64") ||
-               ptx_span_is(name, "mbarrier.try_wait.parity.shared.b64") ||
-               ptx_span_is(name, "mbarrier.test_wait.parity.shared.b64")) {
-        decode_mbarrier(reader, name, operands, count, instruction);
+                           "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes") ||
+               ptx_span_is(name, "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::"
+                                 "bytes.multicast::cluster")) {
+        decode_bulk(reader, name, operands, count, instruction);
     } else if (ptx_span_is(name, "fence.mbarrier_init.release.cluster")) {
         instruction->execute = fence_mbarriers;
+        ptx_need_clusters(reader);
     } else if (ptx_span_is(name, "fence.proxy.async") ||
                ptx_span_is(name, "fence.proxy.async.shared::cta")) {
         instruction->execute = fence_proxies;

@@ -3,6 +3,7 @@
  * Of lanes that branched apart those at the lowest address go on first, and lanes that come to the
  * same address are together again. Before an instruction for the whole warp lanes wait until all
  * are there: compilers lay out code as they like, but let lanes meet before it. */
+#include "ptx_cluster.h"
 #include "ptx_families.h"
 #include "ptx_run.h"
 
@@ -113,22 +114,32 @@ static void leave(ptx_warp *warp, const ptx_instruction *instruction)
         ptx_fail(warp, instruction, "the warp leaves with wgmma that were not waited for");
     }
     ptx_check_warpgroup(warp, instruction);
+    ptx_leave_cluster(warp, instruction);
 }
 
 /* All warps that have arrived go on, knowing of each other what came before. */
 static void open_barrier(ptx_group *group, ptx_barrier *barrier)
 {
-    ptx_clock together = {{0}};
+    ptx_clock *together = NULL; /* the first one's */
     for (int i = 0; i < group->warp_count; i++) {
         if (barrier->arrived >> i & 1) {
-            ptx_clock_join(&together, &group->warps[i].clock);
+            if (together == NULL) {
+                together = &group->warps[i].clock;
+            } else {
+                ptx_clock_join(together, &group->warps[i].clock, group->agents);
+            }
         }
     }
     for (int i = 0; i < group->warp_count; i++) {
+        if (barrier->arrived >> i & 1 && together != &group->warps[i].clock) {
+            ptx_clock_join(&group->warps[i].clock, together, group->agents);
+        }
+    }
+    for (int i = 0; i < group->warp_count; i++) {
+        ptx_warp *warp = &group->warps[i];
         if (barrier->arrived >> i & 1) {
-            group->warps[i].clock = together;
-            group->warps[i].clock.of[i]++;
-            group->warps[i].state = PTX_RUNS;
+            warp->clock.of[warp->agent]++;
+            warp->state = PTX_RUNS;
         }
     }
     barrier->arrived = 0;

@@ -147,7 +147,9 @@ void ptx_decode(ptx_reader *reader, ptx_span name, const ptx_span *operands, int
     if (!ptx_decode_memory(reader, name, operands, count, instruction) &&
         !ptx_decode_control(reader, name, operands, count, instruction) &&
         !ptx_decode_warp(reader, name, operands, count, instruction) &&
+        !ptx_decode_mbarrier(reader, name, operands, count, instruction) &&
         !ptx_decode_async(reader, name, operands, count, instruction) &&
+        !ptx_decode_cluster(reader, name, operands, count, instruction) &&
         !ptx_decode_wgmma(reader, name, operands, count, instruction)) {
         ptx_read_fail(reader, "the instruction %.*s isn't known, or not with these operands",
                       (int)(name.length < 80 ? name.length : 80), name.begin);

@@ -14,9 +14,15 @@ int ptx_decode_control(ptx_reader *reader, ptx_span name, const ptx_span *operan
 /* shfl, ldmatrix and mma. */
 int ptx_decode_warp(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                     ptx_instruction *instruction);
-/* cp.async, mbarriers and fences. */
+/* mbarriers. */
+int ptx_decode_mbarrier(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                        ptx_instruction *instruction);
+/* cp.async and fences. */
 int ptx_decode_async(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                      ptx_instruction *instruction);
+/* mapa and the barriers of clusters. */
+int ptx_decode_cluster(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                       ptx_instruction *instruction);
 /* wgmma. */
 int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                      ptx_instruction *instruction);
@@ -32,6 +38,17 @@ void ptx_keep_registers(ptx_reader *reader, ptx_instruction *instruction, const 
  * that is a race. */
 int ptx_use_shared(ptx_warp *warp, const ptx_instruction *instruction, int64_t offset,
                    uint32_t bytes, int lane, int is_write);
+
+/* A function `name` that executes an instruction for one active lane after another. */
+#define FOR_EACH_LANE(name, one)                                               \
+    static void name(ptx_warp *warp, const ptx_instruction *instruction)       \
+    {                                                                          \
+        for (int lane = 0; lane < PTX_LANES && !warp->group->failed; lane++) { \
+            if (warp->active >> lane & 1) {                                    \
+                one(warp, instruction, lane);                                  \
+            }                                                                  \
+        }                                                                      \
+    }
 
 /* Adds a word to what is in hand. */
 void ptx_add_pending(ptx_warp *warp, const ptx_instruction *instruction, ptx_pending_list *list,

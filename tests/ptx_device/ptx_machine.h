@@ -1,5 +1,5 @@
-/* What the interpreter's parts share: instructions as they are kept, and the state of a group of
- * work-items that runs.
+/* What the interpreter's parts share: instructions as they are kept, and the state of a cluster of
+ * groups of work-items that runs.
  *
  * A warp's registers are one block of memory. A register of 64 bits has 32 times 8 bytes, every
  * other one 32 times 4: numbers of 16 and 8 bits in the lower part, a predicate as 0 or 1.
@@ -49,6 +49,14 @@ enum {
     PTX_NCTAID = PTX_CTAID + 3,
     PTX_LANEID = PTX_NCTAID + 3,
     PTX_WARPID,
+    PTX_CLUSTER_SPECIALS, /* from here on those of clusters */
+    PTX_CLUSTERID = PTX_CLUSTER_SPECIALS,
+    PTX_NCLUSTERID = PTX_CLUSTERID + 3,
+    PTX_CLUSTER_CTAID = PTX_NCLUSTERID + 3,
+    PTX_CLUSTER_NCTAID = PTX_CLUSTER_CTAID + 3,
+    PTX_CLUSTER_CTARANK = PTX_CLUSTER_NCTAID + 3,
+    PTX_CLUSTER_NCTARANK,
+    PTX_IS_EXPLICIT_CLUSTER,
     PTX_SPECIAL_COUNT
 };
 extern const char *const ptx_special_names[PTX_SPECIAL_COUNT];
@@ -68,6 +76,8 @@ struct ptx_kernel {
     size_t shared_bytes;
     size_t local_bytes;
     uint32_t required_items[3];
+    uint32_t required_cluster[3]; /* groups; 0s where the kernel says nothing */
+    int is_explicit_cluster;
     ptx_instruction *code;
     int code_count;
     uint32_t **lists; /* what `list` of instructions points to */
@@ -101,6 +111,9 @@ typedef struct ptx_barrier {
     uint32_t items;   /* that are awaited; 0: all of the group */
 } ptx_barrier;
 
+/* Who is ordered by an arrival and a wait. */
+enum { PTX_SCOPE_GROUP, PTX_SCOPE_CLUSTER, PTX_SCOPE_COUNT };
+
 /* An mbarrier object, found by its address. */
 typedef struct ptx_mbarrier {
     uint32_t address;
@@ -108,13 +121,15 @@ typedef struct ptx_mbarrier {
     uint32_t awaited;  /* in this one */
     int64_t bytes;     /* of copies that were announced and haven't come */
     uint32_t parity;   /* of the phase that isn't complete */
-    uint32_t agent;
-    int maker; /* the warp that initialised it, and that warp's number then */
+    int agent;
+    uint32_t copied; /* the agent's number */
+    int maker;       /* the agent that initialised it, and its number then */
     uint32_t made;
-    int is_fenced; /* whether the asynchronous proxy may know of it */
-    ptx_clock
-        collected; /* what those who arrived have seen; as it was when the last phase ended: */
-    ptx_clock released;
+    int is_init_fenced; /* by fence.mbarrier_init, which a relaxed arrival makes known */
+    /* What those who arrived have seen, for waits of a scope: of the group or of the cluster; and
+     * as it was when the last phase ended. */
+    ptx_clock collected[PTX_SCOPE_COUNT];
+    ptx_clock released[PTX_SCOPE_COUNT];
 } ptx_mbarrier;
 
 /* What a wgmma or a cp.async has in hand: words of shared memory, of the set with this number. */
@@ -131,15 +146,23 @@ typedef struct ptx_pending_list {
     uint32_t set; /* the one that is open */
 } ptx_pending_list;
 
+typedef struct ptx_cluster ptx_cluster;
+
 typedef struct ptx_group {
     const ptx_kernel *kernel;
     const ptx_launch *launch;
+    ptx_cluster *cluster;
+    int rank; /* in the cluster */
     uint32_t index[3];
-    uint32_t number; /* from 0, in the order in which groups run */
+    uint32_t number; /* from 0, among all of the launch */
     uint32_t items;
-    ptx_traffic traffic;
+    ptx_traffic *traffic; /* the launch's */
     ptx_warp *warps;
     int warp_count;
+    int left_count;    /* warps that have left the kernel */
+    int first_agent;   /* its first warp */
+    int agents;        /* of the cluster */
+    ptx_clock touched; /* what other groups, and copies, have done to its shared memory */
     unsigned char *shared;
     ptx_shadow shadow;
     ptx_barrier barriers[PTX_MOST_BARRIERS];
@@ -152,14 +175,27 @@ typedef struct ptx_group {
     size_t message_bytes;
 } ptx_group;
 
+/* Groups that run at the same time, by their ranks, and the barrier of all of their items. */
+struct ptx_cluster {
+    ptx_group *groups;
+    int group_count;
+    uint32_t phase;
+    ptx_clock collected; /* of the arrivals in this phase, and in those before; */
+    ptx_clock released;  /* in those before */
+};
+
 typedef enum { PTX_RUNS, PTX_WAITS, PTX_LEFT } ptx_state;
 
 struct ptx_warp {
     ptx_group *group;
     unsigned char *registers;
     unsigned char *local; /* kernel->local_bytes for each lane */
-    int number;
+    int number;           /* in its group, */
+    int agent;            /* in its cluster */
     ptx_state state;
+    int has_arrived; /* at the cluster's barrier, in this phase, without a wait since; */
+    uint32_t arrived_phase;
+    int waits_for_cluster;
     int pc;
     uint32_t active; /* lanes that execute; */
     uint32_t live;   /* that haven't left the kernel; */

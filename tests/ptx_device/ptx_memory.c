@@ -66,7 +66,7 @@ unsigned char *ptx_global(ptx_warp *warp, const ptx_instruction *instruction, ui
     }
     ptx_group *group = warp->group;
     if (is_live(group, address, bytes)) {
-        const char *wrong = ptx_traffic_use(&group->traffic, group->last_region, address, bytes,
+        const char *wrong = ptx_traffic_use(group->traffic, group->last_region, address, bytes,
                                             group->number, is_write);
         if (wrong != NULL) {
             ptx_fail(warp, instruction, "global memory at 0x%" PRIx64 " %s", address, wrong);
@@ -120,7 +120,7 @@ int ptx_use_shared(ptx_warp *warp, const ptx_instruction *instruction, int64_t o
                    uint32_t bytes, int lane, int is_write)
 {
     const ptx_user user = {.clock = &warp->clock,
-                           .warp = (uint8_t)warp->number,
+                           .agent = (uint16_t)warp->agent,
                            .lane = (uint8_t)lane,
                            .is_partial = bytes < PTX_WORD_BYTES};
     const size_t first = (size_t)offset / PTX_WORD_BYTES;
@@ -256,18 +256,6 @@ static void store(ptx_warp *warp, const ptx_instruction *instruction)
     }
 }
 
-/* Takes ".text" off the beginning of what is left of a name. */
-static int takes(ptx_span *rest, const char *text)
-{
-    const size_t length = strlen(text);
-    if (!ptx_span_begins(*rest, text) || (rest->length > length && rest->begin[length] != '.')) {
-        return 0;
-    }
-    rest->begin += length;
-    rest->length -= length;
-    return 1;
-}
-
 static int take_space(ptx_span *rest)
 {
     static const char *const names[] = {[PARAM] = ".param",
@@ -276,7 +264,7 @@ static int take_space(ptx_span *rest)
                                         [LOCAL] = ".local",
                                         [CONST] = ".const"};
     for (int space = PARAM; space <= CONST; space++) {
-        if (takes(rest, names[space])) {
+        if (ptx_span_takes(rest, names[space])) {
             return space;
         }
     }
@@ -294,7 +282,7 @@ static int take_type(ptx_span *rest, ptx_instruction *instruction)
                  {".s16", 2, 1}, {".u32", 4, 0}, {".b32", 4, 0}, {".s32", 4, 1}, {".f32", 4, 0},
                  {".u64", 8, 0}, {".b64", 8, 0}, {".s64", 8, 0}, {".f64", 8, 0}};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (takes(rest, types[i].name)) {
+        if (ptx_span_takes(rest, types[i].name)) {
             instruction->bytes = types[i].bytes;
             instruction->is_signed = types[i].is_signed;
             return 1;
@@ -311,10 +299,10 @@ int ptx_decode_memory(ptx_reader *reader, ptx_span name, const ptx_span *operand
         return 0;
     }
     ptx_span rest = {.begin = name.begin + 2, .length = name.length - 2};
-    takes(&rest, ".volatile");
+    ptx_span_takes(&rest, ".volatile");
     const int space = take_space(&rest);
-    takes(&rest, ".nc");
-    const int elements = takes(&rest, ".v2") ? 2 : takes(&rest, ".v4") ? 4 : 1;
+    ptx_span_takes(&rest, ".nc");
+    const int elements = ptx_span_takes(&rest, ".v2") ? 2 : ptx_span_takes(&rest, ".v4") ? 4 : 1;
     if (!take_type(&rest, instruction) || rest.length != 0 || count != 2 ||
         (!is_load && (space == PARAM || space == CONST))) {
         return 0;

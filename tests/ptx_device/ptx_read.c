@@ -6,8 +6,35 @@
 #include <string.h>
 
 const char *const ptx_special_names[PTX_SPECIAL_COUNT] = {
-    "%tid.x",   "%tid.y",   "%tid.z",    "%ntid.x",   "%ntid.y",   "%ntid.z", "%ctaid.x",
-    "%ctaid.y", "%ctaid.z", "%nctaid.x", "%nctaid.y", "%nctaid.z", "%laneid", "%warpid",
+    "%tid.x",
+    "%tid.y",
+    "%tid.z",
+    "%ntid.x",
+    "%ntid.y",
+    "%ntid.z",
+    "%ctaid.x",
+    "%ctaid.y",
+    "%ctaid.z",
+    "%nctaid.x",
+    "%nctaid.y",
+    "%nctaid.z",
+    "%laneid",
+    "%warpid",
+    "%clusterid.x",
+    "%clusterid.y",
+    "%clusterid.z",
+    "%nclusterid.x",
+    "%nclusterid.y",
+    "%nclusterid.z",
+    "%cluster_ctaid.x",
+    "%cluster_ctaid.y",
+    "%cluster_ctaid.z",
+    "%cluster_nctaid.x",
+    "%cluster_nctaid.y",
+    "%cluster_nctaid.z",
+    "%cluster_ctarank",
+    "%cluster_nctarank",
+    "%is_explicit_cluster",
 };
 
 /* Of an item, as on GPUs of today. */
@@ -292,15 +319,25 @@ static void read_body(ptx_reader *reader)
     ptx_resolve_branches(reader);
 }
 
-/* Between parameters and body: how many items a group must or may have. */
+/* Between parameters and body: how many items a group must or may have, and groups a cluster. */
 static void read_limits(ptx_reader *reader)
 {
+    ptx_kernel *kernel = reader->kernel;
     for (ptx_read_blanks(reader); !reader->failed && reader->at < reader->end && *reader->at == '.';
          ptx_read_blanks(reader)) {
         const ptx_span word = ptx_read_word(reader);
         const int is_required = ptx_span_is(word, ".reqntid");
-        if (!is_required && !ptx_span_is(word, ".maxntid") && !ptx_span_is(word, ".minnctapersm") &&
-            !ptx_span_is(word, ".maxnreg")) {
+        const int is_cluster = ptx_span_is(word, ".reqnctapercluster");
+        const int is_explicit = ptx_span_is(word, ".explicitcluster");
+        if (is_cluster || is_explicit) {
+            ptx_need_clusters(reader);
+        }
+        if (is_explicit) {
+            kernel->is_explicit_cluster = 1;
+            continue;
+        }
+        if (!is_required && !is_cluster && !ptx_span_is(word, ".maxntid") &&
+            !ptx_span_is(word, ".minnctapersm") && !ptx_span_is(word, ".maxnreg")) {
             ptx_read_fail(reader, "%.*s isn't known here", (int)word.length, word.begin);
         }
         uint32_t numbers[3] = {1, 1, 1};
@@ -308,8 +345,12 @@ static void read_limits(ptx_reader *reader)
         do {
             numbers[count++] = (uint32_t)ptx_read_number(reader);
         } while (count < 3 && ptx_read_if(reader, ','));
-        if (is_required) {
-            memcpy(reader->kernel->required_items, numbers, sizeof numbers);
+        if (is_required || is_cluster) {
+            memcpy(is_required ? kernel->required_items : kernel->required_cluster, numbers,
+                   sizeof numbers);
+        }
+        if (is_cluster && (numbers[0] == 0 || numbers[1] == 0 || numbers[2] == 0)) {
+            ptx_read_fail(reader, "a cluster without groups");
         }
     }
 }

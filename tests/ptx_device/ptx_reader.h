@@ -64,11 +64,16 @@ typedef struct ptx_reader {
 void ptx_read_fail(ptx_reader *reader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Fails where the module's target has no clusters. */
+void ptx_need_clusters(ptx_reader *reader);
+
 /* Makes room for one more element; returns the array's new place, or the old one, having failed. */
 void *ptx_read_grow(ptx_reader *reader, void *array, int count, size_t element_bytes);
 
 int ptx_span_is(ptx_span span, const char *text);
 int ptx_span_begins(ptx_span span, const char *text);
+/* Takes ".text" off the beginning of what is left of a name. */
+int ptx_span_takes(ptx_span *rest, const char *text);
 /* Where it has the text first, or NULL. */
 const char *ptx_span_find(ptx_span span, const char *text);
 

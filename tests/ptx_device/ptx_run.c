@@ -1,5 +1,7 @@
-/* Running a kernel: group by group, and within one warp by warp in turns. */
+/* Running a kernel: cluster by cluster, most of which are one group, and within one warp by warp in
+ * turns. */
 #include "ptx_run.h"
+#include "ptx_cluster.h"
 #include "ptx_families.h"
 
 #include <inttypes.h>
@@ -32,7 +34,9 @@ void ptx_fail(ptx_warp *warp, const ptx_instruction *instruction, const char *fo
     if (group->failed) {
         return;
     }
-    group->failed = 1;
+    for (int i = 0; i < group->cluster->group_count; i++) {
+        group->cluster->groups[i].failed = 1;
+    }
     char place[400];
     char what[300];
     va_list arguments;
@@ -114,38 +118,56 @@ static void take_turn(ptx_warp *warp)
 }
 
 /* Says which warp stands where when nobody can go on. */
-static void fail_standing(ptx_group *group)
+static void fail_standing(ptx_cluster *cluster)
 {
-    for (int i = 0; i < group->warp_count; i++) {
-        ptx_warp *warp = &group->warps[i];
+    for (int i = 0; i < cluster->group_count * cluster->groups->warp_count; i++) {
+        ptx_group *group = &cluster->groups[i / cluster->groups->warp_count];
+        ptx_warp *warp = &group->warps[i % cluster->groups->warp_count];
         if (warp->state != PTX_LEFT) {
             ptx_fail(warp, &group->kernel->code[warp->pc > 0 ? warp->pc - 1 : 0],
                      "waits for ever: %s",
-                     warp->state == PTX_WAITS ? "others don't come to this barrier"
-                                              : "this mbarrier's phase doesn't end");
+                     warp->waits_for_cluster    ? "others of the cluster don't come to this barrier"
+                     : warp->state == PTX_WAITS ? "others don't come to this barrier"
+                                                : "this mbarrier's phase doesn't end");
         }
     }
 }
 
-static void run_warps(ptx_group *group)
+/* What the warps of a round did. */
+typedef struct round_result {
+    int ran;
+    int yielded;
+    int left; /* all that have left so far */
+} round_result;
+
+static void run_round(ptx_group *group, round_result *result)
 {
-    int idle_rounds = 0;
-    for (int left = 0; left < group->warp_count && !group->failed;) {
-        int ran = 0;
-        int yielded = 0;
-        left = 0;
-        for (int i = 0; i < group->warp_count && !group->failed; i++) {
-            ptx_warp *warp = &group->warps[i];
-            if (warp->state == PTX_RUNS) {
-                take_turn(warp);
-                ran++;
-                yielded += warp->is_yielding;
-            }
-            left += warp->state == PTX_LEFT;
+    for (int i = 0; i < group->warp_count && !group->failed; i++) {
+        ptx_warp *warp = &group->warps[i];
+        if (warp->state == PTX_RUNS) {
+            take_turn(warp);
+            result->ran++;
+            result->yielded += warp->is_yielding;
         }
-        idle_rounds = ran == yielded && left < group->warp_count ? idle_rounds + 1 : 0;
-        if (idle_rounds > MOST_IDLE_ROUNDS || (ran == 0 && left < group->warp_count)) {
-            fail_standing(group);
+        result->left += warp->state == PTX_LEFT;
+    }
+}
+
+/* Groups go on in turns, `first` before the others. */
+static void run_warps(ptx_cluster *cluster, uint32_t first)
+{
+    const int warp_count = cluster->group_count * cluster->groups->warp_count;
+    int idle_rounds = 0;
+    for (round_result result = {0}; result.left < warp_count && !cluster->groups->failed;) {
+        result = (round_result){0};
+        for (int i = 0; i < cluster->group_count; i++) {
+            run_round(&cluster->groups[(first + (uint32_t)i) % (uint32_t)cluster->group_count],
+                      &result);
+        }
+        const int are_idle = result.ran == result.yielded && result.left < warp_count;
+        idle_rounds = are_idle ? idle_rounds + 1 : 0;
+        if (idle_rounds > MOST_IDLE_ROUNDS || (result.ran == 0 && result.left < warp_count)) {
+            fail_standing(cluster);
         }
     }
 }
@@ -163,6 +185,8 @@ static void start_warp(ptx_warp *warp)
     const ptx_group *group = warp->group;
     const ptx_launch *launch = group->launch;
     const uint32_t first = (uint32_t)warp->number * PTX_LANES;
+    uint32_t shape[3];
+    ptx_kernel_cluster(group->kernel, shape);
     const uint32_t lanes = group->items - first < PTX_LANES ? group->items - first : PTX_LANES;
     warp->exists = lanes == PTX_LANES ? UINT32_MAX : (1u << lanes) - 1;
     warp->active = warp->live = warp->exists;
@@ -183,7 +207,14 @@ static void start_warp(ptx_warp *warp)
             set_special(warp, PTX_NTID + d, lane, launch->items[d]);
             set_special(warp, PTX_CTAID + d, lane, group->index[d]);
             set_special(warp, PTX_NCTAID + d, lane, launch->groups[d]);
+            set_special(warp, PTX_CLUSTERID + d, lane, group->index[d] / shape[d]);
+            set_special(warp, PTX_NCLUSTERID + d, lane, launch->groups[d] / shape[d]);
+            set_special(warp, PTX_CLUSTER_CTAID + d, lane, group->index[d] % shape[d]);
+            set_special(warp, PTX_CLUSTER_NCTAID + d, lane, shape[d]);
         }
+        set_special(warp, PTX_CLUSTER_CTARANK, lane, (uint32_t)group->rank);
+        set_special(warp, PTX_CLUSTER_NCTARANK, lane, (uint32_t)group->cluster->group_count);
+        set_special(warp, PTX_IS_EXPLICIT_CLUSTER, lane, group->kernel->required_cluster[0] != 0);
         set_special(warp, PTX_LANEID, lane, (uint32_t)lane);
         set_special(warp, PTX_WARPID, lane, (uint32_t)warp->number);
     }
@@ -194,6 +225,7 @@ static int make_warp(ptx_warp *warp, ptx_group *group, int number)
     const ptx_kernel *kernel = group->kernel;
     warp->group = group;
     warp->number = number;
+    warp->agent = group->first_agent + number;
     /* Registers begin with what nobody would compute with by chance. */
     warp->registers = aligned_alloc(64, (kernel->register_bytes + 127) / 64 * 64);
     warp->local = calloc(PTX_LANES, kernel->local_bytes + 1);
@@ -218,29 +250,52 @@ static int make_warp(ptx_warp *warp, ptx_group *group, int number)
     return 0;
 }
 
-static void run_group(ptx_group *group)
+static void start_group(ptx_group *group)
 {
     memset(group->shared, 0xff, group->launch->shared_bytes);
     ptx_shadow_clear(&group->shadow);
     memset(group->barriers, 0, sizeof group->barriers);
+    memset(group->touched.of, 0, (size_t)group->agents * sizeof group->touched.of[0]);
     group->mbarrier_count = 0;
+    group->left_count = 0;
     group->executed = 0;
     for (int i = 0; i < group->warp_count; i++) {
         start_warp(&group->warps[i]);
     }
-    run_warps(group);
 }
 
-static void run_groups(ptx_group *group)
+/* `place`: of the first of its groups. */
+static void run_cluster(ptx_cluster *cluster, const uint32_t place[3], uint32_t number)
 {
-    const uint32_t *groups = group->launch->groups;
-    for (group->index[2] = 0; group->index[2] < groups[2] && !group->failed; group->index[2]++) {
-        for (group->index[1] = 0; group->index[1] < groups[1] && !group->failed;
-             group->index[1]++) {
-            for (group->index[0] = 0; group->index[0] < groups[0] && !group->failed;
-                 group->index[0]++) {
-                run_group(group);
-                group->number++;
+    const uint32_t *groups = cluster->groups->launch->groups;
+    uint32_t shape[3];
+    ptx_kernel_cluster(cluster->groups->kernel, shape);
+    ptx_cluster_clear(cluster);
+    for (int i = 0; i < cluster->group_count; i++) {
+        ptx_group *group = &cluster->groups[i];
+        const uint32_t rank = (uint32_t)i;
+        group->index[0] = place[0] + rank % shape[0];
+        group->index[1] = place[1] + rank / shape[0] % shape[1];
+        group->index[2] = place[2] + rank / shape[0] / shape[1];
+        group->number =
+            group->index[0] + groups[0] * (group->index[1] + groups[1] * group->index[2]);
+        start_group(group);
+    }
+    run_warps(cluster, number % (uint32_t)cluster->group_count);
+}
+
+static void run_clusters(ptx_cluster *cluster)
+{
+    const ptx_group *first = cluster->groups;
+    const uint32_t *groups = first->launch->groups;
+    uint32_t shape[3];
+    uint32_t place[3];
+    uint32_t number = 0;
+    ptx_kernel_cluster(first->kernel, shape);
+    for (place[2] = 0; place[2] < groups[2]; place[2] += shape[2]) {
+        for (place[1] = 0; place[1] < groups[1]; place[1] += shape[1]) {
+            for (place[0] = 0; place[0] < groups[0] && !first->failed; place[0] += shape[0]) {
+                run_cluster(cluster, place, number++);
             }
         }
     }
@@ -260,7 +315,6 @@ static void free_group(ptx_group *group)
     free(group->warps);
     free(group->shared);
     ptx_shadow_end(&group->shadow);
-    ptx_traffic_end(&group->traffic);
 }
 
 /* Whether the group may be that large; says why not. */
@@ -283,7 +337,51 @@ static int check_launch(const ptx_launch *launch, char *message, size_t message_
                  launch->shared_bytes);
         return 0;
     }
-    return 1;
+    return ptx_kernel_may_cluster(launch->kernel, launch->groups, message, message_bytes);
+}
+
+/* Returns 0, or −1 without memory; what was made is freed by free_group. */
+static int make_group(ptx_group *group)
+{
+    const ptx_launch *launch = group->launch;
+    group->items = launch->items[0] * launch->items[1] * launch->items[2];
+    group->warp_count = (int)((group->items + PTX_LANES - 1) / PTX_LANES);
+    group->first_agent = group->rank * group->warp_count;
+    group->agents = group->cluster->group_count * (group->warp_count + PTX_MOST_MBARRIERS);
+    group->warps = calloc((size_t)group->warp_count, sizeof *group->warps);
+    /* As aligned as the kernel's own addresses are. */
+    group->shared = aligned_alloc(1024, (launch->shared_bytes + 2047) / 1024 * 1024);
+    int is_made = group->warps != NULL && group->shared != NULL &&
+                  ptx_shadow_start(&group->shadow, launch->shared_bytes, group->warp_count,
+                                   group->first_agent) == 0;
+    for (int i = 0; is_made && i < group->warp_count; i++) {
+        is_made = make_warp(&group->warps[i], group, i) == 0;
+    }
+    return is_made ? 0 : -1;
+}
+
+/* Groups of a cluster, with the launch's traffic; fails without memory. */
+static int make_cluster(ptx_cluster *cluster, const ptx_launch *launch, ptx_traffic *traffic,
+                        char *message, size_t message_bytes)
+{
+    uint32_t shape[3];
+    ptx_kernel_cluster(launch->kernel, shape);
+    cluster->group_count = (int)(shape[0] * shape[1] * shape[2]);
+    cluster->groups = calloc((size_t)cluster->group_count, sizeof *cluster->groups);
+    int is_made = cluster->groups != NULL &&
+                  ptx_traffic_start(traffic, launch->regions, launch->region_count) == 0;
+    for (int i = 0; is_made && i < cluster->group_count; i++) {
+        ptx_group *group = &cluster->groups[i];
+        group->kernel = launch->kernel;
+        group->launch = launch;
+        group->cluster = cluster;
+        group->rank = i;
+        group->traffic = traffic;
+        group->message = message;
+        group->message_bytes = message_bytes;
+        is_made = make_group(group) == 0;
+    }
+    return is_made ? 0 : -1;
 }
 
 int ptx_run(const ptx_launch *launch, char *message, size_t message_bytes)
@@ -291,27 +389,19 @@ int ptx_run(const ptx_launch *launch, char *message, size_t message_bytes)
     if (!check_launch(launch, message, message_bytes)) {
         return -1;
     }
-    ptx_group group = {.kernel = launch->kernel,
-                       .launch = launch,
-                       .message = message,
-                       .message_bytes = message_bytes};
-    group.items = launch->items[0] * launch->items[1] * launch->items[2];
-    group.warp_count = (int)((group.items + PTX_LANES - 1) / PTX_LANES);
-    group.warps = calloc((size_t)group.warp_count, sizeof *group.warps);
-    /* As aligned as the kernel's own addresses are. */
-    group.shared = aligned_alloc(1024, (launch->shared_bytes + 2047) / 1024 * 1024);
-    int is_made = group.warps != NULL && group.shared != NULL &&
-                  ptx_shadow_start(&group.shadow, launch->shared_bytes, group.warp_count) == 0 &&
-                  ptx_traffic_start(&group.traffic, launch->regions, launch->region_count) == 0;
-    for (int i = 0; is_made && i < group.warp_count; i++) {
-        is_made = make_warp(&group.warps[i], &group, i) == 0;
-    }
-    if (is_made) {
-        run_groups(&group);
+    ptx_cluster cluster = {0};
+    ptx_traffic traffic = {0};
+    int status = make_cluster(&cluster, launch, &traffic, message, message_bytes);
+    if (status == 0) {
+        run_clusters(&cluster);
+        status = cluster.groups->failed ? -1 : 0;
     } else {
-        group.failed = 1;
         snprintf(message, message_bytes, "%s: out of memory", launch->kernel->name);
     }
-    free_group(&group);
-    return group.failed ? -1 : 0;
+    for (int i = 0; cluster.groups != NULL && i < cluster.group_count; i++) {
+        free_group(&cluster.groups[i]);
+    }
+    free(cluster.groups);
+    ptx_traffic_end(&traffic);
+    return status;
 }

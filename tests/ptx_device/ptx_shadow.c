@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-int ptx_shadow_start(ptx_shadow *shadow, size_t bytes, int warps)
+int ptx_shadow_start(ptx_shadow *shadow, size_t bytes, int warps, int first_agent)
 {
     shadow->words = (bytes + PTX_WORD_BYTES - 1) / PTX_WORD_BYTES;
     shadow->warps = warps;
+    shadow->first_agent = first_agent;
     shadow->written = calloc(shadow->words + 1, sizeof *shadow->written);
     shadow->reads = calloc((shadow->words + 1) * (size_t)warps, sizeof *shadow->reads);
     return shadow->written != NULL && shadow->reads != NULL ? 0 : -1;
@@ -25,9 +26,9 @@ void ptx_shadow_end(ptx_shadow *shadow)
     free(shadow->reads);
 }
 
-void ptx_clock_join(ptx_clock *clock, const ptx_clock *other)
+void ptx_clock_join(ptx_clock *clock, const ptx_clock *other, int agents)
 {
-    for (int agent = 0; agent < PTX_MOST_AGENTS; agent++) {
+    for (int agent = 0; agent < agents; agent++) {
         clock->of[agent] =
             clock->of[agent] > other->of[agent] ? clock->of[agent] : other->of[agent];
     }
@@ -35,9 +36,9 @@ void ptx_clock_join(ptx_clock *clock, const ptx_clock *other)
 
 /* Whether what `agent` did at its number `at` comes before what the user does now. Within a warp,
  * lanes are in order only where the warp has met since. */
-static int is_before(const ptx_user *user, uint8_t agent, uint32_t at, uint8_t lane)
+static int is_before(const ptx_user *user, int agent, uint32_t at, uint8_t lane)
 {
-    if (agent == user->warp && at == user->clock->of[agent]) {
+    if (agent == user->agent && at == user->clock->of[agent]) {
         return user->is_partial || (lane == user->lane && lane != PTX_MANY_LANES);
     }
     return user->clock->of[agent] >= at;
@@ -64,8 +65,9 @@ const char *ptx_shadow_read(ptx_shadow *shadow, size_t word, const ptx_user *use
     if (user->is_async && !written->is_async && !is_fenced(user, written)) {
         return "is read by wgmma, but its write wasn't fenced for the asynchronous proxy";
     }
-    ptx_read *read = &shadow->reads[word * (size_t)shadow->warps + user->warp];
-    const uint32_t now = user->clock->of[user->warp];
+    ptx_read *read =
+        &shadow->reads[word * (size_t)shadow->warps + (size_t)(user->agent - shadow->first_agent)];
+    const uint32_t now = user->clock->of[user->agent];
     read->lane = read->at == now && read->lane != user->lane ? PTX_MANY_LANES : user->lane;
     read->at = now;
     return NULL;
@@ -90,13 +92,13 @@ const char *ptx_shadow_write(ptx_shadow *shadow, size_t word, const ptx_user *us
     const ptx_read *reads = &shadow->reads[word * (size_t)shadow->warps];
     for (int warp = 0; warp < shadow->warps; warp++) {
         if (reads[warp].at != 0 &&
-            !is_before(user, (uint8_t)warp, reads[warp].at, reads[warp].lane)) {
+            !is_before(user, shadow->first_agent + warp, reads[warp].at, reads[warp].lane)) {
             return "is written in a race with a read";
         }
     }
-    written->at = user->clock->of[user->warp];
+    written->at = user->clock->of[user->agent];
     written->fenced = 0;
-    written->agent = user->warp;
+    written->agent = user->agent;
     written->lane = user->lane;
     written->is_async = user->is_async;
     return NULL;

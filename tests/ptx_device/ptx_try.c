@@ -15,8 +15,8 @@ static const char head[] = ".version 8.0\n"
                            ".target %s\n"
                            ".address_size 64\n"
                            "%s\n"
-                           ".visible .entry k(.param .u64 .ptr .global .align 4 k_param_0)\n"
-                           "{\n"
+                           ".visible .entry k(.param .u64 .ptr .global .align 4 k_param_0)"
+                           " %s\n{\n"
                            ".reg .pred %%p<10>;\n"
                            ".reg .b16 %%rs<20>;\n"
                            ".reg .b32 %%r<40>;\n"
@@ -44,7 +44,9 @@ int try_setup(void **state)
     (void)state;
     trial = (ptx_trial){.target = "sm_90a",
                         .data = "",
+                        .limits = "",
                         .groups = 1,
+                        .group_rows = 1,
                         .items = 64,
                         .shared_bytes = 4096,
                         .word_count = 256};
@@ -53,8 +55,8 @@ int try_setup(void **state)
 
 size_t try_text(const char *body, char *text, size_t bytes)
 {
-    const int length =
-        snprintf(text, bytes, head, trial.target, trial.data, trial.shared_bytes, body);
+    const int length = snprintf(text, bytes, head, trial.target, trial.data, trial.limits,
+                                trial.shared_bytes, body);
     assert_in_range(length, 1, bytes - 1);
     return (size_t)length;
 }
@@ -73,7 +75,7 @@ int try_run(const char *body)
                                (uintptr_t)words + trial.word_count * sizeof words[0]};
     const ptx_launch launch = {.kernel = ptx_module_kernel(module, 0),
                                .arguments = &arguments,
-                               .groups = {trial.groups, 1, 1},
+                               .groups = {trial.groups, trial.group_rows, 1},
                                .items = {trial.items, 1, 1},
                                .shared_bytes = trial.shared_bytes,
                                .regions = &region,

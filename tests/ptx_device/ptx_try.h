@@ -16,7 +16,9 @@ enum { TRY_MOST_WORDS = 16384, TRY_MESSAGE = 600 };
 typedef struct ptx_trial {
     const char *target;         /* "sm_90a" */
     const char *data;           /* what the module has before the kernel; "" */
+    const char *limits;         /* what it has between its parameters and its body; "" */
     uint32_t groups;            /* 1 */
+    uint32_t group_rows;        /* 1; so many times the groups, in the second dimension */
     uint32_t items;             /* 64 */
     size_t shared_bytes;        /* 4096 */
     size_t word_count;          /* of `words`, that the kernel may use: 256 */

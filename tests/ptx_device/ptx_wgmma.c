@@ -85,7 +85,7 @@ static int use_word(ptx_warp *warp, const ptx_instruction *instruction, uint32_t
     }
     const size_t word = (size_t)offset / PTX_WORD_BYTES;
     const ptx_user user = {.clock = &warp->clock,
-                           .warp = (uint8_t)warp->number,
+                           .agent = (uint16_t)warp->agent,
                            .lane = PTX_MANY_LANES,
                            .is_async = 1};
     const char *wrong = ptx_shadow_read(&warp->group->shadow, word, &user);

@@ -25,6 +25,13 @@ void ptx_read_fail(ptx_reader *reader, const char *format, ...)
     }
 }
 
+void ptx_need_clusters(ptx_reader *reader)
+{
+    if (reader->module->target < 90) {
+        ptx_read_fail(reader, "clusters need the target sm_90");
+    }
+}
+
 void *ptx_read_grow(ptx_reader *reader, void *array, int count, size_t element_bytes)
 {
     if (count != 0 && (count < 8 || (count & (count - 1)) != 0)) {
@@ -47,6 +54,17 @@ int ptx_span_begins(ptx_span span, const char *text)
 {
     const size_t length = strlen(text);
     return span.length >= length && memcmp(span.begin, text, length) == 0;
+}
+
+int ptx_span_takes(ptx_span *rest, const char *text)
+{
+    const size_t length = strlen(text);
+    if (!ptx_span_begins(*rest, text) || (rest->length > length && rest->begin[length] != '.')) {
+        return 0;
+    }
+    rest->begin += length;
+    rest->length -= length;
+    return 1;
 }
 
 const char *ptx_span_find(ptx_span span, const char *text)
@@ -221,6 +239,9 @@ static uint32_t special_place(ptx_reader *reader, ptx_span name)
 {
     for (int i = 0; i < PTX_SPECIAL_COUNT; i++) {
         if (ptx_span_is(name, ptx_special_names[i])) {
+            if (i >= PTX_CLUSTER_SPECIALS) {
+                ptx_need_clusters(reader);
+            }
             if (reader->kernel->special[i] == PTX_NONE) {
                 reader->kernel->special[i] = new_place(reader, 4);
             }
