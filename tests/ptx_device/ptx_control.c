@@ -178,7 +178,7 @@ static void meet_in_warp(ptx_warp *warp, const ptx_instruction *instruction)
         ptx_fail(warp, instruction, "bar.warp.sync that not all lanes of the warp reach");
         return;
     }
-    warp->clock.of[warp->number]++;
+    warp->clock.of[warp->agent]++;
 }
 
 int ptx_is_control(const ptx_instruction *instruction)

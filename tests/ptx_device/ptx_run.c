@@ -196,8 +196,9 @@ static void start_warp(ptx_warp *warp)
     warp->join = INT32_MAX;
     warp->copies.count = warp->multiplications.count = warp->unfenced_count = 0;
     warp->copies.set = warp->multiplications.set = 0;
-    memset(&warp->clock, 0, sizeof warp->clock);
-    warp->clock.of[warp->number] = 1;
+    memset(warp->clock.of, 0, (size_t)group->agents * sizeof warp->clock.of[0]);
+    warp->clock.of[warp->agent] = 2;
+    warp->has_arrived = warp->waits_for_cluster = 0;
     for (int lane = 0; lane < PTX_LANES; lane++) {
         const uint32_t item = first + (uint32_t)lane;
         const uint32_t id[3] = {item % launch->items[0], item / launch->items[0] % launch->items[1],

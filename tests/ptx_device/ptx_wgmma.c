@@ -240,7 +240,7 @@ static void end_multiplications(ptx_warp *warp, uint32_t left)
         ptx_read *read =
             &warp->group->shadow.reads[list->items[ended].word * (size_t)warp->group->warp_count +
                                        (size_t)warp->number];
-        read->at = warp->clock.of[warp->number];
+        read->at = warp->clock.of[warp->agent];
         read->lane = PTX_MANY_LANES;
     }
     if (ended > 0) {
