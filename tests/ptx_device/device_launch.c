@@ -75,6 +75,18 @@ static cl_int check_items(const size_t global[3], const size_t local[3])
                                                                : CL_INVALID_WORK_GROUP_SIZE;
 }
 
+/* A launch that isn't made of the kernel's clusters is no launch, as one of wrong groups; the
+ * context lives on. */
+static cl_int check_clusters(const ptx_launch *launch, cl_kernel kernel)
+{
+    char message[400];
+    if (ptx_kernel_may_cluster(kernel->code, launch->groups, message, sizeof message)) {
+        return CL_SUCCESS;
+    }
+    report(message);
+    return CL_INVALID_WORK_GROUP_SIZE;
+}
+
 /* Offsets other than 0 aren't known: PTX has no register for them. */
 static cl_int read_shape(ptx_launch *launch, cl_kernel kernel, cl_uint dimensions,
                          const size_t *offset, const size_t *global, const size_t *wished)
@@ -104,7 +116,7 @@ static cl_int read_shape(ptx_launch *launch, cl_kernel kernel, cl_uint dimension
         launch->items[i] = (uint32_t)local[i];
         launch->groups[i] = (uint32_t)(all[i] / local[i]);
     }
-    return error;
+    return error == CL_SUCCESS ? check_clusters(launch, kernel) : error;
 }
 
 /* ---- The launch ---- */

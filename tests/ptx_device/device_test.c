@@ -414,6 +414,43 @@ static void a_kernel_runs(void **state)
     clReleaseKernel(kernel);
 }
 
+/* Launches of clusters, and of what isn't made of them, which doesn't end the context. */
+static void clusters_are_launched_whole(void **state)
+{
+    static const char text[] = ".version 8.0\n.target sm_90\n.address_size 64\n"
+                               ".visible .entry f(.param .u64 .ptr .global .align 4 f_param_0)\n"
+                               ".explicitcluster .reqnctapercluster 2, 1, 1\n"
+                               "{ .reg .b32 %r<4>; .reg .b64 %rd<4>; ld.param.u64 %rd1, "
+                               "[f_param_0]; mov.u32 %r1, %cluster_nctarank; mov.u32 %r2, %ctaid.x;"
+                               "mul.wide.u32 %rd2, %r2, 4; add.s64 %rd2, %rd1, %rd2;"
+                               "st.global.u32 [%rd2], %r1; ret; }\n";
+    cl_int error = CL_SUCCESS;
+    cl_program program = program_of_ptx(text, sizeof text, &error);
+    (void)state;
+    assert_int_equal(error, CL_SUCCESS);
+    if (wanted_target() < 90) {
+        assert_int_not_equal(build(program, ""), CL_SUCCESS);
+        clReleaseProgram(program);
+        return;
+    }
+    assert_int_equal(build(program, ""), CL_SUCCESS);
+    cl_kernel kernel = clCreateKernel(program, "f", &error);
+    assert_int_equal(error, CL_SUCCESS);
+    uint32_t found[4] = {0};
+    cl_mem buffer = make_buffer(sizeof found);
+    assert_int_equal(clSetKernelArg(kernel, 0, sizeof buffer, (const void *)&buffer), CL_SUCCESS);
+    assert_int_equal(launch(kernel, 3, 1), CL_INVALID_WORK_GROUP_SIZE);
+    assert_int_equal(launch(kernel, 4, 1), CL_SUCCESS);
+    assert_int_equal(clFinish(queue), CL_SUCCESS);
+    read_from(found, buffer, sizeof found);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(found[i], 2);
+    }
+    clReleaseMemObject(buffer);
+    clReleaseKernel(kernel);
+    clReleaseProgram(program);
+}
+
 static void wrong_arguments_and_launches_are_refused(void **state)
 {
     const cl_float factor = 1.0f;
@@ -531,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_build_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(ptx_comes_back_and_is_built_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_kernel_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(clusters_are_launched_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_arguments_and_launches_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_access_outside_ends_the_context, setup, teardown),
         cmocka_unit_test_setup_teardown(a_limit_of_instructions_may_be_set, setup, teardown),

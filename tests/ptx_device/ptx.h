@@ -1,8 +1,9 @@
 /* NVIDIA's PTX, interpreted: what kernels compile to runs without a GPU, and what a GPU would
  * punish or let pass unnoticed is an error here.
  *
- * A kernel runs group by group, each group warp by warp, 32 lanes at once; nothing is timed. Beside
- * the instructions' results it is checked that
+ * A kernel runs cluster by cluster, which are single groups where it says nothing else, the groups
+ * of a cluster in turns, warp by warp, 32 lanes at once; nothing is timed. Beside the instructions'
+ * results it is checked that
  *  - every access lies in a live buffer or in the group's shared memory, and is aligned to its
  * size;
  *  - no two warps use a word of shared memory, one of them writing, without a barrier or an
@@ -10,12 +11,14 @@
  *  - nothing touches what an asynchronous copy or a wgmma still writes or reads before it was
  * waited for, and wgmma sees no write that wasn't fenced for the asynchronous proxy;
  *  - no group writes what another one of the launch reads or writes;
+ *  - what groups of a cluster do to each other's shared memory is ordered as what the warps of a
+ * group do to their own, by what has the cluster's scope, behind their start and before their exit;
  *  - shared memory isn't read before it was written;
  *  - instructions for whole warps meet whole warps, and barriers all of their warps;
  *  - a group ends: there is a limit to the instructions that its warps execute.
  *
  * Source of all rules: NVIDIA, Parallel Thread Execution ISA 8.0, its chapters on the memory
- * consistency model, on asynchronous copies, on mma and on wgmma.
+ * consistency model, on asynchronous copies, on clusters, on mma and on wgmma.
  *
  * Threads: a module may be used by several at once; a launch is one thread's. */
 #ifndef TESTS_PTX_DEVICE_PTX_H

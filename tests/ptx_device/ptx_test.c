@@ -135,6 +135,7 @@ static void a_text_that_breaks_off_is_no_crash(void **state)
 {
     (void)state;
     char text[8192];
+    trial.limits = ".explicitcluster .reqnctapercluster 2, 1, 1";
     const size_t bytes = try_text(
         COPY MBARRIER
         "mov.u32 %r7, 0;" WAIT "ld.global.v2.u32 {%r5, %r6}, [%rd2+8]; "
@@ -144,7 +145,10 @@ static void a_text_that_breaks_off_is_no_crash(void **state)
         "{ .reg .pred p; setp.eq.b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 "
         "{%f1, %f2, %f3, %f4}, %rd4, %rd5, p, 1, 1, 0, 1; }"
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r5], [%rd4], %r6, "
-        "[%r3]; @%p1 bra again;",
+        "[%r3]; mapa.shared::cluster.u32 %r5, %r3, %cluster_ctarank;"
+        "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r5];"
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+        "[%r5], [%rd4], %r6, [%r3], 3; barrier.cluster.arrive.relaxed.aligned; @%p1 bra again;",
         text, sizeof text);
     for (size_t length = 0; length < bytes; length++) {
         char *beginning = malloc(length + 1);
