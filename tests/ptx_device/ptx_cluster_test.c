@@ -97,6 +97,18 @@ static void clusters_fit_the_grid(void **state)
 
 #define PLAIN "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
 
+static void groups_of_a_cluster_are_groups(void **state)
+{
+    (void)state;
+    is_refused("st.global.u32 [%rd2], %r1;", "is written by two groups");
+    is_refused("ld.shared.u32 %r6, [%r2];", "k, group 0,0,0, warp 0");
+    /* In the second cluster the second group goes first. */
+    trial.groups = 4;
+    is_refused("mov.u32 %r5, %clusterid.x; setp.eq.u32 %p3, %r5, 0; @%p3 ret;"
+               "ld.shared.u32 %r6, [%r2];",
+               "k, group 3,0,0, warp 0");
+}
+
 static void clusters_need_their_target(void **state)
 {
     (void)state;
@@ -308,6 +320,10 @@ static void copies_race_with_other_groups(void **state)
     is_refused(FILLED READ RELAXED WAIT SET TO("2") GROUP_1, "is written in a race with a");
     is_refused(FILLED MEET READ SET LOOP("late") TO("2") GROUP_1,
                "of group 1 of the cluster is written in a race with a read");
+    /* Nor when group 0's own warps have met more often. */
+    is_refused(FILLED MEET READ SET "@%p8 bra on; bar.sync 0; bar.sync 0; on: " LOOP("late") TO("2")
+                   GROUP_1,
+               "of group 1 of the cluster is written in a race with a read");
     is_refused(FILLED ARRIVE READ WAIT SET LOOP("late") TO("2") GROUP_1,
                "of group 1 of the cluster is written in a race with a read");
     is_refused(RANKS MAKE FENCE "st.shared.u32 [%r2+1024], %r1;" MEET SET TO("2") GROUP_1,
@@ -460,6 +476,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(groups_know_their_place, setup),
         cmocka_unit_test_setup(clusters_fit_the_grid, setup),
+        cmocka_unit_test_setup(groups_of_a_cluster_are_groups, setup),
         cmocka_unit_test_setup(clusters_need_their_target, setup),
         cmocka_unit_test_setup(all_of_a_cluster_meet, setup),
         cmocka_unit_test_setup(arrivals_reach_other_groups, setup),

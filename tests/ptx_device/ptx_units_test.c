@@ -574,8 +574,13 @@ static void bulk_copies_come_with_their_mbarrier(void **state)
     passes(MAKE KNOWN ANNOUNCE(256) BULK UNTIL TAKE);
     assert_memory_equal(words, words + 128, 256);
     is_refused(MAKE "bar.sync 0;" ANNOUNCE(256) BULK UNTIL TAKE, "initialisation wasn't fenced");
+    /* By the first warp, but behind the barrier, for a copy by the second. */
+    is_refused(MAKE "bar.sync 0; @%p2 fence.mbarrier_init.release.cluster; setp.eq.u32 %p2, %r1, "
+                    "32;" ANNOUNCE(256) LONG_LOOP BULK UNTIL TAKE,
+               "initialisation wasn't fenced");
     is_refused(MAKE KNOWN ANNOUNCE(256) BULK TAKE UNTIL, "is read");
     is_refused(MAKE KNOWN ANNOUNCE(256) BULK BARRIER TAKE UNTIL, "in a race with a write");
+    is_refused(MAKE KNOWN ANNOUNCE(256) BULK, "exits with a copy under way");
     is_refused(MAKE KNOWN ANNOUNCE(272) BULK UNTIL TAKE, "waits for ever");
     is_refused(MAKE KNOWN ANNOUNCE(256) UNTIL, "waits for ever");
     is_refused(MAKE "@%p2 fence.mbarrier_init.release.cluster; mov.u32 %r8, 0;" UNTIL, "mbarrier");
