@@ -3,6 +3,7 @@
  *
  * A copy is made when it is asked for. That it might as well be made later is what is checked:
  * until it was waited for nobody may use what it writes. */
+#include "ptx_bulk.h"
 #include "ptx_cluster.h"
 #include "ptx_families.h"
 #include "ptx_mbarrier.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 16 };
+enum { CHUNK = PTX_CHUNK_BYTES };
 
 static uint64_t value_of(const ptx_warp *warp, uint32_t place, uint32_t bytes, int lane)
 {
@@ -165,42 +166,41 @@ static int use_bulk(ptx_warp *warp, const ptx_instruction *instruction, ptx_grou
     return 1;
 }
 
-/* What one lane's bulk copy has as operands; addresses are those that the target's group itself has
- * for them. */
-typedef struct bulk {
-    uint64_t target;
-    uint64_t source;
-    uint64_t mbarrier;
-    uint32_t bytes;
-} bulk;
+/* The content comes to where its swizzled chunks belong; `to` has the target's alignment. */
+static void put_chunks(unsigned char *to, const ptx_bulk *copy)
+{
+    const uint32_t changed = (1u << copy->swizzled_bits) - 1;
+    for (uint32_t at = 0; at < copy->bytes; at += CHUNK) {
+        const uint32_t swizzled = at ^ ((at >> 7 & changed) << 4);
+        memcpy(to + swizzled, copy->content + at, CHUNK);
+    }
+}
 
-static void copy_to_group(ptx_warp *warp, const ptx_instruction *instruction, const bulk *copy,
+/* Addresses are those that the group itself has. */
+static void copy_to_group(ptx_warp *warp, const ptx_instruction *instruction, const ptx_bulk *copy,
                           ptx_group *group)
 {
     ptx_mbarrier *mbarrier = ptx_find_mbarrier(warp, instruction, group, copy->mbarrier);
     if (mbarrier == NULL) {
         return;
     }
-    if (copy->bytes == 0 || copy->bytes % CHUNK != 0 || !ptx_is_mbarrier_fenced(warp, mbarrier)) {
-        ptx_fail(warp, instruction, "%u bytes, or an mbarrier whose initialisation wasn't fenced",
-                 copy->bytes);
+    if (!ptx_is_mbarrier_fenced(warp, mbarrier)) {
+        ptx_fail(warp, instruction, "an mbarrier whose initialisation wasn't fenced");
         return;
     }
-    const int64_t offset = ptx_shared(warp, instruction, copy->target, copy->bytes, CHUNK);
-    const unsigned char *from =
-        offset < 0 ? NULL : ptx_global(warp, instruction, copy->source, copy->bytes, CHUNK, 0);
-    if (from == NULL || !use_bulk(warp, instruction, group, mbarrier, offset, copy->bytes)) {
+    const int64_t offset =
+        ptx_shared(warp, instruction, copy->target, copy->bytes, copy->alignment);
+    if (offset < 0 || !use_bulk(warp, instruction, group, mbarrier, offset, copy->bytes)) {
         return;
     }
-    memcpy(group->shared + offset, from, copy->bytes);
+    put_chunks(group->shared + offset, copy);
     ptx_complete_copy(mbarrier, copy->bytes);
 }
 
-/* To the groups whose ranks a mask of 16 bits has. */
-static void copy_to_groups(ptx_warp *warp, const ptx_instruction *instruction, const bulk *copy,
-                           uint32_t mask)
+static void copy_to_groups(ptx_warp *warp, const ptx_instruction *instruction, const ptx_bulk *copy)
 {
     ptx_cluster *cluster = warp->group->cluster;
+    const uint32_t mask = copy->groups;
     if (mask == 0 || mask >> cluster->group_count != 0) {
         ptx_fail(warp, instruction, "a copy to the groups 0x%x of a cluster of %d", mask,
                  cluster->group_count);
@@ -214,27 +214,44 @@ static void copy_to_groups(ptx_warp *warp, const ptx_instruction *instruction, c
     }
 }
 
-/* cp.async.bulk [target], [source], bytes, [mbarrier][, groups]: the list in this order. */
-static void copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, int lane)
+void ptx_copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, ptx_bulk *copy)
 {
-    const uint32_t *places = instruction->list;
-    bulk copy = {.target = value_of(warp, places[0], instruction->address_bytes, lane),
-                 .source = value_of(warp, places[1], 8, lane),
-                 .mbarrier = value_of(warp, places[3], instruction->variant, lane),
-                 .bytes = ptx_words(warp, places[2])[lane]};
-    ptx_group *group = ptx_group_at(warp, instruction, &copy.target);
+    ptx_group *group = ptx_group_at(warp, instruction, &copy->target);
     const ptx_group *of_mbarrier =
-        group != NULL ? ptx_group_at(warp, instruction, &copy.mbarrier) : NULL;
+        group != NULL ? ptx_group_at(warp, instruction, &copy->mbarrier) : NULL;
     if (of_mbarrier == NULL) {
         return;
     }
     if (group != of_mbarrier) {
         ptx_fail(warp, instruction, "a copy to group %d that completes on an mbarrier of group %d",
                  group->rank, of_mbarrier->rank);
-    } else if (instruction->list_count > 4) {
-        copy_to_groups(warp, instruction, &copy, ptx_words(warp, places[4])[lane] & 0xffffu);
+    } else if (copy->has_groups) {
+        copy_to_groups(warp, instruction, copy);
     } else {
-        copy_to_group(warp, instruction, &copy, group);
+        copy_to_group(warp, instruction, copy, group);
+    }
+}
+
+/* cp.async.bulk [target], [source], bytes, [mbarrier][, groups]: the list in this order. */
+static void copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, int lane)
+{
+    const uint32_t *places = instruction->list;
+    ptx_bulk copy = {.target = value_of(warp, places[0], instruction->address_bytes, lane),
+                     .mbarrier = value_of(warp, places[3], instruction->variant, lane),
+                     .bytes = ptx_words(warp, places[2])[lane],
+                     .alignment = CHUNK,
+                     .has_groups = instruction->list_count > 4};
+    if (copy.bytes == 0 || copy.bytes % CHUNK != 0) {
+        ptx_fail(warp, instruction, "%u bytes aren't chunks of %d", copy.bytes, CHUNK);
+        return;
+    }
+    if (copy.has_groups) {
+        copy.groups = ptx_words(warp, places[4])[lane] & 0xffffu;
+    }
+    copy.content =
+        ptx_global(warp, instruction, value_of(warp, places[1], 8, lane), copy.bytes, CHUNK, 0);
+    if (copy.content != NULL) {
+        ptx_copy_bulk(warp, instruction, &copy);
     }
 }
 

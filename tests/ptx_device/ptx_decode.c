@@ -150,6 +150,7 @@ void ptx_decode(ptx_reader *reader, ptx_span name, const ptx_span *operands, int
         !ptx_decode_mbarrier(reader, name, operands, count, instruction) &&
         !ptx_decode_async(reader, name, operands, count, instruction) &&
         !ptx_decode_cluster(reader, name, operands, count, instruction) &&
+        !ptx_decode_tensor_map(reader, name, operands, count, instruction) &&
         !ptx_decode_wgmma(reader, name, operands, count, instruction)) {
         ptx_read_fail(reader, "the instruction %.*s isn't known, or not with these operands",
                       (int)(name.length < 80 ? name.length : 80), name.begin);

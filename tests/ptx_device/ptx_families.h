@@ -23,6 +23,9 @@ int ptx_decode_async(ptx_reader *reader, ptx_span name, const ptx_span *operands
 /* mapa and the barriers of clusters. */
 int ptx_decode_cluster(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                        ptx_instruction *instruction);
+/* Tensor maps, their fences, and copies by them. */
+int ptx_decode_tensor_map(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+                          ptx_instruction *instruction);
 /* wgmma. */
 int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                      ptx_instruction *instruction);

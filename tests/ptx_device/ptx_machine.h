@@ -99,6 +99,7 @@ typedef struct ptx_data {
 
 struct ptx_module {
     char *text;
+    int version; /* 83: PTX 8.3 */
     int target;
     int is_specific;
     ptx_data *data;
@@ -146,6 +147,26 @@ typedef struct ptx_pending_list {
     uint32_t set; /* the one that is open */
 } ptx_pending_list;
 
+/* A lane has written a tensor map, or lanes of a warp have acquired it. */
+typedef struct ptx_map_note {
+    uint64_t address;
+    uint64_t check; /* acquired: the map as it was */
+    uint32_t lanes; /* a bit each */
+    uint32_t at;    /* written: the warp's number at the release behind it; 0: none yet */
+    uint16_t agent; /* the warp */
+} ptx_map_note;
+
+typedef struct ptx_map_notes {
+    ptx_map_note *items;
+    size_t count;
+    size_t room;
+} ptx_map_notes;
+
+typedef struct ptx_maps {
+    ptx_map_notes written;
+    ptx_map_notes acquired;
+} ptx_maps;
+
 typedef struct ptx_cluster ptx_cluster;
 
 typedef struct ptx_group {
@@ -168,6 +189,7 @@ typedef struct ptx_group {
     ptx_barrier barriers[PTX_MOST_BARRIERS];
     ptx_mbarrier mbarriers[PTX_MOST_MBARRIERS];
     int mbarrier_count;
+    ptx_maps maps;
     uint64_t executed;  /* instructions, by all of its warps */
     size_t last_region; /* the one that was found last */
     int failed;

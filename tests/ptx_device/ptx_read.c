@@ -397,6 +397,22 @@ static void skip_function(ptx_reader *reader)
     }
 }
 
+/* 8.3, as 83. */
+static void read_version(ptx_reader *reader)
+{
+    const ptx_span word = ptx_read_word(reader);
+    int number = 0;
+    for (size_t at = 0; at < word.length && number < 1000; at++) {
+        if (word.begin[at] >= '0' && word.begin[at] <= '9') {
+            number = 10 * number + word.begin[at] - '0';
+        }
+    }
+    if (word.length != 3 || word.begin[1] != '.' || number < 10) {
+        ptx_read_fail(reader, "a version that isn't known");
+    }
+    reader->module->version = number;
+}
+
 /* sm_90, or sm_90a. */
 static void read_target(ptx_reader *reader)
 {
@@ -427,8 +443,10 @@ static void read_module(ptx_reader *reader)
         if (ptx_span_is(word, ".visible") || ptx_span_is(word, ".weak")) {
             continue;
         }
-        if (ptx_span_is(word, ".version") || ptx_span_is(word, ".address_size")) {
+        if (ptx_span_is(word, ".address_size")) {
             ptx_read_word(reader);
+        } else if (ptx_span_is(word, ".version")) {
+            read_version(reader);
         } else if (ptx_span_is(word, ".target")) {
             read_target(reader);
         } else if (ptx_span_is(word, ".func") || ptx_span_is(word, ".extern")) {

@@ -3,6 +3,7 @@
 #include "ptx_run.h"
 #include "ptx_cluster.h"
 #include "ptx_families.h"
+#include "ptx_tensor_map.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -258,6 +259,7 @@ static void start_group(ptx_group *group)
     memset(group->barriers, 0, sizeof group->barriers);
     memset(group->touched.of, 0, (size_t)group->agents * sizeof group->touched.of[0]);
     group->mbarrier_count = 0;
+    ptx_maps_clear(&group->maps);
     group->left_count = 0;
     group->executed = 0;
     for (int i = 0; i < group->warp_count; i++) {
@@ -316,6 +318,7 @@ static void free_group(ptx_group *group)
     free(group->warps);
     free(group->shared);
     ptx_shadow_end(&group->shadow);
+    ptx_maps_end(&group->maps);
 }
 
 /* Whether the group may be that large; says why not. */

@@ -11,7 +11,7 @@
 
 enum { TEXT = 65536 };
 
-static const char head[] = ".version 8.0\n"
+static const char head[] = ".version %s\n"
                            ".target %s\n"
                            ".address_size 64\n"
                            "%s\n"
@@ -36,13 +36,14 @@ static const char head[] = ".version 8.0\n"
                            "%s\nret;\n}\n";
 
 ptx_trial trial;
-uint32_t words[TRY_MOST_WORDS];
+_Alignas(1024) uint32_t words[TRY_MOST_WORDS];
 char message[TRY_MESSAGE];
 
 int try_setup(void **state)
 {
     (void)state;
-    trial = (ptx_trial){.target = "sm_90a",
+    trial = (ptx_trial){.version = "8.0",
+                        .target = "sm_90a",
                         .data = "",
                         .limits = "",
                         .groups = 1,
@@ -55,8 +56,8 @@ int try_setup(void **state)
 
 size_t try_text(const char *body, char *text, size_t bytes)
 {
-    const int length = snprintf(text, bytes, head, trial.target, trial.data, trial.limits,
-                                trial.shared_bytes, body);
+    const int length = snprintf(text, bytes, head, trial.version, trial.target, trial.data,
+                                trial.limits, trial.shared_bytes, body);
     assert_in_range(length, 1, bytes - 1);
     return (size_t)length;
 }

@@ -14,6 +14,7 @@
 enum { TRY_MOST_WORDS = 16384, TRY_MESSAGE = 600 };
 
 typedef struct ptx_trial {
+    const char *version;        /* "8.0" */
     const char *target;         /* "sm_90a" */
     const char *data;           /* what the module has before the kernel; "" */
     const char *limits;         /* what it has between its parameters and its body; "" */

@@ -587,6 +587,7 @@ static void bulk_copies_come_with_their_mbarrier(void **state)
     is_refused(MAKE KNOWN ANNOUNCE(256) "mov.u32 %r6, 248;" BULK, "248 bytes");
     is_refused(MAKE KNOWN ANNOUNCE(256) "add.s64 %rd1, %rd1, 8;" BULK, "no multiple of 16");
     is_refused(MAKE KNOWN ANNOUNCE(256) "add.s64 %rd1, %rd1, 784;" BULK, "aren't in a live buffer");
+    trial.word_count = TRY_MOST_WORDS;
     is_refused(MAKE KNOWN ANNOUNCE(256) "mov.u32 %r6, 4080;" BULK,
                "aren't in the group's shared memory");
 }
