@@ -13,12 +13,13 @@
  *  - no group writes what another one of the launch reads or writes;
  *  - what groups of a cluster do to each other's shared memory is ordered as what the warps of a
  * group do to their own, by what has the cluster's scope, behind their start and before their exit;
+ *  - a tensor map is complete, released by who wrote it and acquired by who copies by it;
  *  - shared memory isn't read before it was written;
  *  - instructions for whole warps meet whole warps, and barriers all of their warps;
  *  - a group ends: there is a limit to the instructions that its warps execute.
  *
  * Source of all rules: NVIDIA, Parallel Thread Execution ISA 8.0, its chapters on the memory
- * consistency model, on asynchronous copies, on clusters, on mma and on wgmma.
+ * consistency model, on asynchronous copies, on clusters, on mma and on wgmma; 8.3 on tensor maps.
  *
  * Threads: a module may be used by several at once; a launch is one thread's. */
 #ifndef TESTS_PTX_DEVICE_PTX_H

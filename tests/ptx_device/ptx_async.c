@@ -13,11 +13,6 @@
 
 enum { CHUNK = PTX_CHUNK_BYTES };
 
-static uint64_t value_of(const ptx_warp *warp, uint32_t place, uint32_t bytes, int lane)
-{
-    return bytes == 4 ? ptx_words(warp, place)[lane] : ptx_longs(warp, place)[lane];
-}
-
 void ptx_add_pending(ptx_warp *warp, const ptx_instruction *instruction, ptx_pending_list *list,
                      size_t word, int lane)
 {
@@ -38,10 +33,10 @@ void ptx_add_pending(ptx_warp *warp, const ptx_instruction *instruction, ptx_pen
 /* One lane's cp.async: 16 bytes, of which some are read and the others are 0. */
 static void copy_chunk(ptx_warp *warp, const ptx_instruction *instruction, int lane)
 {
-    const uint64_t source = value_of(warp, instruction->list[1], 8, lane);
+    const uint64_t source = ptx_value(warp, instruction->list[1], 8, lane);
     const uint32_t bytes = ptx_words(warp, instruction->list[2])[lane];
     const int64_t offset = ptx_shared(
-        warp, instruction, value_of(warp, instruction->list[0], instruction->address_bytes, lane),
+        warp, instruction, ptx_value(warp, instruction->list[0], instruction->address_bytes, lane),
         CHUNK, CHUNK);
     if (offset < 0 || !ptx_use_shared(warp, instruction, offset, CHUNK, lane, 1)) {
         return;
@@ -236,8 +231,8 @@ void ptx_copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, ptx_bulk 
 static void copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, int lane)
 {
     const uint32_t *places = instruction->list;
-    ptx_bulk copy = {.target = value_of(warp, places[0], instruction->address_bytes, lane),
-                     .mbarrier = value_of(warp, places[3], instruction->variant, lane),
+    ptx_bulk copy = {.target = ptx_value(warp, places[0], instruction->address_bytes, lane),
+                     .mbarrier = ptx_value(warp, places[3], instruction->variant, lane),
                      .bytes = ptx_words(warp, places[2])[lane],
                      .alignment = CHUNK,
                      .has_groups = instruction->list_count > 4};
@@ -249,26 +244,13 @@ static void copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, int la
         copy.groups = ptx_words(warp, places[4])[lane] & 0xffffu;
     }
     copy.content =
-        ptx_global(warp, instruction, value_of(warp, places[1], 8, lane), copy.bytes, CHUNK, 0);
+        ptx_global(warp, instruction, ptx_value(warp, places[1], 8, lane), copy.bytes, CHUNK, 0);
     if (copy.content != NULL) {
         ptx_copy_bulk(warp, instruction, &copy);
     }
 }
 
 FOR_EACH_LANE(copy_bulks, copy_bulk)
-
-/* [register], without a number added; `bytes` is its size. */
-static uint32_t address_place(ptx_reader *reader, ptx_span operand, uint8_t *bytes)
-{
-    uint32_t place;
-    int64_t added;
-    *bytes = (uint8_t)ptx_address_bytes(reader, operand);
-    ptx_operand_address(reader, operand, *bytes, &place, &added);
-    if (place == PTX_NONE || added != 0) {
-        ptx_read_fail(reader, "an address that isn't just a register isn't known here");
-    }
-    return place;
-}
 
 static void decode_copy(ptx_reader *reader, const ptx_span *operands, int count,
                         ptx_instruction *instruction)
@@ -279,8 +261,8 @@ static void decode_copy(ptx_reader *reader, const ptx_span *operands, int count,
     }
     uint8_t global_bytes;
     uint32_t places[3];
-    places[0] = address_place(reader, operands[0], &instruction->address_bytes);
-    places[1] = address_place(reader, operands[1], &global_bytes);
+    places[0] = ptx_operand_register_address(reader, operands[0], &instruction->address_bytes);
+    places[1] = ptx_operand_register_address(reader, operands[1], &global_bytes);
     /* Without a size of the source all is copied. */
     places[2] = ptx_operand_place(reader, operands[count - 1], 4);
     ptx_keep_list(reader, instruction, places, 3);
@@ -297,10 +279,10 @@ static void decode_bulk(ptx_reader *reader, ptx_span name, const ptx_span *opera
     }
     uint8_t global_bytes;
     uint32_t places[5];
-    places[0] = address_place(reader, operands[0], &instruction->address_bytes);
-    places[1] = address_place(reader, operands[1], &global_bytes);
+    places[0] = ptx_operand_register_address(reader, operands[0], &instruction->address_bytes);
+    places[1] = ptx_operand_register_address(reader, operands[1], &global_bytes);
     places[2] = ptx_operand_place(reader, operands[2], 4);
-    places[3] = address_place(reader, operands[3], &instruction->variant);
+    places[3] = ptx_operand_register_address(reader, operands[3], &instruction->variant);
     if (is_multicast) {
         places[4] = ptx_operand_place(reader, operands[4], 4);
     }

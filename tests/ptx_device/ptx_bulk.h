@@ -18,7 +18,8 @@ typedef struct ptx_bulk {
     uint32_t groups;    /* 16 bits, to the same places in each */
 } ptx_bulk;
 
-/* Makes a copy, which is under way until its mbarrier has been waited for. */
+/* Makes a copy, which is under way until its mbarrier has been waited for; fails where it may not
+ * be made. */
 void ptx_copy_bulk(ptx_warp *warp, const ptx_instruction *instruction, ptx_bulk *copy);
 
 #endif

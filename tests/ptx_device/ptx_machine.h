@@ -258,6 +258,12 @@ static inline float *ptx_floats(const ptx_warp *warp, uint32_t place)
     return (float *)(void *)(warp->registers + place);
 }
 
+/* A register of 4 bytes or of 8. */
+static inline uint64_t ptx_value(const ptx_warp *warp, uint32_t place, uint32_t bytes, int lane)
+{
+    return bytes == 4 ? ptx_words(warp, place)[lane] : ptx_longs(warp, place)[lane];
+}
+
 /* Ends the launch with what is wrong; the first word counts. */
 void ptx_fail(ptx_warp *warp, const ptx_instruction *instruction, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

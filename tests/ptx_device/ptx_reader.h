@@ -103,6 +103,8 @@ uint32_t ptx_address_bytes(ptx_reader *reader, ptx_span operand);
  * number. */
 void ptx_operand_address(ptx_reader *reader, ptx_span operand, uint32_t bytes, uint32_t *place,
                          int64_t *number);
+/* [register], without a number added: its place; `bytes` is its size. */
+uint32_t ptx_operand_register_address(ptx_reader *reader, ptx_span operand, uint8_t *bytes);
 /* A number that is part of the instruction. */
 int64_t ptx_operand_number(ptx_reader *reader, ptx_span operand);
 

@@ -160,7 +160,8 @@ static void note_write(ptx_warp *warp, const ptx_instruction *instruction, uint6
     }
 }
 
-/* Whether a lane knows of the releases of all who have written a map in this launch. */
+/* Whether a lane knows of the releases of all who have written a map in this launch. One that is
+ * still to come changes the map, and so what was acquired. */
 static int knows_releases(const ptx_warp *warp, uint64_t address, int lane)
 {
     const ptx_map_notes *written = &warp->group->maps.written;
@@ -171,7 +172,7 @@ static int knows_releases(const ptx_warp *warp, uint64_t address, int lane)
         }
         const uint32_t known = warp->clock.of[note->agent];
         const int is_same_time = note->agent == warp->agent && note->at == known;
-        if (note->at == 0 || note->at > known || (is_same_time && !(note->lanes >> lane & 1))) {
+        if (note->at > known || (is_same_time && !(note->lanes >> lane & 1))) {
             return 0;
         }
     }
@@ -432,11 +433,6 @@ static unsigned char *take_box(ptx_warp *warp, const ptx_instruction *instructio
     return box;
 }
 
-static uint64_t value_of(const ptx_warp *warp, uint32_t place, uint32_t bytes, int lane)
-{
-    return bytes == 4 ? ptx_words(warp, place)[lane] : ptx_longs(warp, place)[lane];
-}
-
 /* cp.async.bulk.tensor.2d [target], [map, {x, y}], [mbarrier][, groups]: the list in this order. */
 static void copy_box(ptx_warp *warp, const ptx_instruction *instruction, int lane)
 {
@@ -452,8 +448,8 @@ static void copy_box(ptx_warp *warp, const ptx_instruction *instruction, int lan
         return;
     }
     /* A swizzle's pattern takes eight rows of its span. */
-    ptx_bulk copy = {.target = value_of(warp, places[0], instruction->address_bytes, lane),
-                     .mbarrier = value_of(warp, places[4], instruction->variant, lane),
+    ptx_bulk copy = {.target = ptx_value(warp, places[0], instruction->address_bytes, lane),
+                     .mbarrier = ptx_value(warp, places[4], instruction->variant, lane),
                      .content = box,
                      .bytes = map.box_dim[0] * map.box_dim[1] * element_bytes(&map),
                      .alignment = (uint32_t)TARGET_ALIGNMENT << map.swizzle_mode,
@@ -556,19 +552,6 @@ static void read_box_operand(ptx_reader *reader, ptx_span operand, uint32_t *pla
     }
 }
 
-/* [register], of so many bytes. */
-static uint32_t read_address(ptx_reader *reader, ptx_span operand, uint8_t *bytes)
-{
-    uint32_t place;
-    int64_t added;
-    *bytes = (uint8_t)ptx_address_bytes(reader, operand);
-    ptx_operand_address(reader, operand, *bytes, &place, &added);
-    if (place == PTX_NONE || added != 0) {
-        ptx_read_fail(reader, "an address that isn't just a register isn't known here");
-    }
-    return place;
-}
-
 static void decode_copy(ptx_reader *reader, int is_multicast, const ptx_span *operands, int count,
                         ptx_instruction *instruction)
 {
@@ -577,9 +560,9 @@ static void decode_copy(ptx_reader *reader, int is_multicast, const ptx_span *op
         return;
     }
     uint32_t places[6];
-    places[0] = read_address(reader, operands[0], &instruction->address_bytes);
+    places[0] = ptx_operand_register_address(reader, operands[0], &instruction->address_bytes);
     read_box_operand(reader, operands[1], &places[1]);
-    places[4] = read_address(reader, operands[2], &instruction->variant);
+    places[4] = ptx_operand_register_address(reader, operands[2], &instruction->variant);
     if (is_multicast) {
         places[5] = ptx_operand_place(reader, operands[3], 4);
     }

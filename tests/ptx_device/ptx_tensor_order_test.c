@@ -106,10 +106,19 @@ static void groups_dont_share_new_maps(void **state)
     is_refused(body("mov.u32 %r30, %ctaid.x; setp.eq.u32 %p7, %r30, 1; @%p7 bra acquire;",
                     make_map(), RELEASE, "ret; acquire: ", ACQUIRE, NULL),
                "is read by a group and written by another before");
+    memset(words, 0, 128);
     trial.groups = 1;
     make();
     trial.groups = 2;
     passes(body(START, ACQUIRE, expect(box_bytes()), at(0, 0), COPY, UNTIL, NULL));
+    is_refused(body(START, "mov.u32 %r30, %ctaid.x; setp.eq.u32 %p7, %r30, 1; @%p7 bra on;",
+                    ACQUIRE, "on: ", expect(box_bytes()), at(0, 0), COPY, UNTIL, NULL),
+               ACQUIRED);
+    /* A map for each. */
+    memset(words, 0, 256);
+    passes(body("mov.u32 %r30, %ctaid.x; mul.wide.u32 %rd6, %r30, 128; add.s64 %rd1, %rd1, %rd6;",
+                make_map(), RELEASE, START, ACQUIRE, expect(box_bytes()), at(0, 0), COPY, UNTIL,
+                NULL));
 }
 
 /* ---- mbarriers, stages, clusters ---- */

@@ -375,6 +375,18 @@ void ptx_operand_address(ptx_reader *reader, ptx_span operand, uint32_t bytes, u
     }
 }
 
+uint32_t ptx_operand_register_address(ptx_reader *reader, ptx_span operand, uint8_t *bytes)
+{
+    uint32_t place;
+    int64_t added;
+    *bytes = (uint8_t)ptx_address_bytes(reader, operand);
+    ptx_operand_address(reader, operand, *bytes, &place, &added);
+    if (place == PTX_NONE || added != 0) {
+        ptx_read_fail(reader, "an address that isn't just a register isn't known here");
+    }
+    return place;
+}
+
 int64_t ptx_operand_number(ptx_reader *reader, ptx_span operand)
 {
     uint64_t value = 0;
