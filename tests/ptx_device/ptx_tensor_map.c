@@ -117,8 +117,8 @@ void ptx_maps_end(ptx_maps *maps)
     free(maps->acquired.items);
 }
 
-/* The note of the warp's lanes for an address; a new one, without lanes, where there is none. NULL,
- * having failed, without memory. */
+/* The note of the warp's lanes for an address, a new one where there is none; NULL, having failed,
+ * without memory. */
 static ptx_map_note *note_of(ptx_warp *warp, const ptx_instruction *instruction,
                              ptx_map_notes *notes, uint64_t address, uint32_t lanes)
 {
@@ -218,8 +218,7 @@ static void replace(ptx_warp *warp, const ptx_instruction *instruction, int lane
                  address, MAP_BYTES);
         return;
     }
-    uint64_t value = replaced->bytes == 8 ? ptx_longs(warp, instruction->b)[lane]
-                                          : ptx_words(warp, instruction->b)[lane];
+    uint64_t value = ptx_value(warp, instruction->b, replaced->bytes, lane);
     if (replaced->kept_bytes == 1 && value > UINT8_MAX) {
         value = UINT8_MAX;
     }
