@@ -250,7 +250,7 @@ cl_int device_compile(char **ptx, char **log, const char *source, const device_o
         return CL_BUILD_PROGRAM_FAILURE;
     }
     if (device_target() == 90) {
-        replace_in_place(made, ".version 7.5", ".version 8.0");
+        replace_in_place(made, ".version 7.5", ".version 8.3");
         replace_in_place(made, ".target sm_80", ".target sm_90");
     }
     *ptx = made;
