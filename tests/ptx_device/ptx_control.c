@@ -72,6 +72,21 @@ int ptx_park_lanes(ptx_warp *warp)
     return 1;
 }
 
+int ptx_await_lanes(ptx_warp *warp)
+{
+    if (ptx_park_lanes(warp)) {
+        return 1;
+    }
+    const uint32_t asking = warp->asking & warp->live & ~warp->active;
+    warp->asking = 0;
+    if (asking == 0) {
+        return 0;
+    }
+    warp->parked &= ~asking;
+    warp->is_yielding = 1;
+    return ptx_park_lanes(warp);
+}
+
 uint32_t ptx_guarded_lanes(const ptx_warp *warp, const ptx_instruction *instruction)
 {
     if (instruction->guard == PTX_NONE) {

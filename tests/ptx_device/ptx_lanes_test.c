@@ -170,6 +170,26 @@ static void what_never_ends_is_ended(void **state)
                "doesn't end");
 }
 
+/* The first lane asks an mbarrier while the others of its warp already stand at the warp's barrier.
+ */
+#define ONE_LANE_ASKS(arrival)                                                               \
+    "mov.u32 %r5, 1; mov.u32 %r6, 0; @%p2 mbarrier.init.shared.b64 [%r3], %r5; bar.sync 0; " \
+    "@!%p1 bra second; @!%p2 bra meet; "                                                     \
+    "ask: mbarrier.try_wait.parity.shared.b64 %p5, [%r3], %r6; @!%p5 bra ask; "              \
+    "meet: bar.warp.sync 0xffffffff; bra over; "                                             \
+    "second: mov.u32 %r7, 0; turn: add.s32 %r7, %r7, 1; setp.lt.u32 %p6, %r7, 1000; "        \
+    "@%p6 bra turn; setp.eq.u32 %p7, %r1, 32; " arrival "over: st.global.u32 [%rd2], %r1;"
+
+static void lanes_that_ask_are_waited_for(void **state)
+{
+    (void)state;
+    passes(ONE_LANE_ASKS("@%p7 mbarrier.arrive.shared.b64 _, [%r3]; "));
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        assert_int_equal(words[item], item);
+    }
+    is_refused(ONE_LANE_ASKS(""), "this mbarrier's phase doesn't end");
+}
+
 /* A loop that counts to 3 in %r6, as a compiler would put it into a kernel several times. */
 #define COUNT_TO_3                                                                     \
     "{ .reg .pred p; mov.u32 %r5, 0; turn: add.s32 %r5, %r5, 1; add.s32 %r6, %r6, 1; " \
@@ -205,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup(branches_nest_in_loops, try_setup),
         cmocka_unit_test_setup(lanes_leave, try_setup),
         cmocka_unit_test_setup(lanes_wait_for_each_other, try_setup),
+        cmocka_unit_test_setup(lanes_that_ask_are_waited_for, try_setup),
         cmocka_unit_test_setup(lanes_exchange, try_setup),
         cmocka_unit_test_setup(barriers_have_numbers, try_setup),
         cmocka_unit_test_setup(what_never_ends_is_ended, try_setup),

@@ -222,6 +222,7 @@ struct ptx_warp {
     uint32_t active; /* lanes that execute; */
     uint32_t live;   /* that haven't left the kernel; */
     uint32_t exists; /* that there are */
+    uint32_t asking; /* of those that are parked: that asked an mbarrier in vain */
     uint32_t parked; /* that wait for the others before an instruction for all; */
     int join;        /* where other lanes wait to go on */
     int lane_pc[PTX_LANES];

@@ -61,7 +61,7 @@ int ptx_is_whole(ptx_warp *warp, const ptx_instruction *instruction)
 static void step(ptx_warp *warp)
 {
     const ptx_instruction *instruction = &warp->group->kernel->code[warp->pc];
-    if (instruction->is_together && ptx_park_lanes(warp)) {
+    if (instruction->is_together && ptx_await_lanes(warp)) {
         return;
     }
     warp->pc++;
@@ -79,8 +79,12 @@ static void step(ptx_warp *warp)
         warp->active = active;
     }
     /* Lanes that asked in vain let those of their warp go on that may be what they wait for. */
-    if (warp->is_yielding && ptx_park_lanes(warp)) {
-        return;
+    if (warp->is_yielding) {
+        const uint32_t asking = warp->active;
+        if (ptx_park_lanes(warp)) {
+            warp->asking |= asking;
+            return;
+        }
     }
     if (warp->pc >= warp->join) {
         ptx_meet_lanes(warp);
@@ -193,7 +197,7 @@ static void start_warp(ptx_warp *warp)
     warp->active = warp->live = warp->exists;
     warp->state = PTX_RUNS;
     warp->pc = 0;
-    warp->parked = 0;
+    warp->parked = warp->asking = 0;
     warp->join = INT32_MAX;
     warp->copies.count = warp->multiplications.count = warp->unfenced_count = 0;
     warp->copies.set = warp->multiplications.set = 0;

@@ -16,6 +16,9 @@ void ptx_meet_lanes(ptx_warp *warp);
 /* Lanes that aren't all wait for the others, of whom some go on; 0 where none of them can. */
 int ptx_park_lanes(ptx_warp *warp);
 
+/* The same before an instruction for all: lanes that asked in vain ask again. */
+int ptx_await_lanes(ptx_warp *warp);
+
 /* Fails where an instruction uses sums that a wgmma still writes: only wgmma itself and moves may,
  * which compilers put between them. */
 void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction);

@@ -467,11 +467,12 @@ FOR_EACH_LANE(copy_boxes, copy_box)
 
 /* ---- Names ---- */
 
-static void need_tensor_maps(ptx_reader *reader)
+static void need_tensor_maps(ptx_reader *reader, int is_replace)
 {
     const ptx_module *module = reader->module;
-    if (module->version < 83 || module->target != 90 || !module->is_specific) {
-        ptx_read_fail(reader, "tensor maps need PTX 8.3 and the target sm_90a");
+    if (module->version < 83 || module->target != 90 || (is_replace && !module->is_specific)) {
+        ptx_read_fail(reader, "tensor maps need PTX 8.3 and the target %s",
+                      is_replace ? "sm_90a" : "sm_90");
     }
 }
 
@@ -591,6 +592,6 @@ int ptx_decode_tensor_map(ptx_reader *reader, ptx_span name, const ptx_span *ope
     } else {
         return 0;
     }
-    need_tensor_maps(reader);
+    need_tensor_maps(reader, is_replace);
     return 1;
 }

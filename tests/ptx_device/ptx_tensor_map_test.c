@@ -271,18 +271,17 @@ static void maps_need_their_target(void **state)
     static const struct {
         const char *version;
         const char *target;
-    } wrong[] = {{"8.2", "sm_90a"},
-                 {"8.0", "sm_90a"},
-                 {"8.3", "sm_90"},
-                 {"8.3", "sm_80"},
-                 {"8.6", "sm_100a"}};
+    } wrong[] = {{"8.2", "sm_90a"}, {"8.0", "sm_90a"}, {"8.3", "sm_80"}, {"8.6", "sm_100a"}};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         for (size_t k = 0; k < sizeof wrong / sizeof wrong[0]; k++) {
             trial.version = wrong[k].version;
             trial.target = wrong[k].target;
-            is_refused(bodies[i], "tensor maps need PTX 8.3 and the target sm_90a");
+            is_refused(bodies[i], "tensor maps need PTX 8.3 and the target sm_90");
         }
     }
+    trial.version = "8.3";
+    trial.target = "sm_90";
+    is_refused(bodies[0], "tensor maps need PTX 8.3 and the target sm_90a");
     trial.version = "8";
     is_refused("", "a version that isn't known");
 }
