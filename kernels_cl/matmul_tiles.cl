@@ -1,20 +1,25 @@
 /* What products on matrix units share: which tile of out a group computes, and what becomes of its sums.
  *
- * Tiles are numbered in rows of GROUPED_ROWS tiles, so that groups that run together read the same slices from L2.
+ * Tiles are numbered in bands of GROUPED_ROWS rows of tiles, so that groups that run together read the same slices from L2.
  * The epilogue finishes VECTOR neighbours of out at once, in one access where their address allows it. */
 
 #define GROUPED_ROWS 8
 
-/* Declares first_row and first_col of the group's tile. */
-#define LOCATE_TILE                                                                        \
-    const int tiles_down = (int)((rows + TILE_ROWS - 1) / TILE_ROWS);                      \
-    const int tiles_across = (int)((cols + TILE_COLS - 1) / TILE_COLS);                    \
-    const int tile_number = get_group_id(0);                                               \
-    const int band = tile_number / (GROUPED_ROWS * tiles_across) * GROUPED_ROWS;           \
-    const int band_rows = min(tiles_down - band, GROUPED_ROWS);                            \
-    const int in_band = tile_number % (GROUPED_ROWS * tiles_across);                       \
-    const long first_row = (long)(band + in_band % band_rows) * TILE_ROWS;                 \
-    const long first_col = (long)(in_band / band_rows) * TILE_COLS;
+#define BAND_ROWS (GROUPED_ROWS / CLUSTER_ROWS)
+
+/* Declares first_row and first_col of the group's tile, and the group's number in its cluster. */
+#define LOCATE_TILE                                                                                           \
+    const int tiles_down = (int)((rows + TILE_ROWS - 1) / TILE_ROWS);                                         \
+    const int tiles_across = (int)((cols + TILE_COLS - 1) / TILE_COLS);                                       \
+    const int clusters_down = (tiles_down + CLUSTER_ROWS - 1) / CLUSTER_ROWS;                                 \
+    const int clusters_across = (tiles_across + CLUSTER_COLS - 1) / CLUSTER_COLS;                             \
+    const int rank = (int)get_group_id(0) % CLUSTER;                                                          \
+    const int cluster_number = (int)get_group_id(0) / CLUSTER;                                                \
+    const int band = cluster_number / (BAND_ROWS * clusters_across) * BAND_ROWS;                              \
+    const int band_rows = min(clusters_down - band, BAND_ROWS);                                               \
+    const int in_band = cluster_number % (BAND_ROWS * clusters_across);                                       \
+    const long first_row = (long)((band + in_band % band_rows) * CLUSTER_ROWS + rank % CLUSTER_ROWS) * TILE_ROWS; \
+    const long first_col = (long)(in_band / band_rows * CLUSTER_COLS + rank / CLUSTER_ROWS) * TILE_COLS;
 
 #define PRODUCT_ARGUMENTS                                                                                      \
     out, out_start, a, a_start, b, b_start, bias, bias_start, residual, residual_start, pre, pre_start, rows, \

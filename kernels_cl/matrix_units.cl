@@ -14,6 +14,8 @@
  *   RESULT                1 or 2: out is f32 or bf16
  *   PIECES                1: a group computes sums over a piece of the depth, which matmul_pieces.cl adds up
  *   PACKED                1: operands come packed in slices (pack.cl), for matmul_packed.cl; ACCESS has no meaning there
+ *   MAPPED                1, with PACKED: operands are as they are, and a copy of a slice of them goes by a tensor map (tensor_maps.cl)
+ *   CLUSTER_ROWS, _COLS   groups below and beside each other that fetch slices for each other, with PACKED; 1 where they aren't given
  *   OVERLAPS              1: a unit that works by itself still has a slice when the next one begins; from three stages on, not with PARTS 3
  *   EMULATED              1: the unit's instructions are functions of matrix_units_emulated.cl
  *
@@ -65,6 +67,17 @@
 /* Sums that a warp keeps: wgmma takes as many again for the 16 of depth that it is multiplying, where these are summed by themselves. */
 #define SUMS_APART (UNIT == 2 && PARTS == 3)
 #define SUMS_DOWN  (FRAGMENTS_DOWN * (1 + SUMS_APART))
+
+/* Groups of a cluster, which run at the same time and fetch slices for each other (slice_ring.cl); the first in number lie below each
+ * other. A group of a cluster at the edge may have no tile, then its rows or columns lie outside of out. */
+#ifndef CLUSTER_ROWS
+#define CLUSTER_ROWS 1
+#define CLUSTER_COLS 1
+#endif
+#define CLUSTER (CLUSTER_ROWS * CLUSTER_COLS)
+/* Of a slice, what one of them fetches. */
+#define A_SHARE_LINES (TILE_ROWS / CLUSTER_COLS)
+#define B_SHARE_LINES (TILE_COLS / CLUSTER_ROWS)
 
 #define A_BYTES (TILE_ROWS * TILE_DEPTH * 2)
 #define B_BYTES (TILE_COLS * TILE_DEPTH * 2)

@@ -104,7 +104,25 @@ typedef struct pending_bulk {
     ulong source[MOST_PENDING_BULK];
     int bytes[MOST_PENDING_BULK];
     uint barrier_place[MOST_PENDING_BULK];
+    int is_box[MOST_PENDING_BULK]; /* by a map, which source is then, from these coordinates on */
+    int x[MOST_PENDING_BULK];
+    int y[MOST_PENDING_BULK];
 } pending_bulk;
+
+/* A box by a map as tensor_maps.cl's emulation writes them. */
+INLINE void emulated_box_arrives(uint target, __global const long *fields, int first_x, int first_y, __local uchar *memory)
+{
+    __global const ushort *start = (__global const ushort *)fields[0];
+    const int width = (int)fields[4];
+    const uint mask = (uint)(width / 8 - 1);
+    for (int i = 0; i < width * (int)fields[5]; i++) {
+        const long x = first_x + i % width;
+        const long y = first_y + i / width;
+        const uint address = target + 2 * i;
+        const int is_inside = x >= 0 && x < fields[1] && y >= 0 && y < fields[2];
+        *(__local ushort *)(memory + (address ^ (address >> 7 & mask) << 4)) = is_inside ? start[y * fields[3] + x] : 0;
+    }
+}
 
 /* The oldest copy arrives, and its mbarrier counts it. */
 INLINE void emulated_bulk_arrives(pending_bulk *pending, __local uchar *memory)
@@ -112,10 +130,14 @@ INLINE void emulated_bulk_arrives(pending_bulk *pending, __local uchar *memory)
     if (pending->count == 0) {
         return;
     }
-    __global const uint4 *source = (__global const uint4 *)pending->source[0];
-    __local uint4 *target = (__local uint4 *)(memory + pending->target[0]);
-    for (int i = 0; i < pending->bytes[0] / 16; i++) {
-        target[i] = source[i];
+    if (pending->is_box[0]) {
+        emulated_box_arrives(pending->target[0], (__global const long *)pending->source[0], pending->x[0], pending->y[0], memory);
+    } else {
+        __global const uint4 *source = (__global const uint4 *)pending->source[0];
+        __local uint4 *target = (__local uint4 *)(memory + pending->target[0]);
+        for (int i = 0; i < pending->bytes[0] / 16; i++) {
+            target[i] = source[i];
+        }
     }
     atomic_sub(emulated_words(pending->barrier_place[0], memory) + 1, pending->bytes[0]);
     pending->count--;
@@ -124,12 +146,14 @@ INLINE void emulated_bulk_arrives(pending_bulk *pending, __local uchar *memory)
         pending->source[i] = pending->source[i + 1];
         pending->bytes[i] = pending->bytes[i + 1];
         pending->barrier_place[i] = pending->barrier_place[i + 1];
+        pending->is_box[i] = pending->is_box[i + 1];
+        pending->x[i] = pending->x[i + 1];
+        pending->y[i] = pending->y[i + 1];
     }
 }
 
-/* cp.async.bulk, which arrives at once or when it must. */
-INLINE void emulated_bulk_copy(pending_bulk *pending, int at_once, uint target, __global const void *source, int bytes,
-                               uint barrier_place, __local uchar *memory)
+INLINE void emulated_any_copy(pending_bulk *pending, int at_once, uint target, __global const void *source, int bytes, uint barrier_place,
+                              __local uchar *memory)
 {
     const int i = pending->count++;
     pending->target[i] = target;
@@ -139,6 +163,25 @@ INLINE void emulated_bulk_copy(pending_bulk *pending, int at_once, uint target, 
     if (at_once || pending->count == MOST_PENDING_BULK) {
         emulated_bulk_arrives(pending, memory);
     }
+}
+
+/* cp.async.bulk.tensor, which arrives at once or when it must. */
+INLINE void emulated_box_copy(pending_bulk *pending, int at_once, uint target, __global const void *map, int x, int y, int bytes,
+                              uint barrier_place, __local uchar *memory)
+{
+    const int i = pending->count;
+    pending->is_box[i] = 1;
+    pending->x[i] = x;
+    pending->y[i] = y;
+    emulated_any_copy(pending, at_once, target, map, bytes, barrier_place, memory);
+}
+
+/* cp.async.bulk, likewise. */
+INLINE void emulated_bulk_copy(pending_bulk *pending, int at_once, uint target, __global const void *source, int bytes,
+                               uint barrier_place, __local uchar *memory)
+{
+    pending->is_box[pending->count] = 0;
+    emulated_any_copy(pending, at_once, target, source, bytes, barrier_place, memory);
 }
 
 /* ldmatrix.x4: lanes 8i … 8i + 7 give the addresses of the rows of matrix i (8 rows of 8 bf16). Lane l gets of each

@@ -39,7 +39,7 @@ struct opencl_units {
     opencl_unit_policy policy;
     opencl_unit unit[OPERAND_KINDS];    /* What is used now; NONE after a failure. */
     opencl_unit planned[OPERAND_KINDS]; /* At first: what scratch is asked for, whatever fails. */
-    int never_packed[OPERAND_KINDS];    /* Kernels with packed operands have failed. */
+    unsigned never[OPERAND_KINDS];      /* 1 << manner: kernels of such a manner have failed. */
     opencl_tuned_units tuned;
     int is_said[OPENCL_MOST_TUNED_UNITS]; /* That an entry is used, in the log. */
     int tried_variant;                    /* While tuning, or -1; with tried_pieces. */
@@ -231,7 +231,7 @@ static int parts_for(const opencl_units *units, const opencl_unit use[OPERAND_KI
  * split.
  */
 static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_product *product,
-                                 opencl_unit unit, int parts, size_t room, int never_packed)
+                                 opencl_unit unit, int parts, size_t room, unsigned never)
 {
     const opencl_units *units = device->units;
     const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
@@ -241,7 +241,8 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
                                  .only = units->policy.only,
                                  .compute_units = device->description->limits.compute_units,
                                  .room = room,
-                                 .never_packed = never_packed};
+                                 .never = never,
+                                 .may_map = opencl_operands_may_be_mapped(product)};
     if (units->tried_variant >= 0 && units->policy.only < 0) {
         choice.only = units->tried_variant;
     } else if (tuned != NULL) {
@@ -306,7 +307,7 @@ opencl_unit_plan opencl_units_plan(const ttm_backend_device *device, const openc
     const opencl_units *units = device->units;
     const int parts = parts_for(units, units->unit, product);
     return parts > 0 ? plan_for(device, product, units->unit[kind_of(parts)], parts,
-                                room_of(product), units->never_packed[kind_of(parts)])
+                                room_of(product), units->never[kind_of(parts)])
                      : (opencl_unit_plan){.variant = -1};
 }
 
@@ -337,22 +338,37 @@ static opencl_cache_key verdict_key(const ttm_backend_device *device, opencl_fam
     return key;
 }
 
-/* What fails with packed operands may work with operands as they are, and what fails with split f32
- * operands may work with bf16. */
-static void demote(opencl_units *units, const ttm_backend_device *device, opencl_family family,
-                   int parts, const opencl_cache_key *unit_key, const char *reason)
+/* What of a manner a failure is said to be about, and what happens instead: each manner fails by
+ * itself, and what fails with split f32 operands may work with bf16. */
+static const char *const blamed[OPENCL_UNIT_MANNERS] = {
+    [OPENCL_AS_THEY_ARE] = "",
+    [OPENCL_PACKED] = "packed operands for ",
+    [OPENCL_MAPPED] = "tensor maps for ",
+    [OPENCL_PACKED_SHARED] = "clusters of groups for ",
+    [OPENCL_MAPPED_SHARED] = "clusters with tensor maps for "};
+
+static const char *instead_of(opencl_unit_manner manner)
+{
+    return manner == OPENCL_AS_THEY_ARE ? "go to other kernels"
+           : manner == OPENCL_PACKED    ? "take them as they are"
+                                        : "do without";
+}
+
+static void demote(opencl_units *units, const ttm_backend_device *device,
+                   const opencl_unit_variant *variant, const opencl_cache_key *unit_key,
+                   const char *reason)
 {
     char name[32];
-    opencl_unit *unit = &units->unit[kind_of(parts)];
-    const int is_packed = family == OPENCL_MATRIX_UNITS_PACKED;
-    write_unit_name(name, units, parts);
+    const int kind = kind_of(variant->parts);
+    opencl_unit *unit = &units->unit[kind];
+    const opencl_unit_manner manner = opencl_unit_variant_manner(variant);
+    write_unit_name(name, units, variant->parts);
     opencl_log(TTM_LOG_WARNING, "%smatrix units (%s) of %s aren't used%s: %s; products %s",
-               is_packed ? "packed operands for " : "", name, device->description->name,
-               kind_suffix(parts), reason,
-               is_packed ? "take them as they are" : "go to other kernels");
+               blamed[manner], name, device->description->name, kind_suffix(variant->parts), reason,
+               instead_of(manner));
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
-    if (is_packed) {
-        units->never_packed[kind_of(parts)] = 1;
+    if (manner != OPENCL_AS_THEY_ARE) {
+        units->never[kind] |= 1u << manner;
     } else {
         *unit = *unit == OPENCL_UNIT_WGMMA && !units->policy.is_forced ? OPENCL_UNIT_MMA
                                                                        : OPENCL_UNIT_NONE;
@@ -404,19 +420,19 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
     int count = 0;
     char reason[OPENCL_PROBE_REASON_BYTES] = "";
     char name[32];
-    char unit_name[64];
-    const int parts = opencl_unit_variants(&count)[number].parts;
+    char unit_name[96];
+    const opencl_unit_variant *variant = &opencl_unit_variants(&count)[number];
     if (units->policy.is_probe || is_proven_here(units, options)) {
         return 1;
     }
     const opencl_cache_key key = verdict_key(device, family, options);
-    write_unit_name(name, units, parts);
-    snprintf(unit_name, sizeof unit_name, "%s%s", name, kind_suffix(parts));
+    write_unit_name(name, units, variant->parts);
+    snprintf(unit_name, sizeof unit_name, "%s%s%s", blamed[opencl_unit_variant_manner(variant)],
+             name, kind_suffix(variant->parts));
     const opencl_cache_key unit_key = verdict_key(device, family, unit_name);
     opencl_verdict verdict = opencl_verdict_read(&key);
     if (!units->policy.is_forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
-        demote(units, device, family, parts, &unit_key,
-               "they failed their probe in an earlier run");
+        demote(units, device, variant, &unit_key, "they failed their probe in an earlier run");
         return 0;
     }
     if (verdict != OPENCL_VERDICT_PASSED) {
@@ -426,7 +442,7 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
         opencl_log(TTM_LOG_DEBUG, "probing matrix units: %s", options);
         verdict = opencl_probe_run(reason, sizeof reason, request);
         if (verdict != OPENCL_VERDICT_PASSED) {
-            demote(units, device, family, parts, &unit_key, reason);
+            demote(units, device, variant, &unit_key, reason);
             return 0;
         }
         opencl_verdict_write(&key, verdict);
@@ -456,6 +472,16 @@ static ttm_status sum_pieces(ttm_backend_stream *stream, const opencl_product *p
     return opencl_call_run(&call, 3, global, local);
 }
 
+/* Groups that compute a matrix, or a piece's sums of it: whole clusters. */
+static int64_t groups_of(const opencl_product *product, const opencl_unit_variant *variant)
+{
+    return opencl_parts(extent(&product->out, 1),
+                        (int64_t)variant->tile_rows * variant->cluster_rows) *
+           opencl_parts(extent(&product->out, 0),
+                        (int64_t)variant->tile_cols * variant->cluster_cols) *
+           opencl_unit_variant_cluster(variant);
+}
+
 /* Queues the kernels; *done = 1 unless they can't be built here, when others must do. */
 static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_product *product,
                          opencl_family family, const opencl_unit_plan *plan, const char *options)
@@ -473,7 +499,9 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
     opencl_product_arguments(&call, product);
     if (variant->packed) {
         const opencl_packed_places places = opencl_packed_places_of(product, variant);
-        const ttm_status status = opencl_pack_operands(stream, product, variant, &places);
+        const ttm_status status = variant->mapped
+                                      ? opencl_map_operands(stream, product, &places, options)
+                                      : opencl_pack_operands(stream, product, variant, &places);
         if (status != TTM_OK) {
             return status;
         }
@@ -486,10 +514,8 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
     }
     const size_t items = (size_t)opencl_unit_variant_items(variant);
     const size_t local[3] = {items, 1, 1};
-    const size_t global[3] = {(size_t)(opencl_parts(extent(&product->out, 1), variant->tile_rows) *
-                                       opencl_parts(extent(&product->out, 0), variant->tile_cols)) *
-                                  items,
-                              (size_t)plan->pieces, (size_t)opencl_product_batches(product)};
+    const size_t global[3] = {(size_t)groups_of(product, variant) * items, (size_t)plan->pieces,
+                              (size_t)opencl_product_batches(product)};
     const ttm_status status = opencl_call_run(&call, 3, global, local);
     return status == TTM_OK && plan->pieces > 1 ? sum_pieces(stream, product, plan->pieces, &sums)
                                                 : status;

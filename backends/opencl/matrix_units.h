@@ -32,6 +32,10 @@ typedef struct opencl_unit_variant {
     int packed;   /**< 1: operands are packed by pack.cl first, for matmul_packed.cl. */
     int overlaps; /**< 1: the units still have a slice when the next one begins. Packed ones do so
                      anyway. */
+    int cluster_rows; /**< Groups below each other that run at the same time and fetch slices for
+                         each other; with packed operands only, else 1. */
+    int cluster_cols; /**< Such groups beside each other. */
+    int mapped;       /**< 1, with packed: operands aren't packed, bulk copies go by tensor maps. */
 } opencl_unit_variant;
 
 enum { OPENCL_UNIT_OPTIONS_BYTES = 320 };
@@ -54,6 +58,22 @@ void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
 
 /** Returns the compiler's options for a device that has the unit, with a space in front, or "". */
 const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant);
+
+/** How groups get their operands. Each may fail by itself on a device. */
+typedef enum opencl_unit_manner {
+    OPENCL_AS_THEY_ARE,   /**< By items, a chunk at a time. */
+    OPENCL_PACKED,        /**< By bulk copies of slices that were packed before. */
+    OPENCL_MAPPED,        /**< By bulk copies of boxes of the tensors. */
+    OPENCL_PACKED_SHARED, /**< The same with groups of a cluster, which share what is copied. */
+    OPENCL_MAPPED_SHARED,
+    OPENCL_UNIT_MANNERS
+} opencl_unit_manner;
+
+/** Returns a variant's. */
+opencl_unit_manner opencl_unit_variant_manner(const opencl_unit_variant *variant);
+
+/** Returns the groups of a cluster, 1 where groups run by themselves. */
+int opencl_unit_variant_cluster(const opencl_unit_variant *variant);
 
 /** Returns the work-items of a group. */
 int opencl_unit_variant_items(const opencl_unit_variant *variant);

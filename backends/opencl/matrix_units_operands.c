@@ -5,6 +5,12 @@
 
 enum { ACCESS_CHUNKS = 1, ACCESS_DIRECT = 2, CHUNK = 8 };
 
+/* A map each, in one launch. */
+enum { MOST_MAPPED_MATRICES = 4096 };
+
+/* Elements of bf16: 2⁴⁰ bytes. */
+#define MOST_MAPPED_STRIDE ((int64_t)1 << 39)
+
 static int is_multiple(int64_t value)
 {
     return value % CHUNK == 0;
@@ -27,6 +33,25 @@ opencl_operand_way opencl_operand_way_of(const ttm_tensor *tensor, int line_dim,
         way.access = tensor->dtype == TTM_BF16 && copies ? ACCESS_DIRECT : ACCESS_CHUNKS;
     }
     return way;
+}
+
+/* What a map can say of a matrix: sizes of 32 bits, and strides that go forward. */
+static int may_be_mapped(const ttm_tensor *tensor, int line_dim)
+{
+    int fits = tensor->dtype == TTM_BF16 &&
+               opencl_operand_way_of(tensor, line_dim, 1).access == ACCESS_DIRECT;
+    for (int32_t dim = tensor->rank - 2; dim < tensor->rank; dim++) {
+        fits = fits && tensor->shape[dim] <= INT32_MAX &&
+               tensor->stride[dim] < MOST_MAPPED_STRIDE &&
+               (tensor->stride[dim] > 0 || tensor->shape[dim] == 1);
+    }
+    return fits;
+}
+
+int opencl_operands_may_be_mapped(const opencl_product *product)
+{
+    return opencl_product_batches(product) <= MOST_MAPPED_MATRICES &&
+           may_be_mapped(&product->a, 1) && may_be_mapped(&product->b, 0);
 }
 
 int64_t opencl_operand_matrices(const ttm_tensor *tensor, int64_t batches)

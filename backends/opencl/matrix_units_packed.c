@@ -1,4 +1,4 @@
-/* Two launches of pack.cl. */
+/* Two launches of pack.cl, or one of tensor_maps.cl. */
 #include "opencl/matrix_units_packed.h"
 
 #include "opencl/matrix_units_operands.h"
@@ -11,6 +11,15 @@ opencl_packed_places opencl_packed_places_of(const opencl_product *product,
                                              const opencl_unit_variant *variant)
 {
     const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
+    if (variant->mapped) {
+        const int64_t behind = (int64_t)(product->workspace.offset % OPENCL_MAP_BYTES);
+        const int64_t place = (OPENCL_MAP_BYTES - behind) % OPENCL_MAP_BYTES;
+        return (opencl_packed_places){.a_place = place,
+                                      .a_bytes = sizes.a_matrices > 1 ? OPENCL_MAP_BYTES : 0,
+                                      .b_place = place + sizes.a_matrices * OPENCL_MAP_BYTES,
+                                      .b_bytes = sizes.b_matrices > 1 ? OPENCL_MAP_BYTES : 0,
+                                      .end = (int64_t)opencl_unit_maps_bytes(&sizes)};
+    }
     const int64_t a =
         (int64_t)opencl_unit_packed_bytes(variant, sizes.rows, sizes.depth, variant->tile_rows);
     const int64_t b =
@@ -54,6 +63,41 @@ static ttm_status pack(ttm_backend_stream *stream, const opencl_product *product
     return opencl_call_run(&call, 3, global, local);
 }
 
+/* Of a dimension that there may not be. */
+static int64_t stride_of(const ttm_tensor *tensor, int32_t dim)
+{
+    return dim >= 0 ? tensor->stride[dim] : 0;
+}
+
+ttm_status opencl_map_operands(ttm_backend_stream *stream, const opencl_product *product,
+                               const opencl_packed_places *places, const char *options)
+{
+    const ttm_tensor *a = &product->a;
+    const ttm_tensor *b = &product->b;
+    const opencl_unit_sizes sizes = opencl_unit_sizes_of(product);
+    const int64_t strides[8] = {a->stride[a->rank - 2],    a->stride[a->rank - 1],
+                                stride_of(a, a->rank - 4), stride_of(a, a->rank - 3),
+                                b->stride[b->rank - 1],    b->stride[b->rank - 2],
+                                stride_of(b, b->rank - 4), stride_of(b, b->rank - 3)};
+    opencl_call call = opencl_call_start(stream, OPENCL_TENSOR_MAPS, "tensor_maps", "%s", options);
+    opencl_call_tensor(&call, &product->workspace, &product->workspace);
+    opencl_call_long(&call, places->a_place);
+    opencl_call_long(&call, places->b_place);
+    opencl_call_tensor(&call, a, a);
+    opencl_call_tensor(&call, b, b);
+    opencl_call_long(&call, sizes.rows);
+    opencl_call_long(&call, sizes.cols);
+    opencl_call_long(&call, sizes.depth);
+    opencl_call_longs8(&call, strides);
+    opencl_call_long(&call, sizes.a_matrices);
+    opencl_call_long(&call, sizes.b_matrices);
+    opencl_call_long(&call, a->rank > 2 ? a->shape[a->rank - 3] : 1);
+    const size_t local[3] = {1, 1, 1};
+    const size_t global[3] = {
+        2, (size_t)(sizes.a_matrices > sizes.b_matrices ? sizes.a_matrices : sizes.b_matrices), 1};
+    return opencl_call_run(&call, 3, global, local);
+}
+
 ttm_status opencl_pack_operands(ttm_backend_stream *stream, const opencl_product *product,
                                 const opencl_unit_variant *variant,
                                 const opencl_packed_places *places)
@@ -67,7 +111,7 @@ void opencl_packed_arguments(opencl_call *call, const opencl_product *product,
                              const opencl_packed_places *places)
 {
     opencl_call_tensor(call, &product->workspace, &product->workspace);
-    opencl_call_long(call, 0);
+    opencl_call_long(call, places->a_place);
     opencl_call_long(call, places->a_bytes);
     opencl_call_long(call, places->b_place);
     opencl_call_long(call, places->b_bytes);

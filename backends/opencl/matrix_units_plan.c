@@ -56,10 +56,17 @@ size_t opencl_unit_packed_bytes(const opencl_unit_variant *variant, int64_t line
     return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
 }
 
-/* The bytes of both operands packed, 0 for a variant that takes them as they are. */
+size_t opencl_unit_maps_bytes(const opencl_unit_sizes *sizes)
+{
+    return (size_t)(sizes->a_matrices + sizes->b_matrices + 1) * OPENCL_MAP_BYTES;
+}
+
+/* The bytes of both operands packed, of their maps, or 0 for a variant that takes them as they are.
+ */
 static double packed_bytes(const opencl_unit_variant *variant, const opencl_unit_sizes *sizes)
 {
-    return variant->packed == 0
+    return variant->mapped ? (double)opencl_unit_maps_bytes(sizes)
+           : variant->packed == 0
                ? 0.0
                : (double)opencl_unit_packed_bytes(variant, sizes->rows, sizes->depth,
                                                   variant->tile_rows) *
@@ -118,7 +125,7 @@ static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *v
         !variant->packed ? 1.0
                          : wait_for_stages(variant->stages) *
                                (variant->tile_cols > MOST_SHARING_COLS ? COST_OF_BEING_ALONE : 1.0);
-    const int launches = (plan->pieces > 1) + 2 * variant->packed;
+    const int launches = (plan->pieces > 1) + (variant->mapped ? 1 : 2 * variant->packed);
     double cost = (double)opencl_parts(groups, units) * rows * cols * (double)plan->piece_depth *
                   products * (1.0 + copies / rows + copies / cols) * waits;
     cost += launches * COST_OF_LAUNCH +
@@ -166,6 +173,18 @@ static opencl_unit_plan choose_pieces(double *cost, int number, const opencl_uni
     return best;
 }
 
+/* Whether nothing is known against a variant. Nobody has seen yet that OpenCL drivers run clusters,
+ * or heed tensor maps: these only where tuning has measured them, or who asks for the variant. */
+static int may_be_used(const opencl_unit_choice *choice, int number)
+{
+    int count = 0;
+    const opencl_unit_variant *variant = &opencl_unit_variants(&count)[number];
+    const opencl_unit_manner manner = opencl_unit_variant_manner(variant);
+    const int is_known = manner == OPENCL_AS_THEY_ARE || manner == OPENCL_PACKED;
+    return (choice->never >> manner & 1) == 0 && (is_known || choice->only == number) &&
+           (!variant->mapped || choice->may_map);
+}
+
 opencl_unit_plan opencl_unit_plan_for(const opencl_unit_choice *choice,
                                       const opencl_unit_sizes *sizes)
 {
@@ -176,7 +195,7 @@ opencl_unit_plan opencl_unit_plan_for(const opencl_unit_choice *choice,
     for (int i = 0; i < count; i++) {
         if (!opencl_unit_variant_is_valid(&variants[i]) || variants[i].unit != choice->unit ||
             variants[i].parts != choice->parts || (choice->only >= 0 && choice->only != i) ||
-            (choice->never_packed && variants[i].packed)) {
+            !may_be_used(choice, i)) {
             continue;
         }
         double cost = 0.0;

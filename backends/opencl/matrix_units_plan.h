@@ -5,6 +5,9 @@
 
 #include "opencl/matrix_units.h"
 
+/** Scratch for the tensor map of a matrix, which lies at a multiple of as much. */
+enum { OPENCL_MAP_BYTES = 128 };
+
 /** Pieces that a depth is cut into at most, and the scratch that their sums and packed operands
  * take at most. */
 enum {
@@ -31,7 +34,8 @@ typedef struct opencl_unit_choice {
     int pieces;             /**< The one number of pieces to use where they fit, or 0. */
     uint32_t compute_units; /**< Of the device. */
     size_t room;            /**< Bytes of scratch. */
-    int never_packed;       /**< 1: no variant that packs operands. */
+    unsigned never;         /**< 1 << manner: variants of such manners have failed. */
+    int may_map;            /**< 1: the operands can have tensor maps. */
 } opencl_unit_choice;
 
 /** What was chosen. */
@@ -51,6 +55,9 @@ size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces);
  * whole slices. */
 size_t opencl_unit_packed_bytes(const opencl_unit_variant *variant, int64_t lines, int64_t depth,
                                 int tile_lines);
+
+/** Returns the bytes of all maps of a product's operands, wherever the scratch begins. */
+size_t opencl_unit_maps_bytes(const opencl_unit_sizes *sizes);
 
 /** Returns the bytes of scratch that a plan takes: a packed, b packed, the pieces' sums. */
 size_t opencl_unit_plan_bytes(const opencl_unit_plan *plan, const opencl_unit_sizes *sizes);

@@ -7,11 +7,14 @@
 static const char directive[] = ".target";
 static const char target[] = "sm_90";
 static const char mark[] = "//@";
+static const char entry_mark[] = "//@entry ";
 
 enum {
     DIRECTIVE_LENGTH = sizeof directive - 1,
     TARGET_LENGTH = sizeof target - 1,
-    MARK_LENGTH = sizeof mark - 1
+    MARK_LENGTH = sizeof mark - 1,
+    ENTRY_MARK_LENGTH = sizeof entry_mark - 1,
+    MOST_DIRECTIVES = 128
 };
 
 /* Whether only blanks are before `place` in its line: in a comment it would be no directive. */
@@ -44,9 +47,41 @@ static char *find_target_end(char *text)
     return strchr(" \t\r\n,", *after) != NULL ? place : NULL;
 }
 
+/* Where the body of the entry that `place` is in begins, NULL outside of any. */
+static char *find_body(char *text, const char *place)
+{
+    char *entry = NULL;
+    for (char *next = text; (next = strstr(next, ".entry")) != NULL && next < place; next++) {
+        entry = next;
+    }
+    char *body = entry == NULL ? NULL : strchr(entry, '{');
+    return body < place ? body : NULL;
+}
+
+/* Moves directives to where an entry has them: between its parameters and its body. The text keeps
+ * its length. Returns how many marks there were, -1 for one that makes no sense. */
+static int move_directives(char *text)
+{
+    int count = 0;
+    for (char *found = text; (found = strstr(found, entry_mark)) != NULL; count++) {
+        char directives[MOST_DIRECTIVES];
+        const char *from = found + ENTRY_MARK_LENGTH;
+        const size_t length = strcspn(from, ";\n");
+        char *body = find_body(text, found);
+        if (body == NULL || from[length] != ';' || length >= MOST_DIRECTIVES) {
+            return -1;
+        }
+        memcpy(directives, from, length);
+        memmove(body + length, body, (size_t)(found - body));
+        memcpy(body, directives, length);
+        memset(found + length, ' ', ENTRY_MARK_LENGTH + 1);
+        found += length;
+    }
+    return count;
+}
+
 char *opencl_ptx_retarget(size_t *new_bytes, const char *ptx, size_t bytes)
 {
-    int marks = 0;
     char *text = malloc(bytes + 2);
     if (text == NULL) {
         return NULL;
@@ -55,6 +90,11 @@ char *opencl_ptx_retarget(size_t *new_bytes, const char *ptx, size_t bytes)
     text[bytes] = '\0';
     bytes = strlen(text);
     char *end = find_target_end(text);
+    int marks = move_directives(text);
+    if (marks < 0) {
+        free(text);
+        return NULL;
+    }
     for (char *found = text; (found = strstr(found, mark)) != NULL; marks++) {
         memset(found, ' ', MARK_LENGTH);
     }

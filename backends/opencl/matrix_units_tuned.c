@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the shape of a variant begins with, whose operands are packed, or whose slices overlap. */
+/* What the shape of a variant begins with whose operands are packed or have maps, or whose slices
+ * overlap, and whose groups run in clusters: "clusters-2x1-". */
 static const char packed[] = "packed-";
+static const char mapped[] = "mapped-";
 static const char overlapping[] = "overlapping-";
+static const char clustered[] = "clusters-";
 
 /* Returns whether `*text` begins with a word, which it then goes past. */
 static int skip_word(const char **text, const char *word)
@@ -75,13 +78,19 @@ void opencl_tuned_unit_print(char text[OPENCL_TUNED_UNIT_BYTES], const opencl_tu
     int count = 0;
     const opencl_unit_class *products = &entry->products;
     const opencl_unit_variant *variant = &opencl_unit_variants(&count)[entry->variant];
+    char groups[32] = "";
+    if (opencl_unit_variant_cluster(variant) > 1) {
+        snprintf(groups, sizeof groups, "%s%dx%d-", clustered, variant->cluster_rows,
+                 variant->cluster_cols);
+    }
     snprintf(text, OPENCL_TUNED_UNIT_BYTES,
              "unit %s%s parts %d result %d runs %d %d sizes %d %d %d %d variant "
-             "%s%dx%dx%d:%dx%d:%d pieces %d",
+             "%s%s%dx%dx%d:%dx%d:%d pieces %d",
              products->is_emulated ? "emulated-" : "", opencl_unit_name(products->unit),
              products->parts, products->result, products->a_runs, products->b_runs,
-             products->sizes[0], products->sizes[1], products->sizes[2], products->sizes[3],
-             variant->packed     ? packed
+             products->sizes[0], products->sizes[1], products->sizes[2], products->sizes[3], groups,
+             variant->mapped     ? mapped
+             : variant->packed   ? packed
              : variant->overlaps ? overlapping
                                  : "",
              variant->tile_rows, variant->tile_cols, variant->tile_depth, variant->warp_rows,
@@ -99,7 +108,9 @@ static int find_variant(const opencl_unit_variant *wanted)
             one->tile_rows == wanted->tile_rows && one->tile_cols == wanted->tile_cols &&
             one->tile_depth == wanted->tile_depth && one->warp_rows == wanted->warp_rows &&
             one->warp_cols == wanted->warp_cols && one->stages == wanted->stages &&
-            one->packed == wanted->packed && one->overlaps == wanted->overlaps) {
+            one->packed == wanted->packed && one->overlaps == wanted->overlaps &&
+            one->cluster_rows == wanted->cluster_rows &&
+            one->cluster_cols == wanted->cluster_cols && one->mapped == wanted->mapped) {
             return k;
         }
     }
@@ -110,7 +121,7 @@ int opencl_tuned_unit_parse(opencl_tuned_unit *entry, const char *line)
 {
     char name[32];
     int used = 0;
-    opencl_unit_variant shape = {.unit = OPENCL_UNIT_NONE};
+    opencl_unit_variant shape = {.unit = OPENCL_UNIT_NONE, .cluster_rows = 1, .cluster_cols = 1};
     opencl_unit_class *products = &entry->products;
     memset(entry, 0, sizeof *entry);
     if (sscanf(line, "unit %31s parts %d result %d runs %d %d sizes %d %d %d %d variant %n", name,
@@ -121,7 +132,16 @@ int opencl_tuned_unit_parse(opencl_tuned_unit *entry, const char *line)
         return 0;
     }
     line += used;
-    shape.packed = skip_word(&line, packed);
+    if (skip_word(&line, clustered)) {
+        used = 0;
+        if (sscanf(line, "%dx%d-%n", &shape.cluster_rows, &shape.cluster_cols, &used) != 2 ||
+            used == 0) {
+            return 0;
+        }
+        line += used;
+    }
+    shape.mapped = skip_word(&line, mapped);
+    shape.packed = shape.mapped || skip_word(&line, packed);
     shape.overlaps = skip_word(&line, overlapping);
     if (sscanf(line, "%dx%dx%d:%dx%d:%d pieces %d", &shape.tile_rows, &shape.tile_cols,
                &shape.tile_depth, &shape.warp_rows, &shape.warp_cols, &shape.stages,

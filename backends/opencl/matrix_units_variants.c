@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 512 };
+/* Eight groups are what every device with clusters runs in one. */
+enum { MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 512, MOST_CLUSTER = 8 };
 
 /* What kernels_cl/matrix_units.cl knows of each unit. A warp's part is made of `rows` by `cols`,
  * what is loaded at a time: two fragments of mma's and wgmma's side by side. */
@@ -22,45 +23,54 @@ static const unit_description units[OPENCL_UNIT_COUNT] = {
     [OPENCL_UNIT_MFMA] = {"mfma", 64, 16, 16, 16},
 };
 
-/* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages, packed, overlaps. Of those for
- * a unit and its parts the first is taken where several cost the same. */
+/* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages, packed, overlaps, cluster
+ * (rows, cols), mapped. Of those for a unit and its parts the first is taken where several cost the
+ * same.
+ */
 static const opencl_unit_variant variants[] = {
-    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3, 0, 0},
-    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4, 0, 0},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3, 0, 0},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 0, 0},
-    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2, 0, 0},
-    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3, 0, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2, 0, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2, 0, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3, 0, 0},
-    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2, 0, 0},
-    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2, 0, 0},
-    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2, 0, 0},
-    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2, 0, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 128, 128, 16, 16, 128, 2, 0, 0},
-    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 2, 0, 0},
-    {OPENCL_UNIT_WGMMA, 3, 128, 96, 16, 16, 96, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1, 0},
-    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 0, 0},
-    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 2, 0, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 0},
-    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 64, 128, 16, 16, 128, 3, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 6, 0, 1},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 1},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 1},
+    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 128, 16, 16, 128, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 96, 16, 16, 96, 2, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 128, 16, 16, 128, 3, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 6, 0, 1, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 1, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 1, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 2, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 1, 1, 1},
+    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0, 1, 1, 1},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 1, 1},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 2, 1},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -84,6 +94,20 @@ opencl_unit opencl_unit_named(const char *name)
     return OPENCL_UNIT_NONE;
 }
 
+int opencl_unit_variant_cluster(const opencl_unit_variant *variant)
+{
+    return variant->cluster_rows * variant->cluster_cols;
+}
+
+opencl_unit_manner opencl_unit_variant_manner(const opencl_unit_variant *variant)
+{
+    const int shares = opencl_unit_variant_cluster(variant) > 1;
+    if (variant->mapped) {
+        return shares ? OPENCL_MAPPED_SHARED : OPENCL_MAPPED;
+    }
+    return !variant->packed ? OPENCL_AS_THEY_ARE : shares ? OPENCL_PACKED_SHARED : OPENCL_PACKED;
+}
+
 void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
                                const opencl_unit_variant *variant)
 {
@@ -93,6 +117,15 @@ void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
              (int)variant->unit, variant->parts, variant->tile_rows, variant->tile_cols,
              variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
              variant->packed ? " -DPACKED=1" : "", variant->overlaps ? " -DOVERLAPS=1" : "");
+    if (variant->mapped) {
+        strcat(options, " -DMAPPED=1");
+    }
+    if (opencl_unit_variant_cluster(variant) > 1) {
+        const size_t used = strlen(options);
+        snprintf(options + used, OPENCL_UNIT_OPTIONS_BYTES - used,
+                 " -DCLUSTER_ROWS=%d -DCLUSTER_COLS=%d", variant->cluster_rows,
+                 variant->cluster_cols);
+    }
 }
 
 const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant)
@@ -144,6 +177,12 @@ static int divides(int part, int whole)
     return part > 0 && whole > 0 && whole % part == 0;
 }
 
+/* Lines of a block, as in matrix_units.cl. */
+static int block_of(int lines)
+{
+    return lines % 64 == 0 ? 64 : 32;
+}
+
 int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
 {
     const int depth = variant->tile_depth;
@@ -173,9 +212,24 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
     const int may_overlap =
         variant->unit == OPENCL_UNIT_WGMMA && variant->parts < 3 && variant->stages > 2;
     const int is_in_order = !variant->overlaps || (may_overlap && !variant->packed);
+    /* Each group of a row fetches as much of the slice that they share, and so does each of a
+     * column. */
+    const int has_cluster =
+        variant->cluster_rows > 0 && variant->cluster_cols > 0 &&
+        opencl_unit_variant_cluster(variant) <= MOST_CLUSTER &&
+        (opencl_unit_variant_cluster(variant) == 1 ||
+         (variant->packed && divides(variant->cluster_cols * 8, variant->tile_rows) &&
+          divides(variant->cluster_rows * 8, variant->tile_cols)));
+    /* A copy by a map is of whole blocks of lines, of operands as they are. */
+    const int rows_of_copy = variant->tile_rows / (has_cluster ? variant->cluster_cols : 1);
+    const int cols_of_copy = variant->tile_cols / (has_cluster ? variant->cluster_rows : 1);
+    const int has_boxes =
+        !variant->mapped || (variant->packed && variant->parts == 1 &&
+                             divides(block_of(variant->tile_rows), rows_of_copy) &&
+                             divides(block_of(variant->tile_cols), cols_of_copy));
     /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
     const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
     const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);
-    return is_simple && is_in_order && is_blocked && is_shared_evenly && is_wide &&
-           items <= MOST_ITEMS && opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
+    return is_simple && is_in_order && has_cluster && has_boxes && is_blocked && is_shared_evenly &&
+           is_wide && items <= MOST_ITEMS && opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
 }

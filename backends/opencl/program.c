@@ -65,9 +65,10 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_MATRIX_UNITS_PACKED] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
               "matrix_units_ptx.cl", "wgmma.cl", "matrix_units_wgmma.cl", "matmul_tiles.cl",
-              "matmul_packed.cl"),
+              "slice_ring.cl", "matmul_packed.cl"),
     [OPENCL_PACK] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl",
                           "matrix_units_parts.cl", "pack.cl"),
+    [OPENCL_TENSOR_MAPS] = PARTS("matrix_units.cl", "tensor_maps.cl"),
     [OPENCL_MATRIX_UNITS_DPAS] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
               "matrix_units_plain.cl", "matrix_units_chunks.cl", "matrix_units_dpas.cl",
@@ -289,6 +290,7 @@ static int has_marked_instructions(opencl_family family, const char *options)
                              family == OPENCL_ATTENTION_UNITS_DQ ||
                              family == OPENCL_ATTENTION_UNITS_DKDV;
     return (family == OPENCL_MATRIX_UNITS_WGMMA || family == OPENCL_MATRIX_UNITS_PACKED ||
+            family == OPENCL_TENSOR_MAPS ||
             (is_attention && strstr(options, "-DUNIT=2") != NULL)) &&
            strstr(options, "-DEMULATED=0") != NULL;
 }

@@ -10,6 +10,9 @@ MMA = products("mma:0")
 WGMMA = products("wgmma:6")
 OVERLAPPING = products("wgmma:34")
 PACKED = products("wgmma:18")
+CLUSTERS = products("wgmma:37")
+# Maps want aligned operands: of these cases 31 has neighbours along the depth, 41 rows of a.
+MAPS = (["--dtype", "bf16", "--cases", "60"], products("wgmma:42")[1])
 SPLIT = products("wgmma:20", dtype="f32", TTM_OPENCL_FP32="split")
 
 ATTENTION = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "mma:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
@@ -54,18 +57,40 @@ PTX_MUTATIONS = [
     ("ptx: wgmma: eight rows further by the bytes of four", "matrix_units_wgmma.cl", "LEADING_BYTES(runs, width), 8 * (width)*2", "LEADING_BYTES(runs, width), 4 * (width)*2", "matmul/12", WGMMA),
     ("ptx: wgmma: blocks of lines next to each other", "matrix_units_wgmma.cl", "((runs) == 0 ? 16 : TILE_DEPTH * (width)*2)", "16", "matmul", products("wgmma:8")),
     # Packed operands
-    ("ptx: packed: mbarriers are used before all know of them", "matmul_packed.cl", "        FENCE_BARRIERS();\n    }\n    barrier(CLK_LOCAL_MEM_FENCE);",
-     "        FENCE_BARRIERS();\n    }", "matmul/12", PACKED),
+    ("ptx: packed: mbarriers are used before all know of them", "matmul_packed.cl", "    MEET_CLUSTER();\n", "", "matmul/12", PACKED),
     ("ptx: packed: mbarriers aren't fenced for copies", "matmul_packed.cl", "        FENCE_BARRIERS();\n", "", "matmul/12", PACKED),
-    ("ptx: packed: one warp's arrival stands for four", "matmul_packed.cl", "            ARRIVE(EMPTY(LEFT_STAGE));",
-     "            if (warp % 4 == 0) for (int i = 0; i < 4; i++) ARRIVE(EMPTY(LEFT_STAGE));",
+    ("ptx: packed: one warp's arrival stands for four", "matmul_packed.cl", "            ARRIVE(EMPTY(sharer_base, LEFT_STAGE));",
+     "            if (warp % 4 == 0) for (int i = 0; i < 4; i++) ARRIVE(EMPTY(sharer_base, LEFT_STAGE));",
      "matmul/12", PACKED),
     ("ptx: packed: a stage is left before it was multiplied", "matmul_packed.cl", "        WAIT_SLICES(LEFT_BEHIND)                                                         \\\n",
      "", "matmul/12", PACKED),
-    ("ptx: packed: one arrival too few is awaited", "matmul_packed.cl", "START_BARRIER(EMPTY(stage), WARPS);", "START_BARRIER(EMPTY(stage), WARPS - 1);", "matmul/12", PACKED),
+    ("ptx: packed: one arrival too few is awaited", "matmul_packed.cl", "START_BARRIER(EMPTY(base, stage), WARPS * SHARERS);", "START_BARRIER(EMPTY(base, stage), WARPS - 1);", "matmul/12", PACKED),
     ("ptx: packed: fewer bytes are announced than come", "matmul_packed.cl", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES - 16);",
      "matmul/12", PACKED),
     ("ptx: packed: sums leave where others still multiply", "matmul_packed.cl", "    MEET_CONSUMERS();\n", "", "matmul/12", PACKED),
+    # Clusters of groups
+    ("ptx: clusters: groups use each other's memory before all have begun", "matmul_packed.cl", "    MEET_CLUSTER();", "    barrier(CLK_LOCAL_MEM_FENCE);", "matmul/12", CLUSTERS),
+    ("ptx: clusters: a stage is filled that another group still reads", "matmul_packed.cl", "lane < SHARERS && used.step", "lane == ROW_IN_CLUSTER && used.step", "matmul/12", CLUSTERS),
+    ("ptx: clusters: only the group's own consumers are waited for", "matmul_packed.cl", "WARPS * SHARERS", "WARPS", "matmul/12", CLUSTERS),
+    ("ptx: clusters: arrivals of another group aren't acquired", "slice_ring.cl", ".acquire.cluster.shared::cta", ".shared::cta", "matmul/12", CLUSTERS),
+    ("ptx: clusters: arrivals aren't released to other groups", "slice_ring.cl", "mbarrier.arrive.release.cluster.shared", "mbarrier.arrive.release.cta.shared", "matmul/12", CLUSTERS),
+    ("ptx: clusters: a group ends while others arrive on its mbarriers", "matmul_packed.cl",
+     "    ARRIVE_AT_CLUSTER();\n    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? first_row : rows, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);\n    WAIT_FOR_CLUSTER();",
+     "    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? first_row : rows, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);", "matmul/12", CLUSTERS),
+    ("ptx: clusters: all groups fetch the same share", "matmul_packed.cl", "TILE_COLS, ROW_IN_CLUSTER, CLUSTER_ROWS", "TILE_COLS, 0, CLUSTER_ROWS", "matmul/12", CLUSTERS),
+    ("ptx: clusters: a's slices go to those who read b's", "matmul_packed.cl", "CLUSTER_COLS, SHARERS_OF_A", "CLUSTER_COLS, SHARERS_OF_B", "matmul/12", CLUSTERS),
+    ("ptx: clusters: consumers tell the wrong groups", "slice_ring.cl", "COL_IN_CLUSTER + 1 + (i)-CLUSTER_ROWS", "COL_IN_CLUSTER + 2 + (i)-CLUSTER_ROWS", "matmul/12", CLUSTERS),
+    # Tensor maps
+    ("ptx: maps: aren't released to copies", "tensor_maps.cl", "    asm volatile(\"//@ fence.proxy.tensormap::generic.release.gpu;\" ::: \"memory\");\n", "", "matmul/31", MAPS),
+    ("ptx: maps: aren't acquired before they are used", "matmul_packed.cl", "        FENCE_MAP(b_slices.start);\n", "", "matmul/31", MAPS),
+    ("ptx: maps: don't begin with zeros", "tensor_maps.cl", "i < 8; i++", "i < 7; i++", "matmul/31", MAPS),
+    ("ptx: maps: a field is left out", "tensor_maps.cl", "    REPLACE_OF(\"element_stride\", \"b32\", \"r\", \"1\", 1);\n", "", "matmul/31", MAPS),
+    ("ptx: maps: a stride in elements", "tensor_maps.cl", "shape->stride * 2", "shape->stride", "matmul/31", MAPS),
+    ("ptx: maps: another swizzle", "tensor_maps.cl", "REPLACE(\"swizzle_mode\", \"b32\", \"n\", 1)", "REPLACE(\"swizzle_mode\", \"b32\", \"n\", 0)", "matmul/31", MAPS),
+    ("ptx: maps: coordinates exchanged", "slice_ring.cl", "COPY_BOX(target, map, k, line,", "COPY_BOX(target, map, line, k,", "matmul/31", MAPS),
+    ("ptx: maps: boxes of a whole slice, not of a share", "tensor_maps.cl", "is_b ? B_SHARE_LINES : A_SHARE_LINES", "is_b ? TILE_COLS : TILE_ROWS", "matmul/31", MAPS),
+    ("ptx: maps: one block of two", "slice_ring.cl", "done < lines; done += block", "done < block; done += block", "matmul/1", (MAPS[0], {**MAPS[1], "TTM_OPENCL_MATRIX_UNITS": "wgmma:39"})),
+    ("ptx: maps: the second operand's lies where the first one's does", "tensor_maps.cl", "(is_b ? b_place : a_place)", "a_place", "matmul/31", MAPS),
     # Attention
     ("ptx: attention: no barrier between a tile's arrival and its use", "attention_matrix_units.cl", TILE_BARRIER, "        WAIT_COPIES(0);\n        UNIT_PREPARE();", FORWARD, ATTENTION),
     ("ptx: attention: copies of a tile aren't waited for", "attention_matrix_units.cl", TILE_BARRIER, "        barrier(CLK_LOCAL_MEM_FENCE);", FORWARD, ATTENTION),

@@ -23,7 +23,7 @@ import offline_compile  # noqa: E402
 # As in program.c: what comes before a unit's instructions, and what behind.
 SHARED = ['matrix_units', 'types', 'gelu', 'product', 'matrix_units_emulated']
 KERNEL = ['matmul_tiles', 'matmul_matrix_units']
-PACKED_KERNEL = ['matmul_tiles', 'matmul_packed']
+PACKED_KERNEL = ['matmul_tiles', 'slice_ring', 'matmul_packed']
 COPIES = {'mma': 'ptx', 'wgmma': 'ptx', 'dpas': 'plain', 'mfma': 'plain'}
 # mma.sync is for both; wgmma is only there on sm_90a.
 TARGETS = {'mma': ('sm_80', 'sm_90'), 'wgmma': ('sm_90a',), 'dpas': ('dg2',), 'mfma': ('gfx90a', 'gfx940')}
@@ -52,7 +52,7 @@ def without_limits(options):
 def assemble(ptx, target, retarget, folder, options=''):
     """PTX made for sm_80, renamed: (registers, local bytes, bytes spilled)"""
     most_registers = re.findall(r'-cl-nv-(maxrregcount=\d+)', options)
-    text = read(ptx).replace('.version 7.5', '.version 8.0').replace('.target sm_80', '.target ' + target.rstrip('a'))
+    text = read(ptx).replace('.version 7.5', '.version 8.3').replace('.target sm_80', '.target ' + target.rstrip('a'))
     if target.endswith('a'):
         result = subprocess.run([retarget], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         if result.returncode != 0:
@@ -161,10 +161,31 @@ def check_packing(options, kernels_cl, retarget):
     return failures
 
 
+def check_maps(options, kernels_cl, retarget):
+    """The kernel that makes tensor maps of a variant's operands: no spills."""
+    failures = 0
+    for a_runs, b_runs in ((0, 1), (1, 0)):
+        with tempfile.TemporaryDirectory() as folder:
+            source = write_source(folder, kernels_cl, [nvidia_offline.BUILTINS, 'matrix_units', 'tensor_maps'])
+            way = f'{options} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DEMULATED=0'
+            try:
+                [(registers, local, spilled)] = compile_nvidia(source, way, folder, ('sm_90a',), retarget)
+            except RuntimeError as error:
+                failures += 1
+                print(f'  maps   does not compile: {way}\n{error}')
+                continue
+            bad = spilled > 0 or registers == 0
+            failures += bad
+            print(f'  maps   sm_90a  {registers:9} {local:7} {spilled:7}  {way}{"  FAILED" if bad else ""}')
+    return failures
+
+
 def check_variant(line, kernels_cl, retarget):
     unit, options = line.split(None, 1)
     packed = '-DPACKED=1' in options
-    failures = check_packing(options, kernels_cl, retarget) if packed else 0
+    failures = 0
+    if packed:
+        failures = (check_maps if '-DMAPPED=1' in options else check_packing)(options, kernels_cl, retarget)
     is_f32 = '-DPARTS=1' not in options
     most_access = 1 if is_f32 or COPIES[unit] == 'plain' else 2
     # Packed operands need no access.

@@ -40,7 +40,13 @@ while read -r unit options; do
     case $unit in
     mma | wgmma)
         export TTM_OPENCL_MATRIX_UNITS="$unit:$number" TTM_OPENCL_FP32=$fp32
-        check "$unit:$number" "$type" "$file" 16 matmul 2 6 12
+        case $options in
+        *-DMAPPED=1*)
+            check "$unit:$number" "$type" tensor_maps 60 matmul 1 31 41
+            check "$unit:$number, batches" "$type" tensor_maps 1000 matmul 11 200
+            ;;
+        *) check "$unit:$number" "$type" "$file" 16 matmul 2 6 12 ;;
+        esac
         ;;
     esac
     number=$((number + 1))

@@ -34,8 +34,31 @@ static void expect(const char *ptx, const char *wanted)
     " matmul_param_0\n)\n.reqntid 256, 1, 1\n{\n\t// begin inline asm\n\t" mark           \
     " wgmma.fence.sync.aligned;\n\t// end inline asm\n\tret;\n}\n"
 
+#define LONG(text) text text text text text text text text text text text text
+
+/* Directives of the second of two entries, from its body to where an entry has them. */
+#define FIRST_ENTRY ".entry first(.param .u64 a)\n{\n ret;\n}\n"
+#define ENTRY(directives, mark)                                                                  \
+    FIRST_ENTRY ".entry second(\n.param .u64 a\n)\n.reqntid 288, 1, 1\n" directives "{\n\t" mark \
+                "\n\tret;\n}\n"
+
+static void moves_directives(void)
+{
+    expect(".target sm_90\n" ENTRY("", "//@entry .explicitcluster .reqnctapercluster 2, 1, 1 ;"),
+           ".target sm_90a\n" ENTRY(".explicitcluster .reqnctapercluster 2, 1, 1 ", "          "));
+    /* Two of one body, in their order; and an instruction behind them. */
+    expect(".target sm_90\n" ENTRY("", "//@entry .a ;\n//@entry .b ;\n//@ c;"),
+           ".target sm_90a\n" ENTRY(".a .b ", "          \n          \n    c;"));
+    /* Outside of a body, before it, without an end, and longer than any. */
+    expect(".target sm_90\n//@entry .a ;\n" FIRST_ENTRY, NULL);
+    expect(".target sm_90\n.entry first(\n//@entry .a ;\n)\n{\n ret;\n}\n", NULL);
+    expect(".target sm_90\n" ENTRY("", "//@entry .a "), NULL);
+    expect(".target sm_90\n" ENTRY("", "//@entry " LONG(".maxntid 1, 1, 1 ") ";"), NULL);
+}
+
 static int self_test(void)
 {
+    moves_directives();
     expect(".target sm_90, texmode_independent\n\t//@ wgmma.fence;\n",
            ".target sm_90a, texmode_independent\n\t    wgmma.fence;\n");
     expect(".target sm_90\n//@ a;\n// b\n//@ c;\n", ".target sm_90a\n    a;\n// b\n    c;\n");
@@ -53,7 +76,7 @@ static int self_test(void)
     expect(".target sm_90\n// nothing marked\n", NULL);
     expect("\177ELF binary", NULL);
     expect("", NULL);
-    puts(failures == 0 ? "13 texts become what they should" : "wrong");
+    puts(failures == 0 ? "19 texts become what they should" : "wrong");
     return failures == 0 ? 0 : 1;
 }
 

@@ -107,8 +107,9 @@ for damage in 's/pieces 1$/pieces 0/' 's/pieces 1$/pieces 99999999999/' 's/varia
     grep -q 'as tuned' "$folder/err" && fail "$damage: used all the same"
 done
 cp "$folder/good" "$file"
-# Variants with packed operands, and such whose slices overlap, are told from others of their shape, and used.
-for plan in '18 packed-64x128x32:16x128:3 matmul_packed.cl' '34 overlapping-128x128x32:16x128:3 -DOVERLAPS=1'; do
+# Variants with packed operands or tensor maps, in clusters or not, and such whose slices overlap, are told from others of their shape, and used.
+for plan in '18 packed-64x128x32:16x128:3 matmul_packed.cl' '34 overlapping-128x128x32:16x128:3 -DOVERLAPS=1' \
+    '36 clusters-2x1-packed-128x128x16:16x128:5 -DCLUSTER_ROWS=2' '41 clusters-2x1-mapped-128x128x16:16x128:5 tensor_maps.cl'; do
     # shellcheck disable=SC2086  # words
     set -- $plan
     TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:$1 TTM_OPENCL_PIECES=1 TTM_LOG=info "$tune_products" opencl:PoCL 0.1 64x128x64:nn:bf16 2> "$folder/err" ||

@@ -62,7 +62,8 @@ static void pieces_are_whole(void)
                                                    .only = number,
                                                    .pieces = pieces,
                                                    .compute_units = 2,
-                                                   .room = (size_t)1 << 30};
+                                                   .room = (size_t)1 << 30,
+                                                   .may_map = 1};
                 const opencl_unit_sizes sizes = {65, 33, depth, 2, 2, 1};
                 const opencl_unit_plan made = opencl_unit_plan_for(&choice, &sizes);
                 CHECK(made.variant == number && made.pieces >= 1 && made.pieces <= pieces);
@@ -95,9 +96,9 @@ static void packs_only_what_gains(void)
     CHECK(!is_packed(plan(choice, 16384, 768, 3072).variant));
     CHECK(!is_packed(plan(choice, 16384, 2304, 768).variant));
     CHECK(!is_packed(plan(choice, 768, 3072, 16384).variant));
-    choice.never_packed = 1;
+    choice.never = 1u << OPENCL_PACKED;
     CHECK(!is_packed(plan(choice, 16384, 50304, 768).variant));
-    choice.never_packed = 0;
+    choice.never = 0;
     choice.room = (size_t)64 << 20;
     CHECK(plan(choice, 16384, 50304, 768).variant >= 0);
     CHECK(!is_packed(plan(choice, 16384, 50304, 768).variant));
@@ -111,6 +112,42 @@ static void packs_only_what_gains(void)
     CHECK(!is_packed(plan(choice, 8192, 50304, 768).variant));
 }
 
+static opencl_unit_manner manner_of(int number)
+{
+    int count = 0;
+    return number < 0 ? OPENCL_AS_THEY_ARE
+                      : opencl_unit_variant_manner(&opencl_unit_variants(&count)[number]);
+}
+
+/* Groups run in clusters, and copies go by tensor maps, where somebody asks for it, until that has
+ * failed; the latter only of operands that can have maps. */
+static void untried_only_when_asked(void)
+{
+    int count = 0;
+    int found = 0;
+    opencl_unit_choice choice = h100;
+    const opencl_unit_variant *variants = opencl_unit_variants(&count);
+    for (int64_t size = 64; size <= 16384; size *= 2) {
+        CHECK(manner_of(plan(choice, size, size, size).variant) <= OPENCL_PACKED);
+    }
+    for (int number = 0; number < count; number++) {
+        const opencl_unit_manner manner = manner_of(number);
+        choice.only = number;
+        choice.unit = variants[number].unit;
+        choice.parts = variants[number].parts;
+        choice.never = ~(1u << manner);
+        choice.may_map = 1;
+        CHECK(plan(choice, 2048, 2048, 2048).variant == number);
+        choice.never = 1u << manner;
+        CHECK(plan(choice, 2048, 2048, 2048).variant < 0);
+        choice.never = 0;
+        choice.may_map = 0;
+        CHECK((plan(choice, 2048, 2048, 2048).variant < 0) == variants[number].mapped);
+        found |= 1 << manner;
+    }
+    CHECK(found == (1 << OPENCL_UNIT_MANNERS) - 1);
+}
+
 /* The bytes that a plan asks for are those of whole tiles and slices in all parts, once for what
  * batches share. */
 static void counts_packed_bytes(void)
@@ -122,8 +159,8 @@ static void counts_packed_bytes(void)
         const opencl_unit_variant *one = &variants[number];
         const opencl_unit_plan cut = {.variant = number, .pieces = 2};
         const size_t sums = opencl_unit_pieces_bytes(&sizes, 2);
-        if (!one->packed) {
-            CHECK(opencl_unit_plan_bytes(&cut, &sizes) == sums);
+        if (!one->packed || one->mapped) {
+            CHECK(opencl_unit_plan_bytes(&cut, &sizes) == sums + (size_t)one->mapped * 128 * 5);
             continue;
         }
         const size_t deep = (size_t)opencl_parts(70, one->tile_depth) * (size_t)one->tile_depth;
@@ -136,6 +173,7 @@ static void counts_packed_bytes(void)
 int main(void)
 {
     packs_only_what_gains();
+    untried_only_when_asked();
     counts_packed_bytes();
     cuts_only_what_gains();
     fits_scratch();
