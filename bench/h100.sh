@@ -239,7 +239,7 @@ products() {
 }
 
 # Packed operands beside operands as they are, both with their variants of 128 rows: on Hopper alone. A tile in the file's name, its stages, and whether
-# it is packed, or its slices overlap. Of split f32, tf32's among it, all variants, on two shapes.
+# it is packed or has tensor maps, in clusters of so many groups or not, or its slices overlap. Of split f32, tf32's among it, all variants, on two shapes.
 packed() {
     case " $units " in
     *" wgmma "*) name=wgmma ;;
@@ -256,6 +256,8 @@ packed() {
         case "$unit $options" in *wgmma*PARTS=[23]* | *wgmma*TILE_ROWS=128*) ;; *) continue ;; esac
         tile=$(echo "$options" | sed 's/.*TILE_ROWS=\([0-9]*\).*TILE_COLS=\([0-9]*\).*TILE_DEPTH=\([0-9]*\).*STAGES=\([0-9]*\).*/\1x\2x\3s\4/')
         case $options in
+        *MAPPED=1*) tile=${tile}mapped$(echo "$options" | sed -n 's/.*CLUSTER_ROWS=\([0-9]*\).*CLUSTER_COLS=\([0-9]*\).*/\1x\2/p') ;;
+        *CLUSTER_ROWS=*) tile=${tile}clusters$(echo "$options" | sed 's/.*CLUSTER_ROWS=\([0-9]*\).*CLUSTER_COLS=\([0-9]*\).*/\1x\2/')packed ;;
         *PACKED=1*) tile=${tile}packed ;;
         *OVERLAPS=1*) tile=${tile}overlapping ;;
         esac

@@ -118,7 +118,7 @@ def print_products():
 
 
 def print_variants(dtype):
-    """Products by each variant of wgmma, operands as they are and packed, packing included."""
+    """Products by each variant of wgmma, operands as they are, packed, packing included, and by tensor maps."""
     tiles, shapes = {}, set()
     for path in glob.glob(os.path.join(sys.argv[1], "variant-*.json")):
         shape, tile, *more = os.path.basename(path)[:-5].split("-")[1:]
@@ -126,13 +126,14 @@ def print_variants(dtype):
             continue
         shapes.add(shape)
         tiles.setdefault(tile, {})[shape] = entry_speed(os.path.basename(path))
-    order = sorted(tiles, key=lambda tile: (tile.endswith("packed"), tile))
+    by_bulk = {tile: tile.endswith("packed") or "mapped" in tile for tile in tiles}
+    order = sorted(tiles, key=lambda tile: (by_bulk[tile], tile))
     rows = []
     for shape in sorted(shapes):
-        best = {packed: max((tiles[tile].get(shape) or 0 for tile in order if tile.endswith("packed") == packed), default=0) for packed in (False, True)}
+        best = {bulk: max((tiles[tile].get(shape) or 0 for tile in order if by_bulk[tile] == bulk), default=0) for bulk in (False, True)}
         rows.append([shape] + [number(tiles[tile].get(shape), "{:.1f}") for tile in order] + [ratio(best[True], best[False])])
     if rows:
-        table(f"Variants of wgmma, nn, {dtype}, TFLOP/s with packing", ["M×N×K"] + order + ["best packed / best other"], rows)
+        table(f"Variants of wgmma, nn, {dtype}, TFLOP/s with packing", ["M×N×K"] + order + ["best by bulk copies / best other"], rows)
 
 
 def print_step_ops(kind, dtype):
