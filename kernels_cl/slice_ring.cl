@@ -1,4 +1,5 @@
-/* The ring of stages in which slices of packed operands come to a group, and groups that share slices in a cluster.
+/* The ring of stages in which slices come to a group by bulk copies, of packed operands or by tensor maps, and groups that share slices in a
+ * cluster.
  *
  * Each stage has two mbarriers. `full` ends a phase when the producer has arrived and all bytes that it announced are there; `empty`
  * when every consumer warp has arrived, which says that it no longer reads the stage. The use of a stage number n (0, 1, …) waits for

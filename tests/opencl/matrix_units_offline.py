@@ -138,46 +138,33 @@ def write_source(folder, kernels_cl, parts):
     return source
 
 
+def check_helper(name, target, kernels_cl, parts, way, retarget):
+    """A kernel beside that of products: 1 if it doesn't compile, or spills, else 0."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = write_source(folder, kernels_cl, [nvidia_offline.BUILTINS] + parts)
+        try:
+            [(registers, local, spilled)] = compile_nvidia(source, way, folder, (target,), retarget)
+        except RuntimeError as error:
+            print(f'  {name:6} does not compile: {way}\n{error}')
+            return 1
+    bad = spilled > 0 or registers == 0
+    print(f'  {name:6} {target:7} {registers:9} {local:7} {spilled:7}  {way}{"  FAILED" if bad else ""}')
+    return int(bad)
+
+
 def check_packing(options, kernels_cl, retarget):
-    """The kernel that packs a variant's operands: plain OpenCL C. No spills."""
-    failures = 0
+    """The kernel that packs a variant's operands: plain OpenCL C."""
     macros = dict(re.findall(r'-D(\w+)=(\d+)', options))
-    for lines in sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int):
-        for runs, access in ((0, 1), (1, 1), (0, 0)):
-            with tempfile.TemporaryDirectory() as folder:
-                parts = [nvidia_offline.BUILTINS, 'matrix_units', 'types', 'matrix_units_chunks', 'matrix_units_parts', 'pack']
-                source = write_source(folder, kernels_cl, parts)
-                way = (f'-DDATA={2 if macros["PARTS"] == "1" else 1} -DPARTS={macros["PARTS"]} -DTILE_LINES={lines} '
-                       f'-DTILE_DEPTH={macros["TILE_DEPTH"]} -DRUNS={runs} -DACCESS={access}')
-                try:
-                    [(registers, local, spilled)] = compile_nvidia(source, way, folder, ('sm_90',), retarget)
-                except RuntimeError as error:
-                    failures += 1
-                    print(f'  pack   does not compile: {way}\n{error}')
-                    continue
-                bad = spilled > 0 or registers == 0
-                failures += bad
-                print(f'  pack   sm_90   {registers:9} {local:7} {spilled:7}  {way}{"  FAILED" if bad else ""}')
-    return failures
+    parts = ['matrix_units', 'types', 'matrix_units_chunks', 'matrix_units_parts', 'pack']
+    shape = f'-DDATA={2 if macros["PARTS"] == "1" else 1} -DPARTS={macros["PARTS"]} -DTILE_DEPTH={macros["TILE_DEPTH"]}'
+    return sum(check_helper('pack', 'sm_90', kernels_cl, parts, f'{shape} -DTILE_LINES={lines} -DRUNS={runs} -DACCESS={access}', retarget)
+               for lines in sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int) for runs, access in ((0, 1), (1, 1), (0, 0)))
 
 
 def check_maps(options, kernels_cl, retarget):
-    """The kernel that makes tensor maps of a variant's operands: no spills."""
-    failures = 0
-    for a_runs, b_runs in ((0, 1), (1, 0)):
-        with tempfile.TemporaryDirectory() as folder:
-            source = write_source(folder, kernels_cl, [nvidia_offline.BUILTINS, 'matrix_units', 'tensor_maps'])
-            way = f'{options} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DEMULATED=0'
-            try:
-                [(registers, local, spilled)] = compile_nvidia(source, way, folder, ('sm_90a',), retarget)
-            except RuntimeError as error:
-                failures += 1
-                print(f'  maps   does not compile: {way}\n{error}')
-                continue
-            bad = spilled > 0 or registers == 0
-            failures += bad
-            print(f'  maps   sm_90a  {registers:9} {local:7} {spilled:7}  {way}{"  FAILED" if bad else ""}')
-    return failures
+    """The kernel that makes tensor maps of a variant's operands."""
+    return sum(check_helper('maps', 'sm_90a', kernels_cl, ['matrix_units', 'tensor_maps'], f'{options} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DEMULATED=0',
+                            retarget) for a_runs, b_runs in ((0, 1), (1, 0)))
 
 
 def check_variant(line, kernels_cl, retarget):
