@@ -122,7 +122,8 @@ static ttm_status search(opencl_tuned_unit *best, placed *state, double until)
     best->pieces = rule.pieces;
     for (int candidate = 0; candidate < count * OPENCL_MOST_PIECES && status == TTM_OK;
          candidate++) {
-        const int variant = candidate / OPENCL_MOST_PIECES;
+        /* The last of the table first: what the rule never takes is there for tuning alone. */
+        const int variant = count - 1 - candidate / OPENCL_MOST_PIECES;
         const int pieces = candidate % OPENCL_MOST_PIECES + 1;
         double seconds = INFINITY;
         opencl_units_try(units, variant, pieces);
