@@ -113,13 +113,11 @@ void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
 {
     snprintf(options, OPENCL_UNIT_OPTIONS_BYTES,
              "-DUNIT=%d -DPARTS=%d -DTILE_ROWS=%d -DTILE_COLS=%d -DTILE_DEPTH=%d -DWARP_ROWS=%d "
-             "-DWARP_COLS=%d -DSTAGES=%d%s%s",
+             "-DWARP_COLS=%d -DSTAGES=%d%s%s%s",
              (int)variant->unit, variant->parts, variant->tile_rows, variant->tile_cols,
              variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
-             variant->packed ? " -DPACKED=1" : "", variant->overlaps ? " -DOVERLAPS=1" : "");
-    if (variant->mapped) {
-        strcat(options, " -DMAPPED=1");
-    }
+             variant->packed ? " -DPACKED=1" : "", variant->overlaps ? " -DOVERLAPS=1" : "",
+             variant->mapped ? " -DMAPPED=1" : "");
     if (opencl_unit_variant_cluster(variant) > 1) {
         const size_t used = strlen(options);
         snprintf(options + used, OPENCL_UNIT_OPTIONS_BYTES - used,
