@@ -74,18 +74,10 @@ INLINE void move_on(ring_position *at)
 #define EXPECT_BYTES(place, bytes) emulated_arrive(place, bytes, memory)
 #define ARRIVE(place) emulated_arrive(place, 0, memory)
 #define END_TURN() emulated_turn(BARRIERS_PLACE, 2 * STAGES, memory)
-/* No group sees another's local memory: each fetches all shares itself, and its own consumers arrive for all sharers. */
-#define COPY_SHARE(target, source, bytes, share, shares, sharers, place)                                                                    \
-    for (int one = 0; one < (shares); one++) {                                                                                              \
-        emulated_bulk_copy(pending, at_once, (target) + one * (bytes), (source) + one * (bytes), bytes, place, memory);                     \
-    }
+#define COPY_BYTES(target, source, bytes, sharers, place) \
+    emulated_bulk_copy(pending, at_once, target, source, bytes, place, memory)
 #define COPY_BOX(target, map, x, y, bytes, sharers, place) emulated_box_copy(pending, at_once, target, map, x, y, bytes, place, memory)
 #define FENCE_MAP(map)
-#define IS_CLUSTER 1
-#define BASE_IN(group) base
-#define MEET_CLUSTER() barrier(CLK_LOCAL_MEM_FENCE)
-#define ARRIVE_AT_CLUSTER()
-#define WAIT_FOR_CLUSTER()
 #else
 #define IS_PRODUCER (lane == 0)
 #define IS_CONSUMER 1
@@ -127,10 +119,10 @@ INLINE int wait_for_phase(uint place, uint parity)
                  "l"(map), "r"(x), "r"(y), "r"(place), "h"((ushort)(sharers))                                                               \
                  : "memory")
 #define ARRIVE(place) asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(place) : "memory")
-#define COPY_SHARE(target, source, bytes, share, shares, sharers, place)                                                                    \
+#define COPY_BYTES(target, source, bytes, sharers, place)                                                                                   \
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], %2, [%3], %4;" ::"r"(    \
-                     (target) + (share) * (bytes)),                                                                                         \
-                 "l"((source) + (share) * (bytes)), "r"(bytes), "r"(place), "h"((ushort)(sharers))                                           \
+                     target),                                                                                                               \
+                 "l"(source), "r"(bytes), "r"(place), "h"((ushort)(sharers))                                                                \
                  : "memory")
 #define ARRIVE_AT_CLUSTER() asm volatile("barrier.cluster.arrive.release;" ::: "memory")
 #define WAIT_FOR_CLUSTER() asm volatile("barrier.cluster.wait.acquire;" ::: "memory")
@@ -163,17 +155,20 @@ INLINE uint base_in(uint base, int group)
                  "l"(map), "r"(x), "r"(y), "r"(place)                                                                                       \
                  : "memory")
 #define ARRIVE(place) asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(place) : "memory")
-#define COPY_SHARE(target, source, bytes, share, shares, sharers, place)                                                  \
+#define COPY_BYTES(target, source, bytes, sharers, place)                                                                 \
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(target), \
                  "l"(source), "r"(bytes), "r"(place)                                                                      \
                  : "memory")
+#endif
+#define MEET_CONSUMERS() asm volatile("bar.sync 1, %0;" ::"n"(ITEMS) : "memory")
+#endif
+
+#if EMULATED || CLUSTER == 1
 #define IS_CLUSTER 1
 #define BASE_IN(group) base
 #define MEET_CLUSTER() barrier(CLK_LOCAL_MEM_FENCE)
 #define ARRIVE_AT_CLUSTER()
 #define WAIT_FOR_CLUSTER()
-#endif
-#define MEET_CONSUMERS() asm volatile("bar.sync 1, %0;" ::"n"(ITEMS) : "memory")
 #endif
 
 #if MAPPED
@@ -191,22 +186,30 @@ INLINE void fetch_boxes(uint target, __global const uchar *map, int line, int k,
         COPY_BOX(target, map, k, line, lines * TILE_DEPTH * 2, sharers, place);
     }
 }
+#endif
+
+/* The share of a slice that the group fetches. Emulated, no group sees another's local memory: each fetches all, and its own consumers arrive
+ * for all sharers. */
 #if EMULATED
-#define EACH_SHARE(share, shares) for (int one = 0; one < (shares); one++)
+#define EACH_SHARE(shares) for (int one = 0; one < (shares); one++)
 #define SHARE_NUMBER(share) one
 #else
-#define EACH_SHARE(share, shares)
+#define EACH_SHARE(shares)
 #define SHARE_NUMBER(share) (share)
 #endif
-/* Begins to bring the group's share of a slice. */
-#define FETCH(target, source, slice_bytes, runs, tile_lines, share, shares, sharers, place)                                                 \
-    EACH_SHARE(share, shares)                                                                                                               \
-    {                                                                                                                                       \
-        fetch_boxes((target) + SHARE_NUMBER(share) * ((slice_bytes) / (shares)), (source)->start,                                           \
-                    (source)->line + SHARE_NUMBER(share) * ((tile_lines) / (shares)), (source)->k + at->step * TILE_DEPTH, runs,            \
-                    (tile_lines) / (shares), BLOCK_LINES(tile_lines), sharers, place RING_PASSED);                                          \
-    }
+#if MAPPED
+#define FETCH_FROM(target, source, slice_bytes, runs, tile_lines, share, shares, sharers, place)                                            \
+    fetch_boxes(target, (source)->start, (source)->line + (share) * ((tile_lines) / (shares)), (source)->k + at->step * TILE_DEPTH, runs,   \
+                (tile_lines) / (shares), BLOCK_LINES(tile_lines), sharers, place RING_PASSED)
 #else
-#define FETCH(target, source, slice_bytes, runs, tile_lines, share, shares, sharers, place)                                                 \
-    COPY_SHARE(target, (source)->start + (long)at->step * (slice_bytes), (slice_bytes) / (shares), share, shares, sharers, place)
+#define FETCH_FROM(target, source, slice_bytes, runs, tile_lines, share, shares, sharers, place)                                            \
+    COPY_BYTES(target, (source)->start + (long)at->step * (slice_bytes) + (share) * ((slice_bytes) / (shares)), (slice_bytes) / (shares),   \
+               sharers, place)
 #endif
+/* Begins to bring it. */
+#define FETCH(target, source, slice_bytes, runs, tile_lines, share, shares, sharers, place)                                                 \
+    EACH_SHARE(shares)                                                                                                                      \
+    {                                                                                                                                       \
+        FETCH_FROM((target) + SHARE_NUMBER(share) * ((slice_bytes) / (shares)), source, slice_bytes, runs, tile_lines, SHARE_NUMBER(share), \
+                   shares, sharers, place);                                                                                                 \
+    }

@@ -30,6 +30,12 @@ opencl_packed_places opencl_packed_places_of(const opencl_product *product,
                                   .end = a * sizes.a_matrices + b * sizes.b_matrices};
 }
 
+/* Of a dimension that there may not be. */
+static int64_t stride_of(const ttm_tensor *tensor, int32_t dim)
+{
+    return dim >= 0 ? tensor->stride[dim] : 0;
+}
+
 /* Packs the operand whose lines are `line_dim` from the last dimension (1: a, 0: b) to byte `place`
  * of the scratch. */
 static ttm_status pack(ttm_backend_stream *stream, const opencl_product *product,
@@ -55,18 +61,12 @@ static ttm_status pack(ttm_backend_stream *stream, const opencl_product *product
     opencl_call_long(&call, operand->stride[last - line_dim]);
     opencl_call_long(&call, operand->stride[last - (1 - line_dim)]);
     opencl_call_long(&call, inner_batches);
-    opencl_call_long(&call, operand->rank > 3 ? operand->stride[last - 3] : 0);
-    opencl_call_long(&call, operand->rank > 2 ? operand->stride[last - 2] : 0);
+    opencl_call_long(&call, stride_of(operand, last - 3));
+    opencl_call_long(&call, stride_of(operand, last - 2));
     const size_t local[3] = {ITEMS, 1, 1};
     const size_t global[3] = {(size_t)(opencl_parts(depth, SPAN) * tile_lines * (SPAN / CHUNK)),
                               (size_t)opencl_parts(lines, tile_lines), (size_t)matrices};
     return opencl_call_run(&call, 3, global, local);
-}
-
-/* Of a dimension that there may not be. */
-static int64_t stride_of(const ttm_tensor *tensor, int32_t dim)
-{
-    return dim >= 0 ? tensor->stride[dim] : 0;
 }
 
 ttm_status opencl_map_operands(ttm_backend_stream *stream, const opencl_product *product,

@@ -53,14 +53,14 @@ demoted 1
 demoted 1
 grep -q 'matmul_packed.cl' "$folder/out" && fail "a packed kernel was used all the same"
 
-# Groups in clusters that fail cost these alone: products that a run tuned for them go to others, packed or not.
+# Clusters of groups fail by themselves,
 (TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:36 TTM_OPENCL_OPTIONS=-DUNIT_FAULT=1
  export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_OPTIONS
  multiply "clusters of groups for matrix units (emulated-wgmma) of .* aren't used: their probe failed: wrong numbers") || exit 1
 demoted 1
 grep -q 'matmul_packed.cl' "$folder/out" && fail "a kernel in clusters was used all the same"
 
-# So do tensor maps.
+# and so do tensor maps.
 (TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:39 TTM_OPENCL_OPTIONS=-DUNIT_FAULT=1
  export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_OPTIONS
  multiply "tensor maps for matrix units (emulated-wgmma) of .* aren't used: their probe failed: wrong numbers") || exit 1
