@@ -1,4 +1,5 @@
-/* Lanes of the interpreter that branch apart, leave, meet again and exchange numbers. */
+/* Lanes of the interpreter that branch apart, leave, meet again, exchange numbers and load
+ * matrices. */
 #include "ptx_try.h"
 
 #include <setjmp.h>
@@ -8,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { ITEMS = 64 };
+enum { ITEMS = 64, LANES = 32 };
 
 static void lanes_part_and_meet(void **state)
 {
@@ -126,6 +127,87 @@ static void lanes_exchange(void **state)
     }
 }
 
+/* 32 rows of eight numbers lie in shared memory; the lanes name them out of order, so that no
+ * order is right by chance. */
+static void matrices_load(int count, int is_transposed)
+{
+    static const char *const registers[] = {"", "{%r10}", "{%r10, %r11}", "",
+                                            "{%r10, %r11, %r12, %r13}"};
+    char body[2000];
+    trial.items = LANES;
+    trial.word_count = 1024;
+    for (int i = 0; i < 256; i++) {
+        words[i] = random_word();
+    }
+    uint16_t numbers[512];
+    memcpy(numbers, words, sizeof numbers);
+    /* Lane l names the row at 16·((7·l + 3) mod 32) bytes. */
+    snprintf(body, sizeof body,
+             "mul.wide.u32 %%rd4, %%r1, 32; add.s64 %%rd4, %%rd1, %%rd4; shl.b32 %%r5, %%r1, 5;"
+             "add.s32 %%r5, %%r3, %%r5; ld.global.v4.u32 {%%r20, %%r21, %%r22, %%r23}, [%%rd4];"
+             "ld.global.v4.u32 {%%r24, %%r25, %%r26, %%r27}, [%%rd4+16];"
+             "st.shared.v4.u32 [%%r5], {%%r20, %%r21, %%r22, %%r23};"
+             "st.shared.v4.u32 [%%r5+16], {%%r24, %%r25, %%r26, %%r27};"
+             "bar.warp.sync 0xffffffff; mad.lo.s32 %%r6, %%r1, 7, 3; and.b32 %%r6, %%r6, 31;"
+             "shl.b32 %%r6, %%r6, 4; add.s32 %%r6, %%r3, %%r6;"
+             "mov.u32 %%r11, 0; mov.u32 %%r12, 0; mov.u32 %%r13, 0;"
+             "ldmatrix.sync.aligned.m8n8.x%d%s.shared.b16 %s, [%%r6];"
+             "mul.wide.u32 %%rd5, %%r1, 16; add.s64 %%rd5, %%rd1, %%rd5;"
+             "st.global.v4.u32 [%%rd5+2048], {%%r10, %%r11, %%r12, %%r13};",
+             count, is_transposed ? ".trans" : "", registers[count]);
+    passes(body);
+    for (int lane = 0; lane < LANES; lane++) {
+        for (int matrix = 0; matrix < count; matrix++) {
+            uint32_t pair = 0;
+            for (int half = 0; half < 2; half++) {
+                int row = lane / 4;
+                int col = lane % 4 * 2 + half;
+                if (is_transposed) {
+                    const int other = row;
+                    row = col;
+                    col = other;
+                }
+                const int from = (7 * (8 * matrix + row) + 3) % 32;
+                pair |= (uint32_t)numbers[8 * from + col] << 16 * half;
+            }
+            assert_int_equal(words[512 + 4 * lane + matrix], pair);
+        }
+    }
+}
+
+static void ldmatrix_gives_fragments(void **state)
+{
+    (void)state;
+    for (int count = 1; count <= 4; count *= 2) {
+        matrices_load(count, 0);
+        matrices_load(count, 1);
+    }
+}
+
+static void ldmatrix_is_refused(void **state)
+{
+    (void)state;
+    trial.items = LANES;
+#define WRITTEN \
+    "shl.b32 %r5, %r1, 4; add.s32 %r5, %r3, %r5; st.shared.v4.u32 [%r5], {%r1, %r1, %r1, %r1};"
+#define LOAD "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r10, %r11, %r12, %r13}, [%r5];"
+    passes(WRITTEN "bar.warp.sync 0xffffffff;" LOAD);
+    is_refused(WRITTEN LOAD, "in a race with a write");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; add.s32 %r5, %r5, 8;" LOAD, "no multiple of 16");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; add.s32 %r5, %r5, 4096;" LOAD,
+               "aren't in the group's shared memory");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; @%p2 bra over;" LOAD " over: ",
+               "not all 32 lanes");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff; @!%p2"
+                       " " LOAD,
+               "not all 32 lanes");
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff;"
+                       "ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r10, %r11, %r12}, [%r5];",
+               "2 matrices to 3 registers");
+    trial.items = 31;
+    is_refused(WRITTEN "bar.warp.sync 0xffffffff;" LOAD, "not all 32 lanes");
+}
+
 static void barriers_have_numbers(void **state)
 {
     (void)state;
@@ -229,6 +311,8 @@ int main(void)
         cmocka_unit_test_setup(lanes_exchange, try_setup),
         cmocka_unit_test_setup(barriers_have_numbers, try_setup),
         cmocka_unit_test_setup(what_never_ends_is_ended, try_setup),
+        cmocka_unit_test_setup(ldmatrix_gives_fragments, try_setup),
+        cmocka_unit_test_setup(ldmatrix_is_refused, try_setup),
         cmocka_unit_test_setup(labels_belong_to_their_blocks, try_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
