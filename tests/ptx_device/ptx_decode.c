@@ -132,10 +132,23 @@ static int decode_halves(ptx_reader *reader, ptx_span name, const ptx_span *oper
     return 1;
 }
 
+/* Fails where the module's target is older than the instruction. */
+static void need_target(ptx_reader *reader, ptx_span name)
+{
+    static const char *const of_80[] = {"cvt.rn.bf16x2.f32", "cvt.rn.f16x2.f32",
+                                        "mma.sync.aligned.m16n8k16", "cp.async"};
+    for (size_t i = 0; reader->module->target < 80 && i < sizeof of_80 / sizeof of_80[0]; i++) {
+        if (ptx_span_begins(name, of_80[i])) {
+            ptx_read_fail(reader, "%s needs the target sm_80", of_80[i]);
+        }
+    }
+}
+
 void ptx_decode(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
                 ptx_instruction *instruction)
 {
     instruction->d = instruction->a = instruction->b = instruction->c = PTX_NONE;
+    need_target(reader, name);
     if (decode_halves(reader, name, operands, count, instruction)) {
         return;
     }

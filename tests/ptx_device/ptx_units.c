@@ -14,13 +14,19 @@ static int64_t cut_off(int64_t total)
     return total < 0 ? -(int64_t)kept : (int64_t)kept;
 }
 
+int ptx_take_halves(ptx_span *rest, ptx_half *type)
+{
+    *type = ptx_span_takes(rest, ".f16.f16") ? PTX_F16 : PTX_BF16;
+    return *type == PTX_F16 || ptx_span_takes(rest, ".bf16.bf16");
+}
+
 float ptx_add_products(float sum, const float *a, const float *b)
 {
     double products[PTX_UNIT_DEPTH];
     double largest = fabs((double)sum);
     double plain = (double)sum;
     for (int k = 0; k < PTX_UNIT_DEPTH; k++) {
-        products[k] = (double)a[k] * (double)b[k]; /* exact: 16 bits */
+        products[k] = (double)a[k] * (double)b[k]; /* exact: 22 bits at most */
         largest = fmax(largest, fabs(products[k]));
         plain += products[k];
     }

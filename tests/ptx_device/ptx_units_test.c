@@ -1,7 +1,9 @@
-/* The interpreter's matrix units and copies: layouts as the PTX ISA draws them, products of small
- * integers, which are exact, and orders of instructions that must be refused. */
+/* The interpreter's matrix units and copies, in bf16 and in f16: layouts as the PTX ISA draws them,
+ * products of numbers with few digits, which are exact, and orders of instructions that must be
+ * refused. */
 #include "ptx_try.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,19 +13,44 @@
 
 enum { LANES = 32, TEXT = 16384 };
 
-/* An integer from -4 to 4. */
-static int random_small(void)
+/* Operands: their type, and the exponents of a's numbers and b's. */
+typedef struct form {
+    int is_f16;
+    int of_a;
+    int of_b;
+} form;
+
+/* Subnormal numbers are among them, and large ones. */
+static const form forms[] = {{0, 0, 0}, {1, 0, 0}, {1, -24, 0}, {1, 0, -24}, {1, 6, -17}};
+enum { FORMS = sizeof forms / sizeof forms[0] };
+
+static const char *name_of(const form *of)
 {
-    return (int)(random_word() % 9) - 4;
+    return of->is_f16 ? ".f16.f16" : ".bf16.bf16";
 }
 
-/* The upper half of a small integer's f32, which has no more. */
-static uint16_t bf16_of(int value)
+/* An integer that the type has, never 0, scaled; 64 products of them have an exact sum in f32. */
+static double random_number(const form *of, int exponent)
 {
-    const float wide = (float)value;
-    uint32_t bits;
-    memcpy(&bits, &wide, sizeof bits);
-    return (uint16_t)(bits >> 16);
+    const int size = 1 + (int)(random_word() % (of->is_f16 ? 511 : 255));
+    return ldexp(random_word() % 2 == 0 ? size : -size, exponent);
+}
+
+/* A number that the type has. A bf16 is the upper half of its f32; an f16 counts from 2^-15, or, if
+ * subnormal, so many steps of 2^-24. */
+static uint16_t half_of(const form *of, double value)
+{
+    if (!of->is_f16) {
+        const float wide = (float)value;
+        uint32_t bits;
+        memcpy(&bits, &wide, sizeof bits);
+        return (uint16_t)(bits >> 16);
+    }
+    int exponent;
+    const double part = frexp(fabs(value), &exponent);
+    const int size = exponent < -13 ? (int)ldexp(fabs(value), 24)
+                                    : (exponent + 14) * 1024 + (int)(part * 2048) - 1024;
+    return (uint16_t)(size | (value < 0 ? 0x8000 : 0));
 }
 
 static double float_at(size_t word)
@@ -31,6 +58,31 @@ static double float_at(size_t word)
     float value;
     memcpy(&value, &words[word], sizeof value);
     return (double)value;
+}
+
+/* The same of a body in bf16 and of what it is in f16. */
+static const char *in_f16(const char *body)
+{
+    static const char old[] = ".bf16.bf16";
+    static char changed[TEXT];
+    changed[0] = '\0';
+    assert_in_range(strlen(body), 1, TEXT - 1);
+    for (const char *at; (at = strstr(body, old)) != NULL; body = at + strlen(old)) {
+        sprintf(changed + strlen(changed), "%.*s.f16.f16", (int)(at - body), body);
+    }
+    return strcat(changed, body);
+}
+
+static void both_pass(const char *body)
+{
+    passes(body);
+    passes(in_f16(body));
+}
+
+static void both_are_refused(const char *body, const char *words_of_message)
+{
+    is_refused(body, words_of_message);
+    is_refused(in_f16(body), words_of_message);
 }
 
 /* ---- mma ---- */
@@ -55,18 +107,22 @@ static void place_of_c(int lane, int i, int *row, int *col)
     *col = lane % 4 * 2 + (i & 1);
 }
 
-static void mma_multiplies(void **state)
+/* Registers are d, a, b and c. */
+#define MULTIPLY(types)                                                                            \
+    "mma.sync.aligned.m16n8k16.row.col.f32" types ".f32 {%f5, %f6, %f7, %f8}, {%r10, %r11, %r12, " \
+    "%r13}, {%r14, %r15}, {%f1, %f2, %f3, %f4};"
+
+static void multiply_fragments(const form *of)
 {
-    (void)state;
-    int a[16][16];
-    int b[16][8];
-    int c[16][8];
+    double a[16][16];
+    double b[16][8];
+    double c[16][8];
     int row, col, k;
     for (int i = 0; i < 16; i++) {
         for (int j = 0; j < 16; j++) {
-            a[i][j] = random_small();
-            b[i][j % 8] = random_small();
-            c[i][j % 8] = (int)(random_word() % 2001) - 1000;
+            a[i][j] = random_number(of, of->of_a);
+            b[i][j % 8] = random_number(of, of->of_b);
+            c[i][j % 8] = ldexp((int)(random_word() % 2001) - 1000, of->of_a + of->of_b);
         }
     }
     /* Ten words a lane: four of a, two of b, four of c. */
@@ -78,11 +134,11 @@ static void mma_multiplies(void **state)
         float of_c[4];
         for (int i = 0; i < 8; i++) {
             place_of_a(lane, i, &row, &k);
-            of_a[i] = bf16_of(a[row][k]);
+            of_a[i] = half_of(of, a[row][k]);
         }
         for (int i = 0; i < 4; i++) {
             place_of_b(lane, i, &k, &col);
-            of_b[i] = bf16_of(b[k][col]);
+            of_b[i] = half_of(of, b[k][col]);
             place_of_c(lane, i, &row, &col);
             of_c[i] = (float)c[row][col];
         }
@@ -90,29 +146,42 @@ static void mma_multiplies(void **state)
         memcpy(&words[10 * lane + 4], of_b, sizeof of_b);
         memcpy(&words[10 * lane + 6], of_c, sizeof of_c);
     }
-    passes("mul.wide.u32 %rd4, %r1, 40; add.s64 %rd4, %rd1, %rd4;"
-           "ld.global.v2.u32 {%r10, %r11}, [%rd4]; ld.global.v2.u32 {%r12, %r13}, [%rd4+8];"
-           "ld.global.v2.u32 {%r14, %r15}, [%rd4+16]; ld.global.v2.f32 {%f1, %f2}, [%rd4+24];"
-           "ld.global.v2.f32 {%f3, %f4}, [%rd4+32];"
-           "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f5, %f6, %f7, %f8},"
-           "{%r10, %r11, %r12, %r13}, {%r14, %r15}, {%f1, %f2, %f3, %f4};"
-           "mul.wide.u32 %rd4, %r1, 16; add.s64 %rd4, %rd1, %rd4;"
-           "st.global.v4.f32 [%rd4+2048], {%f5, %f6, %f7, %f8};");
+#define LOAD                                                                            \
+    "mul.wide.u32 %rd4, %r1, 40; add.s64 %rd4, %rd1, %rd4;"                             \
+    "ld.global.v2.u32 {%r10, %r11}, [%rd4]; ld.global.v2.u32 {%r12, %r13}, [%rd4+8];"   \
+    "ld.global.v2.u32 {%r14, %r15}, [%rd4+16]; ld.global.v2.f32 {%f1, %f2}, [%rd4+24];" \
+    "ld.global.v2.f32 {%f3, %f4}, [%rd4+32];"
+#define STORE                                               \
+    "mul.wide.u32 %rd4, %r1, 16; add.s64 %rd4, %rd1, %rd4;" \
+    "st.global.v4.f32 [%rd4+2048], {%f5, %f6, %f7, %f8};"
+    passes(of->is_f16 ? LOAD MULTIPLY(".f16.f16") STORE : LOAD MULTIPLY(".bf16.bf16") STORE);
     for (int lane = 0; lane < LANES; lane++) {
         for (int i = 0; i < 4; i++) {
             place_of_c(lane, i, &row, &col);
-            double sum = (double)c[row][col];
+            double sum = c[row][col];
             for (k = 0; k < 16; k++) {
-                sum += (double)a[row][k] * (double)b[k][col];
+                sum += a[row][k] * b[k][col];
             }
             assert_true(float_at((size_t)(512 + 4 * lane + i)) == sum);
         }
     }
-#define MULTIPLY                                                                        \
-    "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f5, %f6, %f7, %f8}, {%r10, " \
-    "%r11, %r12, %r13}, {%r14, %r15}, {%f1, %f2, %f3, %f4};"
-    passes(MULTIPLY);
-    is_refused("@%p2 bra over;" MULTIPLY " over: ", "not all 32 lanes");
+}
+
+static void mma_multiplies(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FORMS; i++) {
+        multiply_fragments(&forms[i]);
+    }
+    both_pass(MULTIPLY(".bf16.bf16"));
+    both_are_refused("@%p2 bra over;" MULTIPLY(".bf16.bf16") " over: ", "not all 32 lanes");
+    is_refused(MULTIPLY(".f16.bf16"), "isn't known");
+    is_refused(MULTIPLY(".bf16.f16"), "isn't known");
+    is_refused(MULTIPLY(".f16"), "isn't known");
+    is_refused(MULTIPLY(".f16.f16.f16"), "isn't known");
+    is_refused(MULTIPLY(".f16x2.f16x2"), "isn't known");
+    trial.target = "sm_75";
+    both_are_refused(MULTIPLY(".bf16.bf16"), "needs the target sm_80");
 }
 
 /* ---- wgmma ---- */
@@ -185,12 +254,14 @@ static uint64_t descriptor_of(const layout *of)
            (leading & 0x3ffff) >> 4 << 16;
 }
 
-static void fill_image(const layout *of, size_t first_word, int numbers[LINES][LINES])
+static void fill_image(const layout *of, const form *of_numbers, int exponent, size_t first_word,
+                       double numbers[LINES][LINES])
 {
     unsigned char image[OPERAND] = {0};
     for (int line = 0; line < LINES; line++) {
         for (int k = 0; k < depth_of(of); k++) {
-            const uint16_t number = bf16_of(numbers[line][k] = random_small());
+            numbers[line][k] = random_number(of_numbers, exponent);
+            const uint16_t number = half_of(of_numbers, numbers[line][k]);
             memcpy(image + byte_of(of, line, k), &number, sizeof number);
         }
     }
@@ -230,7 +301,7 @@ static void append_stores(char *body)
 }
 
 /* Whether the stored sums are a·b, as far as that is deep; `what` says of what otherwise. */
-static void check_sums(int (*of_a)[LINES], int (*of_b)[LINES], int depth, const char *what)
+static void check_sums(double (*of_a)[LINES], double (*of_b)[LINES], int depth, const char *what)
 {
     for (int item = 0; item < GROUP; item++) {
         for (int i = 0; i < SUMS; i++) {
@@ -238,7 +309,7 @@ static void check_sums(int (*of_a)[LINES], int (*of_b)[LINES], int depth, const 
             const int col = i / 4 * 8 + item % 4 * 2 + i % 2;
             double sum = 0;
             for (int k = 0; k < depth; k++) {
-                sum += (double)of_a[row][k] * (double)of_b[col][k];
+                sum += of_a[row][k] * of_b[col][k];
             }
             if (float_at((size_t)(RESULT / 4 + SUMS * item + i)) != sum) {
                 fail_msg("%s: row %d, column %d", what, row, col);
@@ -247,13 +318,13 @@ static void check_sums(int (*of_a)[LINES], int (*of_b)[LINES], int depth, const 
     }
 }
 
-static void multiply_layouts(const layout *a, const layout *b)
+static void multiply_layouts(const form *of, const layout *a, const layout *b)
 {
     static char body[TEXT];
-    static int of_a[LINES][LINES];
-    static int of_b[LINES][LINES];
-    fill_image(a, 0, of_a);
-    fill_image(b, OPERAND / 4, of_b);
+    static double of_a[LINES][LINES];
+    static double of_b[LINES][LINES];
+    fill_image(a, of, of->of_a, 0, of_a);
+    fill_image(b, of, of->of_b, OPERAND / 4, of_b);
     const int depth = depth_of(a) < depth_of(b) ? depth_of(a) : depth_of(b);
     strcpy(body, FILL);
     sprintf(body + strlen(body),
@@ -262,8 +333,8 @@ static void multiply_layouts(const layout *a, const layout *b)
     for (int k = 0; k < depth; k += STEP) {
         sprintf(body + strlen(body),
                 "{ .reg .pred p; setp.ne.b32 p, %d, 0;"
-                "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 ",
-                k);
+                "wgmma.mma_async.sync.aligned.m64n64k16.f32%s ",
+                k, name_of(of));
         append_sums(body, SUMS);
         /* 32 bytes of a row further. */
         sprintf(body + strlen(body),
@@ -274,8 +345,8 @@ static void multiply_layouts(const layout *a, const layout *b)
     append_stores(body);
     passes(body);
     char what[80];
-    snprintf(what, sizeof what, "a %d %d %d, b %d %d %d", a->width, a->is_along_lines,
-             a->is_depth_first, b->width, b->is_along_lines, b->is_depth_first);
+    snprintf(what, sizeof what, "%s: a %d %d %d, b %d %d %d", name_of(of), a->width,
+             a->is_along_lines, a->is_depth_first, b->width, b->is_along_lines, b->is_depth_first);
     check_sums(of_a, of_b, depth, what);
 }
 
@@ -295,23 +366,28 @@ static void wgmma_knows_layouts(void **state)
     use_four_warps();
     for (int i = 0; i < COUNT; i++) {
         for (int k = 0; k < COUNT; k++) {
-            multiply_layouts(&layouts[i], &layouts[k]);
+            multiply_layouts(&forms[0], &layouts[i], &layouts[k]);
+            multiply_layouts(&forms[1], &layouts[i], &layouts[k]);
         }
+    }
+    for (int i = 0; i < FORMS; i++) {
+        multiply_layouts(&forms[i], &layouts[0], &layouts[0]);
     }
 }
 
 /* a in registers, where lanes hold of their warp's 16 rows what they do for mma.sync. */
-static void multiply_kept(const layout *b)
+static void multiply_kept(const form *of, const layout *b)
 {
     static char body[TEXT];
-    static int of_a[LINES][LINES];
-    static int of_b[LINES][LINES];
-    fill_image(b, OPERAND / 4, of_b);
+    static double of_a[LINES][LINES];
+    static double of_b[LINES][LINES];
+    fill_image(b, of, of->of_b, OPERAND / 4, of_b);
     for (int row = 0; row < LINES; row++) {
         for (int k = 0; k < STEP; k++) {
             const int lane = row % 8 * 4 + k % 8 / 2;
             const int word = (row / 16 * LANES + lane) * 4 + row % 16 / 8 + k / 8 * 2;
-            const uint32_t half = bf16_of(of_a[row][k] = random_small());
+            of_a[row][k] = random_number(of, of->of_a);
+            const uint32_t half = half_of(of, of_a[row][k]);
             words[word] = k % 2 == 0 ? half : words[word] | half << 16;
         }
     }
@@ -320,8 +396,8 @@ static void multiply_kept(const layout *b)
     sprintf(body + strlen(body),
             "or.b64 %%rd11, %%rd11, 0x%llx;" FENCE BARRIER BEGIN
             "{ .reg .pred p; setp.ne.b32 p, 0, 0;"
-            "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 ",
-            (unsigned long long)descriptor_of(b));
+            "wgmma.mma_async.sync.aligned.m64n64k16.f32%s ",
+            (unsigned long long)descriptor_of(b), name_of(of));
     append_sums(body, SUMS);
     sprintf(body + strlen(body), ", {%%r20, %%r21, %%r22, %%r23}, %%rd11, p, 1, 1, %d; }",
             b->is_along_lines);
@@ -336,7 +412,9 @@ static void wgmma_takes_registers(void **state)
     static const layout layouts[] = {{128, 0, 0}, {64, 0, 0}, {128, 1, 1}, {32, 1, 0}};
     use_four_warps();
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
-        multiply_kept(&layouts[i]);
+        for (int k = 0; k < FORMS; k++) {
+            multiply_kept(&forms[k], &layouts[i]);
+        }
     }
 }
 
@@ -360,33 +438,36 @@ static void wgmma_needs_its_order(void **state)
 {
     (void)state;
     use_four_warps();
-    passes(READY FIRST COMMIT WAIT(0) USE("%f1"));
-    is_refused(DESCRIBE BARRIER BEGIN FIRST COMMIT WAIT(0), "wasn't fenced for the asynchronous");
-    is_refused(DESCRIBE BARRIER FENCE BEGIN FIRST COMMIT WAIT(0),
-               "wasn't fenced for the asynchronous");
+    both_pass(READY FIRST COMMIT WAIT(0) USE("%f1"));
+    both_are_refused(DESCRIBE BARRIER BEGIN FIRST COMMIT WAIT(0),
+                     "wasn't fenced for the asynchronous");
+    both_are_refused(DESCRIBE BARRIER FENCE BEGIN FIRST COMMIT WAIT(0),
+                     "wasn't fenced for the asynchronous");
     /* Nor when all have fenced by then, but with no barrier behind it. */
-    is_refused(DESCRIBE BARRIER FENCE LONG_LOOP BEGIN FIRST COMMIT WAIT(0),
-               "wasn't fenced for the asynchronous");
-    passes(DESCRIBE BARRIER FENCE BARRIER BEGIN FIRST COMMIT WAIT(0));
-    is_refused(DESCRIBE FENCE BEGIN FIRST COMMIT WAIT(0), "shared memory at");
-    is_refused(DESCRIBE FENCE BARRIER FIRST COMMIT WAIT(0), "no wgmma.fence");
-    is_refused(READY FIRST COMMIT WAIT(0) FIRST COMMIT WAIT(0), "no wgmma.fence");
-    passes(READY FIRST COMMIT WAIT(0) BEGIN FIRST COMMIT WAIT(0));
-    is_refused(READY FIRST COMMIT USE("%f1") WAIT(0), "sums of a wgmma that was not waited for");
-    is_refused(READY FIRST COMMIT "st.global.v4.f32 [%rd1], {%f5, %f2, %f5, %f5};" WAIT(0),
-               "sums of a wgmma that was not waited for");
-    is_refused(READY FIRST COMMIT WAIT(1) USE("%f4"), "sums of a wgmma that was not waited for");
-    is_refused(READY FIRST WAIT(0) USE("%f4") COMMIT WAIT(0),
-               "sums of a wgmma that was not waited for");
-    is_refused(READY FIRST COMMIT, "leaves with wgmma that were not waited for");
-    is_refused(READY FIRST COMMIT WAIT(1), "leaves with wgmma that were not waited for");
-    is_refused(READY FIRST COMMIT "st.shared.u32 [%r2], %r1;" WAIT(0), "shared memory at");
-    is_refused(READY FIRST COMMIT BARRIER "st.shared.u32 [%r3+8192], %r1;" WAIT(0),
-               "while a wgmma that was not waited for reads it");
+    both_are_refused(DESCRIBE BARRIER FENCE LONG_LOOP BEGIN FIRST COMMIT WAIT(0),
+                     "wasn't fenced for the asynchronous");
+    both_pass(DESCRIBE BARRIER FENCE BARRIER BEGIN FIRST COMMIT WAIT(0));
+    both_are_refused(DESCRIBE FENCE BEGIN FIRST COMMIT WAIT(0), "shared memory at");
+    both_are_refused(DESCRIBE FENCE BARRIER FIRST COMMIT WAIT(0), "no wgmma.fence");
+    both_are_refused(READY FIRST COMMIT WAIT(0) FIRST COMMIT WAIT(0), "no wgmma.fence");
+    both_pass(READY FIRST COMMIT WAIT(0) BEGIN FIRST COMMIT WAIT(0));
+    both_are_refused(READY FIRST COMMIT USE("%f1") WAIT(0),
+                     "sums of a wgmma that was not waited for");
+    both_are_refused(READY FIRST COMMIT "st.global.v4.f32 [%rd1], {%f5, %f2, %f5, %f5};" WAIT(0),
+                     "sums of a wgmma that was not waited for");
+    both_are_refused(READY FIRST COMMIT WAIT(1) USE("%f4"),
+                     "sums of a wgmma that was not waited for");
+    both_are_refused(READY FIRST WAIT(0) USE("%f4") COMMIT WAIT(0),
+                     "sums of a wgmma that was not waited for");
+    both_are_refused(READY FIRST COMMIT, "leaves with wgmma that were not waited for");
+    both_are_refused(READY FIRST COMMIT WAIT(1), "leaves with wgmma that were not waited for");
+    both_are_refused(READY FIRST COMMIT "st.shared.u32 [%r2], %r1;" WAIT(0), "shared memory at");
+    both_are_refused(READY FIRST COMMIT BARRIER "st.shared.u32 [%r3+8192], %r1;" WAIT(0),
+                     "while a wgmma that was not waited for reads it");
     /* Others' reads end with a barrier behind the wait. */
-    is_refused(READY FIRST COMMIT WAIT(0) "@%p2 st.shared.u32 [%r3+8192], %r1;",
-               "in a race with a read");
-    passes(READY FIRST COMMIT WAIT(0) BARRIER "@%p2 st.shared.u32 [%r3+8192], %r1;");
+    both_are_refused(READY FIRST COMMIT WAIT(0) "@%p2 st.shared.u32 [%r3+8192], %r1;",
+                     "in a race with a read");
+    both_pass(READY FIRST COMMIT WAIT(0) BARRIER "@%p2 st.shared.u32 [%r3+8192], %r1;");
 }
 
 #define KEPT                                                                                    \
@@ -399,73 +480,90 @@ static void wgmma_keeps_registers(void **state)
 {
     (void)state;
     use_four_warps();
-    passes(WRITE_WORDS READY KEPT COMMIT WAIT(0) CHANGE);
-    passes(WRITE_WORDS READY KEPT COMMIT "add.s32 %r24, %r21, 1;" WAIT(0));
-    passes(WRITE_WORDS READY KEPT COMMIT SECOND COMMIT WAIT(1) CHANGE WAIT(0));
-    is_refused(WRITE_WORDS READY KEPT COMMIT CHANGE WAIT(0), "writes what a wgmma");
-    is_refused(WRITE_WORDS READY KEPT COMMIT WAIT(1) CHANGE WAIT(0), "writes what a wgmma");
-    is_refused(WRITE_WORDS READY KEPT COMMIT "mov.u32 %r21, %r1;" WAIT(0), "writes what a wgmma");
-    is_refused(WRITE_WORDS READY KEPT COMMIT "ld.global.u32 %r23, [%rd1];" WAIT(0),
-               "writes what a wgmma");
+    both_pass(WRITE_WORDS READY KEPT COMMIT WAIT(0) CHANGE);
+    both_pass(WRITE_WORDS READY KEPT COMMIT "add.s32 %r24, %r21, 1;" WAIT(0));
+    both_pass(WRITE_WORDS READY KEPT COMMIT SECOND COMMIT WAIT(1) CHANGE WAIT(0));
+    both_are_refused(WRITE_WORDS READY KEPT COMMIT CHANGE WAIT(0), "writes what a wgmma");
+    both_are_refused(WRITE_WORDS READY KEPT COMMIT WAIT(1) CHANGE WAIT(0), "writes what a wgmma");
+    both_are_refused(WRITE_WORDS READY KEPT COMMIT "mov.u32 %r21, %r1;" WAIT(0),
+                     "writes what a wgmma");
+    both_are_refused(WRITE_WORDS READY KEPT COMMIT "ld.global.u32 %r23, [%rd1];" WAIT(0),
+                     "writes what a wgmma");
     /* What is computed for it is so before the fence, sums as well. */
-    is_refused(WRITE_WORDS READY CHANGE KEPT COMMIT WAIT(0), "written behind wgmma.fence");
-    is_refused(WRITE_WORDS READY "ld.global.u32 %r23, [%rd1];" KEPT COMMIT WAIT(0),
-               "written behind wgmma.fence");
-    is_refused(WRITE_WORDS READY "add.s32 %r25, %r21, 1; mov.u32 %r20, %r25;" KEPT COMMIT WAIT(0),
-               "written behind wgmma.fence");
-    is_refused(READY USE("%f9") "mov.f32 %f2, %f30;" FIRST COMMIT WAIT(0),
-               "written behind wgmma.fence");
-    passes(WRITE_WORDS READY CHANGE BEGIN KEPT COMMIT WAIT(0));
-    is_refused(WRITE_WORDS READY "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f1, %f2, "
-                                 "%f3, %f4}, {%r20, %r21, %r22}, %rd11, %p1, 1, 1, 0;",
-               "4 registers of a");
+    both_are_refused(WRITE_WORDS READY CHANGE KEPT COMMIT WAIT(0), "written behind wgmma.fence");
+    both_are_refused(WRITE_WORDS READY "ld.global.u32 %r23, [%rd1];" KEPT COMMIT WAIT(0),
+                     "written behind wgmma.fence");
+    both_are_refused(WRITE_WORDS READY
+                     "add.s32 %r25, %r21, 1; mov.u32 %r20, %r25;" KEPT COMMIT WAIT(0),
+                     "written behind wgmma.fence");
+    both_are_refused(READY USE("%f9") "mov.f32 %f2, %f30;" FIRST COMMIT WAIT(0),
+                     "written behind wgmma.fence");
+    both_pass(WRITE_WORDS READY CHANGE BEGIN KEPT COMMIT WAIT(0));
+    both_are_refused(WRITE_WORDS READY
+                     "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f1, %f2, "
+                     "%f3, %f4}, {%r20, %r21, %r22}, %rd11, %p1, 1, 1, 0;",
+                     "4 registers of a");
 }
 
 static void wgmma_waits_for_sets(void **state)
 {
     (void)state;
     use_four_warps();
-    passes(READY FIRST COMMIT SECOND COMMIT WAIT(1) USE("%f1") WAIT(0) USE("%f11"));
-    is_refused(READY FIRST COMMIT SECOND COMMIT WAIT(1) USE("%f11") WAIT(0),
-               "sums of a wgmma that was not waited for");
+    both_pass(READY FIRST COMMIT SECOND COMMIT WAIT(1) USE("%f1") WAIT(0) USE("%f11"));
+    both_are_refused(READY FIRST COMMIT SECOND COMMIT WAIT(1) USE("%f11") WAIT(0),
+                     "sums of a wgmma that was not waited for");
 #define THREE READY FIRST COMMIT SECOND COMMIT THIRD COMMIT
-    passes(THREE WAIT(2) USE("%f1") WAIT(0));
-    is_refused(THREE WAIT(2) USE("%f11") WAIT(0), "sums of a wgmma that was not waited for");
-    is_refused(THREE WAIT(2) USE("%f21") WAIT(0), "sums of a wgmma that was not waited for");
-    passes(THREE WAIT(1) USE("%f11") WAIT(0));
+    both_pass(THREE WAIT(2) USE("%f1") WAIT(0));
+    both_are_refused(THREE WAIT(2) USE("%f11") WAIT(0), "sums of a wgmma that was not waited for");
+    both_are_refused(THREE WAIT(2) USE("%f21") WAIT(0), "sums of a wgmma that was not waited for");
+    both_pass(THREE WAIT(1) USE("%f11") WAIT(0));
 }
 
 static void wgmma_is_refused(void **state)
 {
     (void)state;
     use_four_warps();
-    is_refused(DESCRIBE FENCE BARRIER "@%p2 bra over;" BEGIN " over: ", "not all 32 lanes");
-    is_refused(READY "@%p2 bra over;" FIRST " over: " COMMIT WAIT(0), "not all 32 lanes");
-    is_refused(READY "and.b64 %rd10, %rd10, 0x3fffffffffffffff;" FIRST COMMIT WAIT(0),
-               "without a swizzle");
-    is_refused(READY "add.s64 %rd11, %rd11, 512;" FIRST COMMIT WAIT(0),
-               "aren't in the group's shared memory");
-    is_refused(READY PRODUCT("%f1, %f2, %f3") COMMIT WAIT(0), "8 columns with 3 sums");
-    is_refused(READY PRODUCT("%f1, %f2, %f3, _") COMMIT WAIT(0), "_ in place of a register");
-    is_refused(READY "wgmma.mma_async.sync.aligned.m64n12k16.f32.bf16.bf16 {%f1, %f2, %f3, %f4, "
+    both_are_refused(DESCRIBE FENCE BARRIER "@%p2 bra over;" BEGIN " over: ", "not all 32 lanes");
+    both_are_refused(READY "@%p2 bra over;" FIRST " over: " COMMIT WAIT(0), "not all 32 lanes");
+    both_are_refused(READY "and.b64 %rd10, %rd10, 0x3fffffffffffffff;" FIRST COMMIT WAIT(0),
+                     "without a swizzle");
+    both_are_refused(READY "add.s64 %rd11, %rd11, 512;" FIRST COMMIT WAIT(0),
+                     "aren't in the group's shared memory");
+    both_are_refused(READY PRODUCT("%f1, %f2, %f3") COMMIT WAIT(0), "8 columns with 3 sums");
+    both_are_refused(READY PRODUCT("%f1, %f2, %f3, _") COMMIT WAIT(0), "_ in place of a register");
+    both_are_refused(READY
+                     "wgmma.mma_async.sync.aligned.m64n12k16.f32.bf16.bf16 {%f1, %f2, %f3, %f4, "
                      "%f5, %f6}, %rd10, %rd11, %p1, 1, 1, 0, 0;" COMMIT WAIT(0),
-               "this form of wgmma");
-    is_refused(READY "setp.gt.u32 %p4, %r1, 95; @%p4 bra over;" FIRST COMMIT WAIT(0) " over: ",
-               "of a warpgroup have executed other wgmma");
-    is_refused(READY "setp.gt.u32 %p4, %r1, 31; @%p4 bra other;" FIRST COMMIT WAIT(
-                   0) "bra over; other: " FIRST COMMIT WAIT(0) " over: ",
-               "of a warpgroup have executed other wgmma");
+                     "this form of wgmma");
+    both_are_refused(READY
+                     "setp.gt.u32 %p4, %r1, 95; @%p4 bra over;" FIRST COMMIT WAIT(0) " over: ",
+                     "of a warpgroup have executed other wgmma");
+    both_are_refused(READY "setp.gt.u32 %p4, %r1, 31; @%p4 bra other;" FIRST COMMIT WAIT(
+                         0) "bra over; other: " FIRST COMMIT WAIT(0) " over: ",
+                     "of a warpgroup have executed other wgmma");
+#define MIXED(types)                                                                            \
+    READY "wgmma.mma_async.sync.aligned.m64n8k16" types " {%f1, %f2, %f3, %f4}, %rd10, %rd11, " \
+          "%p1, 1, 1, 0, 0;" COMMIT WAIT(0)
+    passes(MIXED(".f32.f16.f16"));
+    static const char *const mixed[] = {MIXED(".f32.f16.bf16"),    MIXED(".f32.bf16.f16"),
+                                        MIXED(".f16.f16.f16"),     MIXED(".f32.f16"),
+                                        MIXED(".f32.f16.f16.f16"), MIXED(".f32.f16x2.f16x2"),
+                                        MIXED("x.f32.f16.f16")};
+    for (size_t i = 0; i < sizeof mixed / sizeof mixed[0]; i++) {
+        is_refused(mixed[i], "isn't known");
+    }
     trial.items = GROUP + LANES;
-    is_refused("setp.gt.u32 %p4, %r1, 127; @%p4 bra ready;" FILL
-               "ready: cvt.u64.u32 %rd10, %r3; shr.u64 %rd10, %rd10, 4;"
-               "or.b64 %rd10, %rd10, 0x4000004000010000; add.s64 %rd11, %rd10, 512;" FENCE BARRIER
-                   BEGIN FIRST COMMIT WAIT(0),
-               "fewer than four warps");
+    both_are_refused(
+        "setp.gt.u32 %p4, %r1, 127; @%p4 bra ready;" FILL
+        "ready: cvt.u64.u32 %rd10, %r3; shr.u64 %rd10, %rd10, 4;"
+        "or.b64 %rd10, %rd10, 0x4000004000010000; add.s64 %rd11, %rd10, 512;" FENCE BARRIER BEGIN
+            FIRST COMMIT WAIT(0),
+        "fewer than four warps");
     trial.items = GROUP;
     static const char *const others[] = {"sm_80", "sm_90"};
     for (int i = 0; i < 2; i++) {
         trial.target = others[i];
-        is_refused(READY FIRST COMMIT WAIT(0), "needs the target sm_90a");
+        both_are_refused(READY FIRST COMMIT WAIT(0), "needs the target sm_90a");
     }
 }
 

@@ -63,17 +63,10 @@ static void load_matrices(ptx_warp *warp, const ptx_instruction *instruction)
     }
 }
 
-/* The two bf16 of a register's lane. */
-static void read_pair(const ptx_warp *warp, uint32_t place, int lane, float *low, float *high)
-{
-    const uint32_t pair = ptx_words(warp, place)[lane];
-    *low = ptx_bf16_value((uint16_t)pair);
-    *high = ptx_bf16_value((uint16_t)(pair >> 16));
-}
-
 /* mma.m16n8k16, d = a·b + c. Lane l, with g = l/4 and t = 2·(l mod 4), holds of a: rows g, g + 8,
  * g, g + 8 from columns t, t, t + 8, t + 8 on, two each; of b: column g, rows from t and from t + 8
- * on; of c and d: rows g, g, g + 8, g + 8, columns t, t + 1, t, t + 1. The list has d, a, b, c. */
+ * on; of c and d: rows g, g, g + 8, g + 8, columns t, t + 1, t, t + 1. The list has d, a, b, c;
+ * `variant` is the type of a and b. */
 static void multiply_fragments(ptx_warp *warp, const ptx_instruction *instruction)
 {
     if (!ptx_is_whole(warp, instruction)) {
@@ -82,15 +75,16 @@ static void multiply_fragments(ptx_warp *warp, const ptx_instruction *instructio
     float a[16][16];
     float b[8][16];
     const uint32_t *places = instruction->list;
+    const ptx_half type = (ptx_half)instruction->variant;
     for (int lane = 0; lane < PTX_LANES; lane++) {
         const int g = lane / 4;
         const int t = 2 * (lane % 4);
         for (int i = 0; i < 4; i++) {
-            float *to = &a[g + i % 2 * 8][t + i / 2 * 8];
-            read_pair(warp, places[4 + i], lane, &to[0], &to[1]);
+            ptx_half_pair(type, ptx_words(warp, places[4 + i])[lane],
+                          &a[g + i % 2 * 8][t + i / 2 * 8]);
         }
         for (int i = 0; i < 2; i++) {
-            read_pair(warp, places[8 + i], lane, &b[g][t + 8 * i], &b[g][t + 8 * i + 1]);
+            ptx_half_pair(type, ptx_words(warp, places[8 + i])[lane], &b[g][t + 8 * i]);
         }
     }
     for (int lane = 0; lane < PTX_LANES; lane++) {
@@ -186,7 +180,11 @@ int ptx_decode_warp(ptx_reader *reader, ptx_span name, const ptx_span *operands,
             return 1;
         }
     }
-    if (ptx_span_is(name, "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32")) {
+    ptx_span rest = name;
+    ptx_half type;
+    if (ptx_span_takes(&rest, "mma.sync.aligned.m16n8k16.row.col.f32") &&
+        ptx_take_halves(&rest, &type) && ptx_span_is(rest, ".f32")) {
+        instruction->variant = (uint8_t)type;
         decode_multiply(reader, operands, count, instruction);
         return 1;
     }

@@ -16,7 +16,6 @@
 #include "ptx_units.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Mixes the places of instructions into a number that others' orders hardly have. */
@@ -99,14 +98,13 @@ static int use_word(ptx_warp *warp, const ptx_instruction *instruction, uint32_t
 }
 
 /* a's rows from registers, which lie as mma has them: words of rows g, g + 8, g, g + 8. */
-static void read_registers(const ptx_warp *warp, const uint32_t *places, float (*rows)[DEPTH])
+static void read_registers(const ptx_warp *warp, ptx_half type, const uint32_t *places,
+                           float (*rows)[DEPTH])
 {
     for (int lane = 0; lane < PTX_LANES; lane++) {
         for (int i = 0; i < KEPT_REGISTERS; i++) {
-            const uint32_t pair = ptx_words(warp, places[i])[lane];
-            float *two = rows[lane / 4 + i % 2 * 8] + lane % 4 * 2 + i / 2 * 8;
-            two[0] = ptx_bf16_value((uint16_t)pair);
-            two[1] = ptx_bf16_value((uint16_t)(pair >> 16));
+            ptx_half_pair(type, ptx_words(warp, places[i])[lane],
+                          rows[lane / 4 + i % 2 * 8] + lane % 4 * 2 + i / 2 * 8);
         }
     }
 }
@@ -125,7 +123,7 @@ static int read_lines(ptx_warp *warp, const ptx_instruction *instruction, const 
             }
             uint16_t bits;
             memcpy(&bits, warp->group->shared + (address - PTX_SHARED_BASE), sizeof bits);
-            lines[line][k] = ptx_bf16_value(bits);
+            lines[line][k] = ptx_half_value((ptx_half)instruction->variant, bits);
         }
     }
     return 1;
@@ -165,7 +163,8 @@ static int are_fenced(ptx_warp *warp, const ptx_instruction *instruction)
 }
 
 /* `list`: the sums, four for each 8 columns as of mma, and a's registers where there are any; d, a
- * and b: the predicate that says whether to add to them, and the descriptors. */
+ * and b: the predicate that says whether to add to them, and the descriptors;
+ * `variant`: the type of a and b. */
 static void multiply(ptx_warp *warp, const ptx_instruction *instruction)
 {
     const int sum_count = instruction->written_count;
@@ -187,7 +186,7 @@ static void multiply(ptx_warp *warp, const ptx_instruction *instruction)
     warp->multiplied = (warp->multiplied + (uint64_t)warp->pc) * MIXED;
     warp->multiplied_count++;
     if (is_kept) {
-        read_registers(warp, instruction->list + sum_count, rows);
+        read_registers(warp, (ptx_half)instruction->variant, instruction->list + sum_count, rows);
     }
     const int is_added = ptx_words(warp, instruction->d)[0] != 0;
     const uint8_t mark = mark_of_set(warp->multiplications.set);
@@ -325,13 +324,27 @@ void ptx_check_in_flight(ptx_warp *warp, const ptx_instruction *instruction)
     }
 }
 
-/* wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {sums}, a, b, p, 1, 1[, a along lines], b
- * along lines; where a is in registers nothing is said of its lines. */
-static void decode_multiply(ptx_reader *reader, ptx_span name, const ptx_span *operands, int count,
+/* Whether the name is a product's; its columns and the type of its operands. */
+static int take_product(ptx_span name, int *columns, ptx_half *type)
+{
+    static const char rows[] = "wgmma.mma_async.sync.aligned.m64n";
+    if (!ptx_span_begins(name, rows)) {
+        return 0;
+    }
+    ptx_span rest = {.begin = name.begin + strlen(rows), .length = name.length - strlen(rows)};
+    *columns = 0;
+    while (rest.length > 0 && rest.begin[0] >= '0' && rest.begin[0] <= '9' && *columns < 1000) {
+        *columns = 10 * *columns + *rest.begin++ - '0';
+        rest.length--;
+    }
+    return ptx_span_takes(&rest, "k16.f32") && ptx_take_halves(&rest, type) && rest.length == 0;
+}
+
+/* wgmma.mma_async.sync.aligned.m64nNk16.f32, .bf16.bf16 or .f16.f16, {sums}, a, b, p, 1, 1[, a
+ * along lines], b along lines; where a is in registers nothing is said of its lines. */
+static void decode_multiply(ptx_reader *reader, int columns, const ptx_span *operands, int count,
                             ptx_instruction *instruction)
 {
-    const char *shape = ptx_span_find(name, ".m64n");
-    const int columns = shape != NULL ? atoi(shape + 5) : 0;
     uint32_t places[MOST_COLUMNS / 2 + KEPT_REGISTERS];
     int found = 0;
     const int is_kept = count > 1 && operands[1].length > 0 && operands[1].begin[0] == '{';
@@ -379,9 +392,11 @@ int ptx_decode_wgmma(ptx_reader *reader, ptx_span name, const ptx_span *operands
         ptx_read_fail(reader, "wgmma needs the target sm_90a");
         return 1;
     }
-    if (ptx_span_begins(name, "wgmma.mma_async.sync.aligned.m64n") &&
-        ptx_span_find(name, "k16.f32.bf16.bf16") != NULL) {
-        decode_multiply(reader, name, operands, count, instruction);
+    int columns;
+    ptx_half type;
+    if (take_product(name, &columns, &type)) {
+        instruction->variant = (uint8_t)type;
+        decode_multiply(reader, columns, operands, count, instruction);
     } else if (ptx_span_is(name, "wgmma.fence.sync.aligned")) {
         instruction->execute = begin;
         instruction->is_together = 1;
