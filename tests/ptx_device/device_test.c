@@ -414,6 +414,53 @@ static void a_kernel_runs(void **state)
     clReleaseKernel(kernel);
 }
 
+/* f16 as OpenCL C without cl_khr_fp16 has it, and by inline assembly. */
+static void halves_are_kept(void **state)
+{
+    static const char source[] =
+        "kernel void keep(global float *out, global half *kept, global const float *in)\n"
+        "{\n"
+        "    const int i = get_global_id(0);\n"
+        "    global ushort *bits = (global ushort *)kept + 4 * i;\n"
+        "    uint pair;\n"
+        "    asm(\"cvt.rn.f16x2.f32 %0, %1, %2;\" : \"=r\"(pair) : \"f\"(-in[i]), \"f\"(in[i]));\n"
+        "    bits[0] = pair;\n"
+        "    bits[1] = pair >> 16;\n"
+        "    asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(bits[2]) : \"f\"(2.0f * in[i]));\n"
+        "    vstore_half(0.5f * in[i], 4 * i + 3, kept);\n"
+        "    barrier(CLK_GLOBAL_MEM_FENCE);\n"
+        "    vstore4(vload_half4(i, kept) + vload_half(4 * i, kept), i, out);\n"
+        "    vstore_half4(vload4(i, out), i, kept);\n"
+        "}\n";
+    float values[128];
+    float results[4 * 128];
+    uint16_t kept[4 * 128];
+    cl_kernel kernel = build_kernel(source, "keep");
+    cl_mem buffers[] = {make_buffer(sizeof results), make_buffer(sizeof kept),
+                        make_buffer(sizeof values)};
+    (void)state;
+    for (int i = 0; i < 128; i++) {
+        values[i] = (float)(i - 60);
+    }
+    write_to(buffers[2], values, sizeof values);
+    for (cl_uint i = 0; i < 3; i++) {
+        assert_int_equal(clSetKernelArg(kernel, i, sizeof buffers[i], &buffers[i]), CL_SUCCESS);
+    }
+    assert_int_equal(launch(kernel, 128, 128), CL_SUCCESS);
+    read_from(results, buffers[0], sizeof results);
+    read_from(kept, buffers[1], sizeof kept);
+    static const float factors[] = {2.0f, 0.0f, 3.0f, 1.5f};
+    for (int i = 0; i < 4 * 128; i++) {
+        assert_true(results[i] == factors[i % 4] * values[i / 4]);
+    }
+    assert_int_equal(kept[4 * 61], 0x4000);     /* 2 */
+    assert_int_equal(kept[4 * 61 + 3], 0x3e00); /* 1.5 */
+    for (int i = 0; i < 3; i++) {
+        clReleaseMemObject(buffers[i]);
+    }
+    clReleaseKernel(kernel);
+}
+
 /* Launches of clusters, and of what isn't made of them, which doesn't end the context. */
 static void clusters_are_launched_whole(void **state)
 {
@@ -568,6 +615,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_build_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(ptx_comes_back_and_is_built_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_kernel_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(halves_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(clusters_are_launched_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_arguments_and_launches_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_access_outside_ends_the_context, setup, teardown),

@@ -1,5 +1,6 @@
 /* Conversions. Numbers of 8 and 16 bits lie in the lower part of their places, with zeros above. */
 #include "ptx_operations.h"
+#include "ptx_units.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,6 +21,26 @@ static inline uint32_t to_bf16(float x)
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return x != x ? 0x7fffu : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+}
+
+/* An f16, rounded in the same way; what would come beyond 65504 is infinite. */
+static inline uint32_t to_f16(float x)
+{
+    const float size = fabsf(x);
+    uint32_t bits;
+    memcpy(&bits, &size, sizeof bits);
+    const uint32_t sign = signbit(x) ? 0x8000u : 0;
+    if (x != x) {
+        return 0x7fffu;
+    }
+    if (size >= 65520.0f) {
+        return sign | 0x7c00u;
+    }
+    if (size < 0x1p-14f) { /* subnormal: so many steps of 2^-24 */
+        return sign | (uint32_t)rintf(size * 0x1p24f);
+    }
+    /* The exponent counts from -15 instead of -127. */
+    return sign | (bits - (112u << 23) + 0xfffu + (bits >> 13 & 1u)) >> 13;
 }
 
 UNARY(u32_u16, uint32_t, uint32_t, uint16_t, x)
@@ -65,6 +86,9 @@ UNARY(f32_down, float, float, float, floorf(x))
 UNARY(f32_zero, float, float, float, truncf(x))
 UNARY(f32_near, float, float, float, rintf(x))
 BINARY(pair_of_bf16, uint32_t, float, float, to_bf16(x) << 16 | to_bf16(y))
+BINARY(pair_of_f16, uint32_t, float, float, to_f16(x) << 16 | to_f16(y))
+UNARY(f16_f32, uint32_t, float, float, to_f16(x))
+UNARY(f32_f16, float, uint32_t, uint16_t, ptx_half_value(PTX_F16, x))
 
 const ptx_operation ptx_convert_operations[] = {
     {"cvt.u32.u16", "44", u32_u16},
@@ -116,5 +140,8 @@ const ptx_operation ptx_convert_operations[] = {
     {"cvt.rzi.f32.f32", "44", f32_zero},
     {"cvt.rni.f32.f32", "44", f32_near},
     {"cvt.rn.bf16x2.f32", "444", pair_of_bf16},
+    {"cvt.rn.f16x2.f32", "444", pair_of_f16},
+    {"cvt.rn.f16.f32", "44", f16_f32},
+    {"cvt.f32.f16", "44", f32_f16},
     {NULL, NULL, NULL},
 };
