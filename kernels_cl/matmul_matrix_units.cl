@@ -105,9 +105,11 @@ INLINE void store_chunk(uint target, uint part_bytes, raw_chunk chunk UNIT_PARAM
 
 #if UNIT_IS_ASYNCHRONOUS
 #define IS_CONSUMER 1
+#define MULTIPLY_SLICES(tile)
 #else
 #define DECLARE_BEGUN
-#define BEGIN_SLICES(tile)
+#define BEGIN_SLICES(tile, number)
+#define MULTIPLY_SLICES(tile) multiply_slices(sums, tile, warp_row, warp_col, lane UNIT_ARGUMENTS);
 #define WAIT_SLICES(left) UNIT_FINISH(sums);
 #endif
 #ifndef OVERLAPS
@@ -186,7 +188,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
         UNIT_PREPARE();
         barrier(CLK_LOCAL_MEM_FENCE);
         const int next = step + AHEAD;
-        BEGIN_SLICES(base + used * STAGE_BYTES)
+        BEGIN_SLICES(base + used * STAGE_BYTES, 0)
         if (HAS_TWO_BARRIERS) {
             WAIT_SLICES(1)
             barrier(CLK_LOCAL_MEM_FENCE);
@@ -195,9 +197,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) UNIT_ATTRIBUTES void
             FETCH_NEXT(next, base + filled * STAGE_BYTES)
         }
         END_COPIES();
-        if (!UNIT_IS_ASYNCHRONOUS) {
-            multiply_slices(sums, base + used * STAGE_BYTES, warp_row, warp_col, lane UNIT_ARGUMENTS);
-        }
+        MULTIPLY_SLICES(base + used * STAGE_BYTES)
         if (next < steps) {
             PUT_BOTH(base + filled * STAGE_BYTES)
         }

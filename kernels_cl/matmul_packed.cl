@@ -2,7 +2,7 @@
  * each slice by one bulk copy or a few, and the others, the consumers, only wait and multiply.
  *
  * Shapes: product.cl; a and b themselves aren't read, but scratch, where their slices lie: a's from byte a_place on, a_bytes from
- * matrix to matrix (0 for one that all share), b's likewise. MAPPED: there lie their maps. Launch: groups of ITEMS + LANES; global (tiles·items, pieces, batches),
+ * matrix to matrix (0 for one that all share), b's likewise. MAPPED: there lie their maps. HALVES: with the sizes of their lines. Launch: groups of ITEMS + LANES; global (tiles·items, pieces, batches),
  * tiles numbered as in matmul_tiles.cl. With PIECES the sums go to scratch too, from byte sums_place on, as
  * matmul_matrix_units.cl says.
  * Macros: matrix_units.cl with PACKED, UNIT 2. Local memory: BARRIERS_PLACE + 16·STAGES bytes, at most 48 KiB. Bound by the units for a
@@ -28,21 +28,52 @@ INLINE int produce(ring_position *at, uint base, const slice_source *a, const sl
     return 1;
 }
 
-/* Slices whose multiplication still goes on when the next one begins. Sums of 16 of depth must be added to the others first; then the
+/* Slices whose multiplication still goes on when the next one begins. Sums that are apart must be added to the others first; then the
  * units have the other warps' slices. */
 #define LEFT_BEHIND (SUMS_APART ? 0 : 1)
-#define LEFT_STAGE (LEFT_BEHIND == 0 ? used.stage : used.stage == 0 ? STAGES - 1 : used.stage - 1)
+#define STAGE_BEFORE(count) ((count) == 0 ? used.stage : used.stage == 0 ? STAGES - 1 : used.stage - 1)
 
-/* Multiplies the slices of the consumers' next stage, once they are there, and leaves the last stage that is done with. */
-#define CONSUME                                                                          \
-    if (PASSES(FULL(used.stage), used.parity)) {                                         \
-        BEGIN_SLICES(base + used.stage * STAGE_BYTES)                                    \
-        WAIT_SLICES(LEFT_BEHIND)                                                         \
-        if (IS_CONSUMER && lane < SHARERS && used.step >= LEFT_BEHIND) {                 \
-            ARRIVE(EMPTY(sharer_base, LEFT_STAGE));                                      \
-        }                                                                                \
-        move_on(&used);                                                                  \
+/* Multiplies the slices of the consumers' next stage, once they are there, the `number`-th of those whose sums are apart together; with the
+ * last of them leaves the stages that are done with. */
+#define CONSUME(number)                                                                     \
+    if (PASSES(FULL(used.stage), used.parity)) {                                            \
+        BEGIN_SLICES(base + used.stage * STAGE_BYTES, number)                               \
+        if ((number) == SLICES_APART - 1) {                                                 \
+            WAIT_SLICES(LEFT_BEHIND)                                                        \
+            if (IS_CONSUMER && lane < SHARERS && (LEFT_BEHIND == 0 || used.step > 0)) {     \
+                UNROLL                                                                      \
+                for (int left = 0; left < SLICES_APART; left++) {                           \
+                    ARRIVE(EMPTY(sharer_base, STAGE_BEFORE(LEFT_BEHIND + left)));           \
+                }                                                                           \
+            }                                                                               \
+        }                                                                                   \
+        move_on(&used);                                                                     \
     }
+
+#if HALVES
+/* The sizes of an operand's lines, and what lies before its slices. */
+#define SIZES_OF(place, bytes) ((__global const float *)(scratch + scratch_start) + ((place) + get_group_id(2) * (bytes)) / 4)
+#define SIZES_ARGUMENTS , SIZES_OF(a_place, a_bytes), SIZES_OF(b_place, b_bytes)
+#define BEFORE_SLICES(tiles, tile_lines) ((tiles) * (tile_lines)*SIZES_BYTES)
+#else
+#define SIZES_ARGUMENTS
+#define BEFORE_SLICES(tiles, tile_lines) 0
+#endif
+
+/* Where the tile is, for the epilogue: sums apart leave no registers to keep it in. */
+#if SUMS_APART
+#define DECLARE_TILE __local int tile[2];
+#define KEEP_TILE()            \
+    tile[0] = (int)first_row; \
+    tile[1] = (int)first_col
+#define TILE_ROW tile[0]
+#define TILE_COL tile[1]
+#else
+#define DECLARE_TILE
+#define KEEP_TILE()
+#define TILE_ROW first_row
+#define TILE_COL first_col
+#endif
 
 __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_packed(PRODUCT_PARAMETERS, __global float *scratch,
                                                                                      long scratch_start, long a_place, long a_bytes,
@@ -55,6 +86,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
 #else
     __local uchar memory[BARRIERS_PLACE + 16 * STAGES] __attribute__((aligned(1024)));
 #endif
+    DECLARE_TILE
     const int item = get_local_id(0);
     const int lane = UNIT_LANE(item);
     const int warp = UNIT_WARP(item);
@@ -66,22 +98,17 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     }
     const uint sharer_base = BASE_IN(lane < SHARERS ? SHARER(lane) : rank);
     const long first_slice = (long)get_group_id(1) * (piece_depth / TILE_DEPTH);
-    const long slices = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
+    const long slices = SLICES_OF(depth);
     const int steps = (int)min(slices - first_slice, piece_depth / TILE_DEPTH);
     __global const uchar *packed = (__global const uchar *)(scratch + scratch_start);
 #if MAPPED
     const slice_source a_slices = {packed + a_place + get_group_id(2) * a_bytes, (int)first_row, (int)(first_slice * TILE_DEPTH)};
     const slice_source b_slices = {packed + b_place + get_group_id(2) * b_bytes, (int)first_col, (int)(first_slice * TILE_DEPTH)};
 #else
-    const slice_source a_slices = {packed + a_place + get_group_id(2) * a_bytes +
+    const slice_source a_slices = {packed + a_place + get_group_id(2) * a_bytes + BEFORE_SLICES(tiles_down, TILE_ROWS) +
                                    (TILE_NUMBER(first_row, TILE_ROWS, tiles_down) * slices + first_slice) * A_SLICE_BYTES};
-    const slice_source b_slices = {packed + b_place + get_group_id(2) * b_bytes +
+    const slice_source b_slices = {packed + b_place + get_group_id(2) * b_bytes + BEFORE_SLICES(tiles_across, TILE_COLS) +
                                    (TILE_NUMBER(first_col, TILE_COLS, tiles_across) * slices + first_slice) * B_SLICE_BYTES};
-#endif
-#if PIECES
-    const long pitch = (cols + 3) / 4 * 4;
-    __global float *partial = (__global float *)(packed + sums_place) +
-                              ((long)get_group_id(2) * get_num_groups(1) + get_group_id(1)) * rows * pitch;
 #endif
     if (item == ITEMS) {
         for (int stage = 0; stage < STAGES; stage++) {
@@ -89,6 +116,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
             START_BARRIER(EMPTY(base, stage), WARPS * SHARERS);
         }
         FENCE_BARRIERS();
+        KEEP_TILE();
 #if MAPPED
         FENCE_MAP(a_slices.start);
         FENCE_MAP(b_slices.start);
@@ -110,7 +138,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
         while (filled.step < steps && produce(&filled, base, &a_slices, &b_slices, lane, rank RING_ARGUMENTS)) {
             END_TURN();
         }
-        CONSUME
+        CONSUME(used.step % SLICES_APART)
         END_TURN();
         idle = filled.step + used.step > before ? 0 : idle + 1;
         if (idle > 0 && IS_PRODUCER) {
@@ -126,8 +154,11 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
         }
         return;
     }
-    while (used.step < steps) {
-        CONSUME
+    for (int left = steps; left > 0; left -= SLICES_APART) {
+        UNROLL
+        for (int number = 0; number < SLICES_APART; number++) {
+            CONSUME(number)
+        }
     }
     /* The epilogue's stores go where slices were: all warps must have read theirs, and then all copies have arrived. */
     if (LEFT_BEHIND > 0) {
@@ -135,8 +166,14 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     }
     MEET_CONSUMERS();
 #endif
+#if PIECES
+    const long pitch = (cols + 3) / 4 * 4;
+    __global float *partial = (__global float *)(packed + sums_place) +
+                              ((long)get_group_id(2) * get_num_groups(1) + get_group_id(1)) * rows * pitch;
+#endif
     /* No group ends while others may still arrive on its mbarriers; who has left needn't. */
     ARRIVE_AT_CLUSTER();
-    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? first_row : rows, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);
+    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? TILE_ROW : rows, TILE_COL,
+                PRODUCT_ARGUMENTS SUMS_ARGUMENTS SIZES_ARGUMENTS);
     WAIT_FOR_CLUSTER();
 }

@@ -34,6 +34,15 @@
 #define SUMS_ARGUMENTS
 #endif
 
+/* Where the sizes of the operands' lines are that were packed in halves, which their sums get back. */
+#if HALVES
+#define SIZES_PARAMETERS , __global const float *row_sizes, __global const float *col_sizes
+#define SCALE_FRAGMENT(sums, row, col, lane) scale_fragment(sums, row_sizes + (row), col_sizes + (col), lane);
+#else
+#define SIZES_PARAMETERS
+#define SCALE_FRAGMENT(sums, row, col, lane)
+#endif
+
 typedef PASTE(float, VECTOR) wide_1;
 typedef PASTE(ushort, VECTOR) wide_2;
 typedef PASTE(wide_, RESULT) result_wide;
@@ -169,7 +178,7 @@ INLINE void finish_wide(__global result_t *out, __global const result_t *bias, _
 /* Sums go through local memory, a warp in its own part, so that an item finishes VECTOR neighbours of a row. Rows from `rows` on, and
  * columns from `cols` on, don't exist. */
 INLINE void finish_tile(float (*sums)[FRAGMENTS_ACROSS][FRAGMENT_SUMS], __local uchar *memory, int warp, int lane, int warp_row,
-                        int warp_col, long first_row, long first_col, PRODUCT_PARAMETERS SUMS_PARAMETERS)
+                        int warp_col, long first_row, long first_col, PRODUCT_PARAMETERS SUMS_PARAMETERS SIZES_PARAMETERS)
 {
     __local float *segment = (__local float *)(memory + warp * SEGMENT_BYTES);
     const int lane_row = lane / (SEGMENT / VECTOR);
@@ -188,6 +197,8 @@ INLINE void finish_tile(float (*sums)[FRAGMENTS_ACROSS][FRAGMENT_SUMS], __local 
             WARP_BARRIER();
             UNROLL
             for (int j = 0; j < SEGMENT / FRAGMENT_COLS; j++) {
+                SCALE_FRAGMENT(sums[i][s * (SEGMENT / FRAGMENT_COLS) + j], first_row + warp_row + i * FRAGMENT_ROWS,
+                               first_col + warp_col + s * SEGMENT + j * FRAGMENT_COLS, lane)
                 STORE_FRAGMENT(segment + j * FRAGMENT_COLS, sums[i][s * (SEGMENT / FRAGMENT_COLS) + j], lane)
             }
             WARP_BARRIER();

@@ -8,6 +8,7 @@
  *   WARP_ROWS, WARP_COLS  part of the tile that one warp (LANES work-items in step) computes
  *   STAGES                slices in local memory: one is used while the next STAGES - 1 arrive
  *   PARTS                 1: a and b are bf16. 2 and 3: they are f32, split into so many bf16 parts each; 2 leave 16 of their bits
+ *   HALVES                1, with PARTS 2 and PACKED: the parts are f16, and leave 22 bits (matrix_units_halves.cl)
  *   A_RUNS, B_RUNS        0: the operand's neighbours in memory differ in k; 1: in the row of a, the column of b
  *   A_ACCESS, B_ACCESS    0: element by element, any strides; 1: 16 or 32 bytes at once through registers;
  *                         2: 16 bytes at once straight to local memory (bf16 only, NVIDIA only)
@@ -64,9 +65,18 @@
 #define FRAGMENTS_DOWN (WARP_ROWS / FRAGMENT_ROWS)
 #define FRAGMENTS_ACROSS (WARP_COLS / FRAGMENT_COLS)
 
-/* Sums that a warp keeps: wgmma takes as many again for the 16 of depth that it is multiplying, where these are summed by themselves. */
-#define SUMS_APART (UNIT == 2 && PARTS == 3)
+#ifndef HALVES
+#define HALVES 0
+#endif
+
+/* Sums that a warp keeps: wgmma takes as many again for the 16 of depth that it is multiplying, or 32 in halves, where these are summed by
+ * themselves: as many terms in either case. */
+#define SUMS_APART (UNIT == 2 && (PARTS == 3 || HALVES))
 #define SUMS_DOWN  (FRAGMENTS_DOWN * (1 + SUMS_APART))
+/* Slices whose sums are apart together. */
+#define SLICES_APART (HALVES && TILE_DEPTH == 16 ? 2 : 1)
+/* Slices of a depth that is packed. */
+#define SLICES_OF(depth) (((depth) + TILE_DEPTH * SLICES_APART - 1) / (TILE_DEPTH * SLICES_APART) * SLICES_APART)
 
 /* Groups of a cluster, which run at the same time and fetch slices for each other (slice_ring.cl); the first in number lie below each
  * other. A group of a cluster at the edge may have no tile, then its rows or columns lie outside of out. */

@@ -311,7 +311,8 @@ INLINE float emulated_operand(ulong descriptor, int along_lines, int line, int k
     }
     const uint mask = (uint)(width / 8 - 1);
     address ^= (address >> 7 & mask) << 4;
-    return bf16_to_float(*(__local const ushort *)(memory + address));
+    const ushort bits = *(__local const ushort *)(memory + address);
+    return HALVES ? f16_to_float(bits) : bf16_to_float(bits);
 }
 
 /* wgmma.m64nNk16, sums += a·b, or a·b alone where `is_first`, for the item's two rows and N/4 columns. */

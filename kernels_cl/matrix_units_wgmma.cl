@@ -21,7 +21,7 @@
 /* From one 16 of depth to the next. */
 #define STEP_BYTES(runs, width) ((runs) == 0 ? 32 : 16 * (width)*2)
 
-/* The unit's sums: the kernel's, or of operands in three parts those of the 16 of depth that are being multiplied. */
+/* The unit's sums: the kernel's, or those of the depth that is being multiplied, where these are apart. */
 #define UNIT_SUMS(sums) &(sums)[SUMS_APART][0][0]
 
 /* MULTIPLY: d = a·b where `is_first`, else d += a·b. WAIT_MULTIPLY ends all that has begun; what is done with d may not come before. */
@@ -55,8 +55,7 @@ INLINE void wait_multiply(float *d)
 #define WAIT_MULTIPLY(d) wait_multiply(d)
 #endif
 
-/* What multiply_slices has begun ends. Of operands in three parts its 16 of depth come into the sums by an f32 addition that rounds, as in
- * matrix_units_mma.cl. */
+/* What multiply_slices has begun ends. Sums that are apart come into the others by an f32 addition that rounds, as in matrix_units_mma.cl. */
 INLINE void finish_multiply(float (*sums)[FRAGMENTS_ACROSS][4])
 {
     WAIT_MULTIPLY(UNIT_SUMS(sums));
@@ -72,10 +71,9 @@ INLINE void finish_multiply(float (*sums)[FRAGMENTS_ACROSS][4])
 }
 #define UNIT_FINISH(sums) finish_multiply(sums)
 
-/* Begins sums += a·b, as in matrix_units_mma.cl. Of operands in parts the small products come first; those in three have slices
- * that are 16 deep. */
-INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int warp_row, int warp_col,
-                            int lane UNIT_PARAMETERS)
+/* Begins sums += a·b, as in matrix_units_mma.cl, or = a·b where sums are apart and slice `number` is the first one of theirs. Of operands in
+ * parts the small products come first; those in three have slices that are 16 deep. */
+INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int number, int warp_row, int lane UNIT_PARAMETERS)
 {
     /* Warps of 16 rows: the four of a warpgroup name the same 64 rows. */
     const int row = warp_row / 64 * 64;
@@ -92,33 +90,35 @@ INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int w
             for (int part = 0; part <= order; part++) {
                 MULTIPLY(UNIT_SUMS(sums), a + (ulong)((step * STEP_BYTES(A_RUNS, A_WIDTH) + part * A_BYTES) / 16),
                          b + (ulong)((step * STEP_BYTES(B_RUNS, B_WIDTH) + (order - part) * B_BYTES) / 16),
-                         SUMS_APART && order == PARTS - 1 && part == 0);
+                         SUMS_APART && number == 0 && step == 0 && order == PARTS - 1 && part == 0);
             }
         }
     }
     END_MULTIPLY();
 }
 
-/* Begins to multiply the slices at `tile`; ends all but the `left` (0 or 1) begun last. Sums of 16 of depth are apart until they have ended,
- * so that none is left. IS_CONSUMER: the item's warp multiplies. */
+/* Begins to multiply the slices at `tile`, the `number`-th of those whose sums are apart together; ends all but the `left` (0 or 1) begun
+ * last. Sums that are apart are so until they have ended, so that none is left. IS_CONSUMER: the item's warp multiplies. */
 #if EMULATED
 /* What is begun is done when a wait demands it. */
 #define DECLARE_BEGUN \
     uint begun[2];    \
     int begun_count = 0;
-#define BEGIN_SLICES(tile) begun[begun_count++] = tile;
-#define WAIT_SLICES(left)                                                                  \
-    while (begun_count > (left)) {                                                         \
-        if (IS_CONSUMER) {                                                                 \
-            multiply_slices(sums, begun[0], warp_row, 0, lane UNIT_ARGUMENTS);             \
-            UNIT_FINISH(sums);                                                             \
-        }                                                                                  \
-        begun[0] = begun[1];                                                               \
-        begun_count--;                                                                     \
+#define BEGIN_SLICES(tile, number) begun[begun_count++] = tile;
+#define WAIT_SLICES(left)                                                          \
+    for (int number = 0; begun_count > (left); number++) {                         \
+        if (IS_CONSUMER) {                                                         \
+            multiply_slices(sums, begun[0], number, warp_row, lane UNIT_ARGUMENTS); \
+        }                                                                          \
+        begun[0] = begun[1];                                                       \
+        begun_count--;                                                             \
+        if (IS_CONSUMER && (begun_count == 0 || !SUMS_APART)) {                    \
+            UNIT_FINISH(sums);                                                     \
+        }                                                                          \
     }
 #else
 #define DECLARE_BEGUN
-#define BEGIN_SLICES(tile) multiply_slices(sums, tile, warp_row, 0, lane UNIT_ARGUMENTS);
+#define BEGIN_SLICES(tile, number) multiply_slices(sums, tile, number, warp_row, lane UNIT_ARGUMENTS);
 #define WAIT_SLICES(left)                \
     if ((left) == 0) {                   \
         UNIT_FINISH(sums);               \

@@ -2,9 +2,11 @@
  * local memory (matrix_units.cl), one behind the other, for copies of whole slices. An f32 operand is split, and its parts of a slice
  * lie one behind the other.
  *
- * Shapes: x [batches, lines, depth], any strides; packed [batches, tiles of lines, slices of depth, PARTS, TILE_LINES·TILE_DEPTH], bf16.
+ * Shapes: x [batches, lines, depth], any strides; packed [batches, tiles of lines, slices of depth, PARTS, TILE_LINES·TILE_DEPTH], bf16,
+ * or f16 with HALVES, where RUNS is 1: then the sizes of lines lie before each matrix (matrix_units_halves.cl), found from what line_maxima.cl has
+ * left there.
  * What lies outside of x is 0. Launch: groups of 256; global (⌈depth / SPAN⌉·TILE_LINES·SPAN / 8, tiles, batches).
- * Macros: PARTS, TILE_LINES, TILE_DEPTH, and RUNS and ACCESS (0 or 1) as A_RUNS and A_ACCESS in matrix_units.cl.
+ * Macros: PARTS, HALVES, TILE_LINES, TILE_DEPTH, and RUNS and ACCESS (0 or 1) as A_RUNS and A_ACCESS in matrix_units.cl.
  *
  * An item moves a chunk of 8 elements. Neighbouring items take what neighbours in memory: RUNS 0: 64 elements of a line, whose chunks
  * go to one slice or several; RUNS 1: lines of one k. Either way every 32 bytes that are read or written are used. Bound by memory
@@ -13,6 +15,42 @@
 #define SPAN 64 /* depth that a line's neighbouring items read */
 #define CHUNKS_OF_SPAN (TILE_LINES * SPAN / 8)
 #define PART_BYTES (TILE_LINES * TILE_DEPTH * 2)
+
+#if HALVES
+/* The sizes of a tile's lines, from their maxima, which are `padded` apart from piece to piece. All items of the group call it. */
+INLINE void find_sizes(__local float *line_sizes, __global const uint *maxima, long padded)
+{
+    const int item = get_local_id(0);
+    if (item < TILE_LINES) {
+        uint largest = 0;
+        UNROLL
+        for (int piece = 0; piece < DEPTH_PIECES; piece++) {
+            const uint bits = maxima[piece * padded + item];
+            largest = LARGER(largest, bits);
+        }
+        line_sizes[item] = size_of(largest);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* Lines `line` to line + 7 at depth k, whose sizes it also leaves at `sizes` for the product. */
+INLINE void split_lines(ushort8 *parts, float8 chunk, __local const float *line_sizes, __global float *sizes, int line, long k)
+{
+    float scales[8];
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        const float size = line_sizes[line + i];
+        scales[i] = scale_of(size);
+        if (k == 0) {
+            sizes[line + i] = size;
+        }
+    }
+    split_in_halves(parts, chunk * vload8(0, scales));
+}
+#define SPLIT(parts, chunk) split_lines(parts, chunk, line_sizes, sizes, line, k)
+#else
+#define SPLIT(parts, chunk) split_eight(parts, chunk)
+#endif
 
 /* batches: of the inner dimension; outer and inner: x's strides from matrix to matrix. */
 __kernel __attribute__((reqd_work_group_size(256, 1, 1))) void pack(__global float *scratch, long scratch_start, long packed_place,
@@ -37,8 +75,19 @@ __kernel __attribute__((reqd_work_group_size(256, 1, 1))) void pack(__global flo
     const int place = PLACE_ALONG_LINES((int)(k % TILE_DEPTH), line / 8, TILE_LINES);
     const long stride = line_stride;
 #endif
-    const long slices = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
+    const long slices = SLICES_OF(depth);
     const long slice = k / TILE_DEPTH;
+    __global uchar *packed = (__global uchar *)(scratch + scratch_start) + packed_place;
+#if HALVES
+    const long padded = (long)get_num_groups(1) * TILE_LINES;
+    packed += batch * padded * LINE_BYTES(slices);
+    __global float *sizes = (__global float *)packed + first_line;
+    __local float line_sizes[TILE_LINES];
+    find_sizes(line_sizes, (__global const uint *)(sizes + padded), padded);
+    packed += padded * SIZES_BYTES;
+#else
+    packed += batch * get_num_groups(1) * slices * PARTS * PART_BYTES;
+#endif
     if (slice >= slices) {
         return;
     }
@@ -49,14 +98,12 @@ __kernel __attribute__((reqd_work_group_size(256, 1, 1))) void pack(__global flo
                                       (first_line + line) * line_stride + k * k_stride;
         chunk = ACCESS == 1 ? read_chunk(from, count) : read_elements(from, stride, count);
     }
-    __global uchar *packed = (__global uchar *)(scratch + scratch_start) + packed_place;
-    const long number_of_slice = (batch * get_num_groups(1) + get_group_id(1)) * slices + slice;
-    packed += number_of_slice * PARTS * PART_BYTES + place;
+    packed += (get_group_id(1) * slices + slice) * PARTS * PART_BYTES + place;
 #if PARTS == 1
     *(__global ushort8 *)packed = chunk;
 #else
     ushort8 parts[PARTS];
-    split_eight(parts, chunk);
+    SPLIT(parts, chunk);
     for (int part = 0; part < PARTS; part++) {
         *(__global ushort8 *)(packed + part * PART_BYTES) = parts[part];
     }

@@ -70,10 +70,16 @@
 #define KEPT_BEHIND_128 "{%64, %65, %66, %67}, %68"
 #define KEPT_BEHIND(cols) JOIN(KEPT_BEHIND_, cols)
 
+#if HALVES
+#define OPERAND_TYPES "f16.f16"
+#else
+#define OPERAND_TYPES "bf16.bf16"
+#endif
+
 /* An instruction up to its operands behind the sums. `compare`: eq for a predicate that is true and adds to the sums, ne for one that is
  * false. */
 #define WGMMA_TEXT(compare, cols)                                                                                       \
-    "//@ { .reg .pred p; setp." compare ".b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" TEXT(cols) "k16.f32.bf16.bf16 {" \
+    "//@ { .reg .pred p; setp." compare ".b32 p, 0, 0; wgmma.mma_async.sync.aligned.m64n" TEXT(cols) "k16.f32." OPERAND_TYPES " {" \
         JOIN(NAMES_OF_, cols) "}, "
 
 #endif

@@ -345,7 +345,8 @@ static const char *const blamed[OPENCL_UNIT_MANNERS] = {
     [OPENCL_PACKED] = "packed operands for ",
     [OPENCL_MAPPED] = "tensor maps for ",
     [OPENCL_PACKED_SHARED] = "clusters of groups for ",
-    [OPENCL_MAPPED_SHARED] = "clusters with tensor maps for "};
+    [OPENCL_MAPPED_SHARED] = "clusters with tensor maps for ",
+    [OPENCL_PACKED_HALVES] = "operands in halves for "};
 
 static const char *instead_of(opencl_unit_manner manner)
 {
@@ -359,12 +360,13 @@ static void demote(opencl_units *units, const ttm_backend_device *device,
                    const char *reason)
 {
     char name[32];
-    const int kind = kind_of(variant->parts);
+    const int operands = opencl_unit_variant_operands(variant);
+    const int kind = kind_of(operands);
     opencl_unit *unit = &units->unit[kind];
     const opencl_unit_manner manner = opencl_unit_variant_manner(variant);
-    write_unit_name(name, units, variant->parts);
+    write_unit_name(name, units, operands);
     opencl_log(TTM_LOG_WARNING, "%smatrix units (%s) of %s aren't used%s: %s; products %s",
-               blamed[manner], name, device->description->name, kind_suffix(variant->parts), reason,
+               blamed[manner], name, device->description->name, kind_suffix(operands), reason,
                instead_of(manner));
     opencl_verdict_write(unit_key, OPENCL_VERDICT_FAILED);
     if (manner != OPENCL_AS_THEY_ARE) {
@@ -426,9 +428,10 @@ static int is_proven(opencl_units *units, const ttm_backend_device *device, open
         return 1;
     }
     const opencl_cache_key key = verdict_key(device, family, options);
-    write_unit_name(name, units, variant->parts);
+    const int operands = opencl_unit_variant_operands(variant);
+    write_unit_name(name, units, operands);
     snprintf(unit_name, sizeof unit_name, "%s%s%s", blamed[opencl_unit_variant_manner(variant)],
-             name, kind_suffix(variant->parts));
+             name, kind_suffix(operands));
     const opencl_cache_key unit_key = verdict_key(device, family, unit_name);
     opencl_verdict verdict = opencl_verdict_read(&key);
     if (!units->policy.is_forced && opencl_verdict_read(&unit_key) == OPENCL_VERDICT_FAILED) {
@@ -499,9 +502,10 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
     opencl_product_arguments(&call, product);
     if (variant->packed) {
         const opencl_packed_places places = opencl_packed_places_of(product, variant);
-        const ttm_status status = variant->mapped
-                                      ? opencl_map_operands(stream, product, &places, options)
-                                      : opencl_pack_operands(stream, product, variant, &places);
+        const int is_emulated = stream->device->units->policy.is_emulated;
+        const ttm_status status =
+            variant->mapped ? opencl_map_operands(stream, product, &places, options)
+                            : opencl_pack_operands(stream, product, variant, is_emulated, &places);
         if (status != TTM_OK) {
             return status;
         }

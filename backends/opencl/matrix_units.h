@@ -36,6 +36,8 @@ typedef struct opencl_unit_variant {
                          each other; with packed operands only, else 1. */
     int cluster_cols; /**< Such groups beside each other. */
     int mapped;       /**< 1, with packed: operands aren't packed, bulk copies go by tensor maps. */
+    int halves; /**< 1, with packed and parts 2: the parts are f16, of lines brought to one size, and
+                   as exact as three of bf16 where a line's numbers don't lie too far apart. */
 } opencl_unit_variant;
 
 enum { OPENCL_UNIT_OPTIONS_BYTES = 320 };
@@ -66,11 +68,19 @@ typedef enum opencl_unit_manner {
     OPENCL_MAPPED,        /**< By bulk copies of boxes of the tensors. */
     OPENCL_PACKED_SHARED, /**< The same with groups of a cluster, which share what is copied. */
     OPENCL_MAPPED_SHARED,
+    OPENCL_PACKED_HALVES, /**< Packed f32 in two parts of f16. */
     OPENCL_UNIT_MANNERS
 } opencl_unit_manner;
 
 /** Returns a variant's. */
 opencl_unit_manner opencl_unit_variant_manner(const opencl_unit_variant *variant);
+
+/** Returns which operands it is for: 1 bf16; 2, 3 f32, rounded to 16 bits or as they are. */
+int opencl_unit_variant_operands(const opencl_unit_variant *variant);
+
+/** Returns the depth that it takes as a whole: pieces, and depths of packed operands, are multiples
+ * of it. */
+int opencl_unit_variant_depth(const opencl_unit_variant *variant);
 
 /** Returns the groups of a cluster, 1 where groups run by themselves. */
 int opencl_unit_variant_cluster(const opencl_unit_variant *variant);

@@ -23,9 +23,10 @@ opencl_packed_places opencl_packed_places_of(const opencl_product *product,
 ttm_status opencl_map_operands(ttm_backend_stream *stream, const opencl_product *product,
                                const opencl_packed_places *places, const char *options);
 
-/** Queues the kernels that pack both operands into the product's scratch, which has room. */
+/** Queues the kernels that pack both operands into the product's scratch, which has room;
+ * is_emulated: without instructions of NVIDIA's. */
 ttm_status opencl_pack_operands(ttm_backend_stream *stream, const opencl_product *product,
-                                const opencl_unit_variant *variant,
+                                const opencl_unit_variant *variant, int is_emulated,
                                 const opencl_packed_places *places);
 
 /** Adds the arguments of matmul_packed that say where all that lies, up to sums_place. */

@@ -50,9 +50,11 @@ size_t opencl_unit_pieces_bytes(const opencl_unit_sizes *sizes, int pieces)
 size_t opencl_unit_packed_bytes(const opencl_unit_variant *variant, int64_t lines, int64_t depth,
                                 int tile_lines)
 {
-    const double bytes = 2.0 * variant->parts * (double)opencl_parts(lines, tile_lines) *
-                         tile_lines * (double)opencl_parts(depth, variant->tile_depth) *
-                         variant->tile_depth;
+    const int whole = opencl_unit_variant_depth(variant);
+    const double padded = (double)opencl_parts(lines, tile_lines) * tile_lines;
+    const double bytes =
+        padded * (2.0 * variant->parts * (double)opencl_parts(depth, whole) * whole +
+                  variant->halves * OPENCL_LINE_SIZES_BYTES);
     return bytes < (double)INT64_MAX ? (size_t)bytes : (size_t)INT64_MAX;
 }
 
@@ -101,9 +103,10 @@ size_t opencl_unit_plan_bytes(const opencl_unit_plan *plan, const opencl_unit_si
 static void cut(opencl_unit_plan *plan, const opencl_unit_variant *variant,
                 const opencl_unit_sizes *sizes, int pieces)
 {
-    const int64_t slices = opencl_parts(sizes->depth, variant->tile_depth);
+    const int whole = opencl_unit_variant_depth(variant);
+    const int64_t slices = opencl_parts(sizes->depth, whole);
     const int64_t piece_slices = opencl_parts(slices, pieces);
-    plan->piece_depth = piece_slices * variant->tile_depth;
+    plan->piece_depth = piece_slices * whole;
     plan->pieces = (int)opencl_parts(slices, piece_slices);
 }
 
@@ -125,11 +128,15 @@ static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *v
         !variant->packed ? 1.0
                          : wait_for_stages(variant->stages) *
                                (variant->tile_cols > MOST_SHARING_COLS ? COST_OF_BEING_ALONE : 1.0);
-    const int launches = (plan->pieces > 1) + (variant->mapped ? 1 : 2 * variant->packed);
+    /* The largest numbers of lines may take a launch more for each operand, which reads as much as
+     * packing writes. */
+    const int launches =
+        (plan->pieces > 1) + (variant->mapped ? 1 : 2 * (variant->packed + variant->halves));
+    const double bytes = 2.0 * (double)opencl_unit_plan_bytes(plan, sizes) +
+                         variant->halves * packed_bytes(variant, sizes);
     double cost = (double)opencl_parts(groups, units) * rows * cols * (double)plan->piece_depth *
                   products * (1.0 + copies / rows + copies / cols) * waits;
-    cost += launches * COST_OF_LAUNCH +
-            2.0 * (double)opencl_unit_plan_bytes(plan, sizes) * COST_OF_BYTE / (double)units;
+    cost += launches * COST_OF_LAUNCH + bytes * COST_OF_BYTE / (double)units;
     return variant->packed ? cost / LEAST_PACKED_GAIN : cost;
 }
 
@@ -180,7 +187,8 @@ static int may_be_used(const opencl_unit_choice *choice, int number)
     int count = 0;
     const opencl_unit_variant *variant = &opencl_unit_variants(&count)[number];
     const opencl_unit_manner manner = opencl_unit_variant_manner(variant);
-    const int is_known = manner == OPENCL_AS_THEY_ARE || manner == OPENCL_PACKED;
+    const int is_known =
+        manner == OPENCL_AS_THEY_ARE || manner == OPENCL_PACKED || manner == OPENCL_PACKED_HALVES;
     return (choice->never >> manner & 1) == 0 && (is_known || choice->only == number) &&
            (!variant->mapped || choice->may_map);
 }
@@ -194,8 +202,8 @@ opencl_unit_plan opencl_unit_plan_for(const opencl_unit_choice *choice,
     const opencl_unit_variant *variants = opencl_unit_variants(&count);
     for (int i = 0; i < count; i++) {
         if (!opencl_unit_variant_is_valid(&variants[i]) || variants[i].unit != choice->unit ||
-            variants[i].parts != choice->parts || (choice->only >= 0 && choice->only != i) ||
-            !may_be_used(choice, i)) {
+            opencl_unit_variant_operands(&variants[i]) != choice->parts ||
+            (choice->only >= 0 && choice->only != i) || !may_be_used(choice, i)) {
             continue;
         }
         double cost = 0.0;

@@ -13,8 +13,12 @@ enum { OPENCL_MAP_BYTES = 128 };
 enum {
     OPENCL_MOST_PIECES = 16,
     OPENCL_MOST_PIECES_BYTES = 64 << 20,
-    OPENCL_MOST_PACKED_BYTES = 256 << 20
+    OPENCL_MOST_PACKED_BYTES = 512 << 20
 };
+
+/** Scratch for the size of a line that is packed in halves, and for how it's found: SIZES_BYTES of
+ * kernels_cl/matrix_units_halves.cl, with its DEPTH_PIECES. */
+enum { OPENCL_LINE_PIECES = 8, OPENCL_LINE_SIZES_BYTES = 4 * (1 + OPENCL_LINE_PIECES) };
 
 /** The sizes of a product. */
 typedef struct opencl_unit_sizes {
@@ -29,7 +33,7 @@ typedef struct opencl_unit_sizes {
 /** What may be chosen. */
 typedef struct opencl_unit_choice {
     opencl_unit unit;
-    int parts;              /**< 1: bf16; 2 and 3: f32, split. */
+    int parts;              /**< The operands: 1: bf16; 2 and 3: f32, split. */
     int only;               /**< The one variant to use, or -1. */
     int pieces;             /**< The one number of pieces to use where they fit, or 0. */
     uint32_t compute_units; /**< Of the device. */
@@ -42,7 +46,7 @@ typedef struct opencl_unit_choice {
 struct opencl_unit_plan {
     int variant;         /**< -1: none. */
     int pieces;          /**< 1: the depth isn't cut. */
-    int64_t piece_depth; /**< A multiple of the variant's tile_depth, where it is. */
+    int64_t piece_depth; /**< A multiple of what the variant takes as a whole, where it is. */
 };
 
 /** Returns the sizes of a product. */

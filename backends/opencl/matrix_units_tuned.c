@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the shape of a variant begins with whose operands are packed or have maps, or whose slices
- * overlap, and whose groups run in clusters: "clusters-2x1-". */
+/* What the shape of a variant begins with whose operands are packed, in halves or not, or have
+ * maps, or whose slices overlap, and whose groups run in clusters: "clusters-2x1-". */
 static const char packed[] = "packed-";
+static const char halves[] = "halves-";
 static const char mapped[] = "mapped-";
 static const char overlapping[] = "overlapping-";
 static const char clustered[] = "clusters-";
@@ -90,6 +91,7 @@ void opencl_tuned_unit_print(char text[OPENCL_TUNED_UNIT_BYTES], const opencl_tu
              products->parts, products->result, products->a_runs, products->b_runs,
              products->sizes[0], products->sizes[1], products->sizes[2], products->sizes[3], groups,
              variant->mapped     ? mapped
+             : variant->halves   ? halves
              : variant->packed   ? packed
              : variant->overlaps ? overlapping
                                  : "",
@@ -110,7 +112,8 @@ static int find_variant(const opencl_unit_variant *wanted)
             one->warp_cols == wanted->warp_cols && one->stages == wanted->stages &&
             one->packed == wanted->packed && one->overlaps == wanted->overlaps &&
             one->cluster_rows == wanted->cluster_rows &&
-            one->cluster_cols == wanted->cluster_cols && one->mapped == wanted->mapped) {
+            one->cluster_cols == wanted->cluster_cols && one->mapped == wanted->mapped &&
+            one->halves == wanted->halves) {
             return k;
         }
     }
@@ -141,7 +144,8 @@ int opencl_tuned_unit_parse(opencl_tuned_unit *entry, const char *line)
         line += used;
     }
     shape.mapped = skip_word(&line, mapped);
-    shape.packed = shape.mapped || skip_word(&line, packed);
+    shape.halves = skip_word(&line, halves);
+    shape.packed = shape.mapped || shape.halves || skip_word(&line, packed);
     shape.overlaps = skip_word(&line, overlapping);
     if (sscanf(line, "%dx%dx%d:%dx%d:%d pieces %d", &shape.tile_rows, &shape.tile_cols,
                &shape.tile_depth, &shape.warp_rows, &shape.warp_cols, &shape.stages,
@@ -151,7 +155,7 @@ int opencl_tuned_unit_parse(opencl_tuned_unit *entry, const char *line)
     products->is_emulated = strncmp(name, "emulated-", 9) == 0;
     products->unit = opencl_unit_named(products->is_emulated ? name + 9 : name);
     shape.unit = products->unit;
-    shape.parts = products->parts;
+    shape.parts = shape.halves ? 2 : products->parts;
     entry->variant = find_variant(&shape);
     return entry->variant >= 0 && entry->pieces >= 1 && entry->pieces <= OPENCL_MOST_PIECES;
 }

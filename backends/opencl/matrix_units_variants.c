@@ -24,53 +24,56 @@ static const unit_description units[OPENCL_UNIT_COUNT] = {
 };
 
 /* Unit, parts, tile (rows, cols, depth), warp (rows, cols), stages, packed, overlaps, cluster
- * (rows, cols), mapped. Of those for a unit and its parts the first is taken where several cost the
- * same.
+ * (rows, cols), mapped, halves. Of those for a unit and its parts the first is taken where several
+ * cost the same.
  */
 static const opencl_unit_variant variants[] = {
-    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 128, 128, 16, 16, 128, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 128, 96, 16, 16, 96, 2, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 64, 128, 16, 16, 128, 3, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 6, 0, 1, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 1, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 1, 1, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 2, 0},
-    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0, 2, 1, 0},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 1, 1, 1},
-    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0, 1, 1, 1},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 1, 1},
-    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 2, 1},
+    {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 3, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MMA, 1, 128, 64, 32, 32, 32, 4, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 64, 32, 32, 3, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MMA, 3, 128, 128, 16, 64, 32, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MMA, 3, 64, 64, 16, 32, 32, 3, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 32, 16, 192, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 64, 16, 128, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 3, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_DPAS, 1, 128, 128, 32, 32, 16, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 16, 16, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MFMA, 1, 128, 128, 32, 64, 64, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 192, 16, 16, 192, 4, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 2, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 64, 128, 32, 16, 128, 3, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 128, 16, 16, 128, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 96, 16, 16, 96, 2, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 128, 64, 16, 16, 64, 2, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 128, 16, 16, 128, 2, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 128, 16, 16, 128, 3, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 6, 0, 1, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 1, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 3, 0, 1, 1, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 2, 0, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 128, 16, 16, 128, 2, 1, 0, 2, 1, 0, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 1, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 96, 32, 16, 96, 3, 1, 0, 1, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 1, 1, 0},
+    {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 2, 2, 1, 0},
+    {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1, 0, 1, 1, 0, 1},
+    {OPENCL_UNIT_WGMMA, 2, 128, 64, 16, 16, 64, 3, 1, 0, 1, 1, 0, 1},
+    {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0, 1, 1, 0, 1},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -99,11 +102,25 @@ int opencl_unit_variant_cluster(const opencl_unit_variant *variant)
     return variant->cluster_rows * variant->cluster_cols;
 }
 
+int opencl_unit_variant_operands(const opencl_unit_variant *variant)
+{
+    return variant->halves ? 3 : variant->parts;
+}
+
+int opencl_unit_variant_depth(const opencl_unit_variant *variant)
+{
+    /* The sums of 32 in halves are taken together. */
+    return variant->halves && variant->tile_depth == 16 ? 32 : variant->tile_depth;
+}
+
 opencl_unit_manner opencl_unit_variant_manner(const opencl_unit_variant *variant)
 {
     const int shares = opencl_unit_variant_cluster(variant) > 1;
     if (variant->mapped) {
         return shares ? OPENCL_MAPPED_SHARED : OPENCL_MAPPED;
+    }
+    if (variant->halves) {
+        return OPENCL_PACKED_HALVES;
     }
     return !variant->packed ? OPENCL_AS_THEY_ARE : shares ? OPENCL_PACKED_SHARED : OPENCL_PACKED;
 }
@@ -113,11 +130,11 @@ void opencl_unit_variant_write(char options[OPENCL_UNIT_OPTIONS_BYTES],
 {
     snprintf(options, OPENCL_UNIT_OPTIONS_BYTES,
              "-DUNIT=%d -DPARTS=%d -DTILE_ROWS=%d -DTILE_COLS=%d -DTILE_DEPTH=%d -DWARP_ROWS=%d "
-             "-DWARP_COLS=%d -DSTAGES=%d%s%s%s",
+             "-DWARP_COLS=%d -DSTAGES=%d%s%s%s%s",
              (int)variant->unit, variant->parts, variant->tile_rows, variant->tile_cols,
              variant->tile_depth, variant->warp_rows, variant->warp_cols, variant->stages,
              variant->packed ? " -DPACKED=1" : "", variant->overlaps ? " -DOVERLAPS=1" : "",
-             variant->mapped ? " -DMAPPED=1" : "");
+             variant->mapped ? " -DMAPPED=1" : "", variant->halves ? " -DHALVES=1" : "");
     if (opencl_unit_variant_cluster(variant) > 1) {
         const size_t used = strlen(options);
         snprintf(options + used, OPENCL_UNIT_OPTIONS_BYTES - used,
@@ -135,7 +152,7 @@ const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant)
     /* Two groups share a multiprocessor's 65,536 registers, 288 items each where operands are
      * packed, else 256; the compiler would take a few more without need. */
     if (variant->unit != OPENCL_UNIT_WGMMA || variant->tile_rows != 128 ||
-        variant->parts != 2 + variant->packed) {
+        opencl_unit_variant_operands(variant) != 2 + variant->packed) {
         return "";
     }
     return variant->packed ? " -cl-nv-maxrregcount=112" : " -cl-nv-maxrregcount=128";
@@ -166,8 +183,9 @@ int opencl_unit_variant_bytes(const opencl_unit_variant *variant)
                        (variant->tile_rows + variant->tile_cols) * variant->tile_depth * 2;
     const int scratch =
         warps_of(variant) * units[variant->unit].fragment_rows * (segment_of(variant) + 8) * 4;
-    /* Two mbarriers a stage. */
-    return (slices > scratch ? slices : scratch) + variant->packed * 16 * variant->stages;
+    /* Two mbarriers a stage, and the tile's place where sums leave no registers for it. */
+    const int place = opencl_unit_variant_operands(variant) == 3 ? 8 : 0;
+    return (slices > scratch ? slices : scratch) + variant->packed * (16 * variant->stages + place);
 }
 
 static int divides(int part, int whole)
@@ -225,9 +243,14 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
         !variant->mapped || (variant->packed && variant->parts == 1 &&
                              divides(block_of(variant->tile_rows), rows_of_copy) &&
                              divides(block_of(variant->tile_cols), cols_of_copy));
+    /* Halves are of lines whose sizes are known, and no group is without a tile. */
+    const int has_halves =
+        !variant->halves || (variant->packed && !variant->mapped && variant->parts == 2 &&
+                             opencl_unit_variant_cluster(variant) == 1);
     /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
     const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
     const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);
-    return is_simple && is_in_order && has_cluster && has_boxes && is_blocked && is_shared_evenly &&
-           is_wide && items <= MOST_ITEMS && opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
+    return is_simple && is_in_order && has_cluster && has_boxes && has_halves && is_blocked &&
+           is_shared_evenly && is_wide && items <= MOST_ITEMS &&
+           opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
 }

@@ -64,10 +64,14 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
               "matrix_units_wgmma.cl", "matmul_tiles.cl", "matmul_matrix_units.cl"),
     [OPENCL_MATRIX_UNITS_PACKED] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
-              "matrix_units_ptx.cl", "wgmma.cl", "matrix_units_wgmma.cl", "matmul_tiles.cl",
-              "slice_ring.cl", "matmul_packed.cl"),
+              "matrix_units_ptx.cl", "matrix_units_halves.cl", "wgmma.cl", "matrix_units_wgmma.cl",
+              "matmul_tiles.cl", "slice_ring.cl", "matmul_packed.cl"),
     [OPENCL_PACK] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl",
-                          "matrix_units_parts.cl", "pack.cl"),
+                          "matrix_units_parts.cl", "matrix_units_halves.cl", "pack.cl"),
+    [OPENCL_PACK_LINES] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl",
+                                "matrix_units_parts.cl", "matrix_units_halves.cl", "pack_lines.cl"),
+    [OPENCL_LINE_MAXIMA] =
+        PARTS("matrix_units.cl", "types.cl", "matrix_units_halves.cl", "line_maxima.cl"),
     [OPENCL_TENSOR_MAPS] = PARTS("matrix_units.cl", "tensor_maps.cl"),
     [OPENCL_MATRIX_UNITS_DPAS] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",

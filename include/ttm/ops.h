@@ -14,6 +14,7 @@
  * round-off of the output type (2^-24 for f32, 2^-8 for bf16, 2^-11 for f16), and |x|_abs is the
  * sum of absolute values that the result is a sum of. "Elementwise c·u" means |result − exact| ≤
  * c·u·|exact| + tiny.
+ * - What MATMUL says of numbers beside the largest of their line holds of all f32 products.
  * - Every op is deterministic: the same inputs on the same device and build give the same bits.
  *
  * A backend is only run with ops that its op_supported accepted, on memory of its own device. It
@@ -104,8 +105,11 @@ typedef struct ttm_add_params {
  * and b may be TF32, with an f32 out; where a backend refuses that, the core makes f32 of them.
  * Backends may refuse an a or b with no unit stride in its last two dimensions, or an out whose
  * last stride isn't 1: the core then copies. Accuracy of value: (K + 4)·u32·(|alpha·a·b| +
- * |beta·out| + |bias| + |residual|)_abs + one rounding to the output type, with u32 = 2^-24; where
- * a and b are TF32 2^-10·|alpha·a·b|_abs more, what two roundings to 11 bits can make. */
+ * |beta·out| + |bias| + |residual|)_abs + one rounding to the output type, with u32 = 2^-24. Where
+ * a and b are TF32, 2^-10·|alpha·a·b|_abs more, what two roundings to 11 bits can make. Where they
+ * are f32, K·2^-38·|alpha|·max_k|a_mk|·max_k|b_kn| more: a number may be off by 2^-39 of the
+ * largest in its row of a or column of b, which is nothing beside u32 but where that one is
+ * multiplied by next to nothing. */
 enum {
     TTM_MATMUL_OUT = 0, /* inout if beta = 1, else out */
     TTM_MATMUL_A = 1,

@@ -65,6 +65,15 @@ static double magnitude(const bound_question *q, uint32_t slot, int64_t i)
     return values(q, slot) != NULL ? fabs(values(q, slot)[i]) : 0.0;
 }
 
+static double largest_of(const bound_question *q, uint32_t slot)
+{
+    double largest = 0.0;
+    for (int64_t i = 0; i < q->made->slots[slot].count; i++) {
+        largest = fmax(largest, magnitude(q, slot, i));
+    }
+    return largest;
+}
+
 static double output_unit(const bound_question *q)
 {
     return unit(q->made->slots[q->slot].dtype);
@@ -155,14 +164,27 @@ static double operand_rounding(const bound_question *q, int64_t i)
     return 0x1p-10 * fabs(product);
 }
 
+/* What f32 numbers far below the largest of their line may cost, by the largest of all lines: of
+ * numbers as the cases have them a ten-thousandth of the rest. */
+static double range_of_lines(const bound_question *q)
+{
+    const struct operand *a = &q->made->slots[TTM_MATMUL_A];
+    if (q->made->dtype != TTM_F32) {
+        return 0.0;
+    }
+    return (double)a->shape[a->rank - 1] * 0x1p-38 * fabs(q->made->params.matmul.alpha) *
+           largest_of(q, TTM_MATMUL_A) * largest_of(q, TTM_MATMUL_B);
+}
+
 static void matmul(double *bounds, const bound_question *q)
 {
     const struct operand *a = &q->made->slots[TTM_MATMUL_A];
     const double factor = (double)(a->shape[a->rank - 1] + 4) * sum_unit(q->made);
     const ttm_activation activation = q->made->params.matmul.activation;
     const double *absolute = q->absolute->values[TTM_MATMUL_OUT];
+    const double range = range_of_lines(q);
     for (int64_t i = 0; i < count_of(q); i++) {
-        double error = factor * absolute[i] + operand_rounding(q, i);
+        double error = factor * absolute[i] + operand_rounding(q, i) + range;
         if (q->slot == TTM_MATMUL_OUT && activation != TTM_ACTIVATION_NONE) {
             const double pre = activation == TTM_ACTIVATION_GELU_BACKWARD
                                    ? 1.0 + magnitude(q, TTM_MATMUL_PRE, i)

@@ -11,31 +11,35 @@ static int check_rules(void)
      * depth; columns of wgmma; rows of a warp; stages; parts; stages and parts without asynchronous
      * copies; a warp of whole fragments; local memory with mbarriers; bulk copies; 16 of depth
      * where wgmma takes f32 in three parts; sums that may go on; stages; packed operands that don't
-     * overlap; a unit that works by itself; and of clusters packed operands, few groups, equal
-     * shares, a group. */
+     * overlap; a unit that works by itself; of clusters packed operands, few groups, equal
+     * shares, a group; and of halves packed operands, two parts, groups by themselves, no maps. */
     static const opencl_unit_variant wrong[] = {
-        {OPENCL_UNIT_MMA, 3, 128, 64, 16, 32, 32, 2, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 4, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 48, 32, 3, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_MMA, 1, 128, 128, 48, 64, 32, 2, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 256, 32, 16, 256, 2, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 32, 128, 3, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 1, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_MMA, 4, 64, 64, 16, 32, 32, 2, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 32, 16, 3, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_MFMA, 2, 64, 64, 16, 32, 32, 2, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 8, 64, 2, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 1, 0, 1, 1, 0},
-        {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 1, 0, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 3, 64, 64, 32, 16, 64, 2, 0, 0, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 0, 1, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 2, 0, 1, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 1, 1, 1, 0},
-        {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 3, 0, 1, 1, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 0, 2, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 4, 4, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 3, 1, 0},
-        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 0, 0, 0},
+        {OPENCL_UNIT_MMA, 3, 128, 64, 16, 32, 32, 2, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 4, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 48, 32, 3, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 48, 64, 32, 2, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 256, 32, 16, 256, 2, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 32, 128, 3, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 1, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MMA, 4, 64, 64, 16, 32, 32, 2, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_DPAS, 1, 64, 64, 32, 32, 16, 3, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MFMA, 2, 64, 64, 16, 32, 32, 2, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MFMA, 1, 64, 64, 32, 8, 64, 2, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 1, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 2, 1, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 3, 64, 64, 32, 16, 64, 2, 0, 0, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 3, 64, 64, 16, 16, 64, 3, 0, 1, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 64, 64, 32, 16, 64, 2, 0, 1, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 1, 1, 1, 0, 0},
+        {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 3, 0, 1, 1, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 32, 16, 128, 3, 0, 0, 2, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 4, 4, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 3, 1, 0, 0},
+        {OPENCL_UNIT_WGMMA, 1, 128, 128, 16, 16, 128, 5, 1, 0, 0, 0, 0, 0},
+        {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 0, 0, 1, 1, 0, 1},
+        {OPENCL_UNIT_WGMMA, 1, 128, 96, 16, 16, 96, 3, 1, 0, 1, 1, 0, 1},
+        {OPENCL_UNIT_WGMMA, 2, 128, 64, 16, 16, 64, 3, 1, 0, 2, 1, 0, 1},
+        {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0, 1, 1, 1, 1},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -23,7 +23,7 @@ import offline_compile  # noqa: E402
 # As in program.c: what comes before a unit's instructions, and what behind.
 SHARED = ['matrix_units', 'types', 'gelu', 'product', 'matrix_units_emulated']
 KERNEL = ['matmul_tiles', 'matmul_matrix_units']
-PACKED_KERNEL = ['matmul_tiles', 'slice_ring', 'matmul_packed']
+PACKED_KERNEL = ['matrix_units_halves', 'matmul_tiles', 'slice_ring', 'matmul_packed']
 COPIES = {'mma': 'ptx', 'wgmma': 'ptx', 'dpas': 'plain', 'mfma': 'plain'}
 # mma.sync is for both; wgmma is only there on sm_90a.
 TARGETS = {'mma': ('sm_80', 'sm_90'), 'wgmma': ('sm_90a',), 'dpas': ('dg2',), 'mfma': ('gfx90a', 'gfx940')}
@@ -153,12 +153,19 @@ def check_helper(name, target, kernels_cl, parts, way, retarget):
 
 
 def check_packing(options, kernels_cl, retarget):
-    """The kernel that packs a variant's operands: plain OpenCL C."""
+    """The kernels that pack a variant's operands, and find their lines' sizes for that."""
     macros = dict(re.findall(r'-D(\w+)=(\d+)', options))
-    parts = ['matrix_units', 'types', 'matrix_units_chunks', 'matrix_units_parts', 'pack']
-    shape = f'-DDATA={2 if macros["PARTS"] == "1" else 1} -DPARTS={macros["PARTS"]} -DTILE_DEPTH={macros["TILE_DEPTH"]}'
-    return sum(check_helper('pack', 'sm_90', kernels_cl, parts, f'{shape} -DTILE_LINES={lines} -DRUNS={runs} -DACCESS={access}', retarget)
-               for lines in sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int) for runs, access in ((0, 1), (1, 1), (0, 0)))
+    parts = ['matrix_units', 'types', 'matrix_units_chunks', 'matrix_units_parts', 'matrix_units_halves', 'pack']
+    shape = (f'-DDATA={2 if macros["PARTS"] == "1" else 1} -DPARTS={macros["PARTS"]} -DHALVES={macros.get("HALVES", 0)} -DEMULATED=0 '
+             f'-DTILE_DEPTH={macros["TILE_DEPTH"]}')
+    tiles = sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int)
+    ways = [('pack', parts, 0, 1), ('pack', parts, 1, 1), ('pack', parts, 0, 0)]
+    if 'HALVES' in macros:
+        lines = parts[:-1] + ['pack_lines']
+        ways = [('lines', lines, 0, 1), ('lines', lines, 0, 0), ('maxima', parts[:2] + ['matrix_units_halves', 'line_maxima'], 1, 0),
+                ('pack', parts, 1, 1), ('pack', parts, 1, 0)]
+    return sum(check_helper(name, 'sm_90', kernels_cl, sources, f'{shape} -DTILE_LINES={lines} -DRUNS={runs} -DACCESS={access}', retarget)
+               for lines in tiles for name, sources, runs, access in ways)
 
 
 def check_maps(options, kernels_cl, retarget):

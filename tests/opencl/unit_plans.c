@@ -57,17 +57,18 @@ static void pieces_are_whole(void)
     for (int number = 0; number < count; number++) {
         for (int pieces = 1; pieces <= OPENCL_MOST_PIECES; pieces++) {
             for (int64_t depth = 1; depth < 700; depth += 23) {
-                const opencl_unit_choice choice = {.unit = variants[number].unit,
-                                                   .parts = variants[number].parts,
-                                                   .only = number,
-                                                   .pieces = pieces,
-                                                   .compute_units = 2,
-                                                   .room = (size_t)1 << 30,
-                                                   .may_map = 1};
+                const opencl_unit_choice choice = {
+                    .unit = variants[number].unit,
+                    .parts = opencl_unit_variant_operands(&variants[number]),
+                    .only = number,
+                    .pieces = pieces,
+                    .compute_units = 2,
+                    .room = (size_t)1 << 30,
+                    .may_map = 1};
                 const opencl_unit_sizes sizes = {65, 33, depth, 2, 2, 1};
                 const opencl_unit_plan made = opencl_unit_plan_for(&choice, &sizes);
                 CHECK(made.variant == number && made.pieces >= 1 && made.pieces <= pieces);
-                CHECK(made.piece_depth % variants[number].tile_depth == 0);
+                CHECK(made.piece_depth % opencl_unit_variant_depth(&variants[number]) == 0);
                 CHECK(made.piece_depth * made.pieces >= depth);
                 CHECK(made.piece_depth * (made.pieces - 1) < depth);
             }
@@ -79,6 +80,12 @@ static int is_packed(int number)
 {
     int count = 0;
     return number >= 0 && opencl_unit_variants(&count)[number].packed;
+}
+
+static int is_in_halves(int number)
+{
+    int count = 0;
+    return number >= 0 && opencl_unit_variants(&count)[number].halves;
 }
 
 /* Packing pays where much is done with each element, and only into scratch that is there. */
@@ -105,8 +112,14 @@ static void packs_only_what_gains(void)
     /* More than is ever asked for: the gradient of the logits. */
     choice.room = (size_t)1 << 40;
     CHECK(!is_packed(plan(choice, 16384, 768, 50304).variant));
-    /* f32 in parts is there for all, and packed by tuning alone. */
+    /* f32 in parts is there for all: in halves, which are packed, where packing gains, and in three
+     * parts packed by tuning alone. */
     choice.parts = 3;
+    CHECK(is_in_halves(plan(choice, 4096, 4096, 4096).variant));
+    CHECK(is_in_halves(plan(choice, 8192, 3072, 768).variant));
+    CHECK(plan(choice, 64, 64, 256).variant >= 0);
+    CHECK(!is_packed(plan(choice, 64, 64, 256).variant));
+    choice.never = 1u << OPENCL_PACKED_HALVES;
     CHECK(plan(choice, 4096, 4096, 4096).variant >= 0);
     CHECK(!is_packed(plan(choice, 4096, 4096, 4096).variant));
     CHECK(!is_packed(plan(choice, 8192, 50304, 768).variant));
@@ -134,7 +147,7 @@ static void untried_only_when_asked(void)
         const opencl_unit_manner manner = manner_of(number);
         choice.only = number;
         choice.unit = variants[number].unit;
-        choice.parts = variants[number].parts;
+        choice.parts = opencl_unit_variant_operands(&variants[number]);
         choice.never = ~(1u << manner);
         choice.may_map = 1;
         CHECK(plan(choice, 2048, 2048, 2048).variant == number);
@@ -149,7 +162,8 @@ static void untried_only_when_asked(void)
 }
 
 /* The bytes that a plan asks for are those of whole tiles and slices in all parts, once for what
- * batches share. */
+ * batches share; in halves, pairs of slices, and of each line its size and the largest numbers of
+ * eight pieces. */
 static void counts_packed_bytes(void)
 {
     int count = 0;
@@ -163,10 +177,13 @@ static void counts_packed_bytes(void)
             CHECK(opencl_unit_plan_bytes(&cut, &sizes) == sums + (size_t)one->mapped * 128 * 5);
             continue;
         }
-        const size_t deep = (size_t)opencl_parts(70, one->tile_depth) * (size_t)one->tile_depth;
-        const size_t a = (size_t)opencl_parts(65, one->tile_rows) * (size_t)one->tile_rows * deep;
+        const int whole = one->halves ? 32 : one->tile_depth;
+        const size_t line =
+            2 * (size_t)one->parts * (size_t)opencl_parts(70, whole) * (size_t)whole +
+            (one->halves ? 36 : 0);
+        const size_t a_lines = (size_t)opencl_parts(65, one->tile_rows) * (size_t)one->tile_rows;
         CHECK(opencl_unit_plan_bytes(&cut, &sizes) ==
-              2 * (size_t)one->parts * (3 * a + (size_t)one->tile_cols * deep) + sums);
+              line * (3 * a_lines + (size_t)one->tile_cols) + sums);
     }
 }
 
