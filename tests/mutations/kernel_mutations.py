@@ -7,6 +7,7 @@ PACKED = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emu
 # The same of f32 in parts, and with operands as they are.
 PRODUCTS_SPLIT = (["--dtype", "f32", "--cases", "16"],
          {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:24", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
+HALVES = (PRODUCTS_SPLIT[0], {**PRODUCTS_SPLIT[1], "TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:43"})
 READ_AHEAD = (["--dtype", "f32", "--cases", "5"],
                {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:20", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
@@ -84,7 +85,7 @@ KERNEL_MUTATIONS = [
     ("kernel: matmul_packed: stages filled while they are read", "matmul_packed.cl", "if (!PASSES(EMPTY(base, at->stage), at->parity ^ 1)) {",
      "if (at->step < 0) {", "matmul/12", PACKED),
     ("kernel: matmul_packed: a stage left before its product has ended", "matmul_packed.cl",
-     "ARRIVE(EMPTY(sharer_base, LEFT_STAGE));", "ARRIVE(EMPTY(sharer_base, used.stage));", "matmul/12", PACKED),
+     "STAGE_BEFORE(LEFT_BEHIND + left)", "STAGE_BEFORE(left)", "matmul/12", PACKED),
     ("kernel: matmul_packed: parity not changed with the round", "slice_ring.cl", "at->parity ^= 1;", "at->parity ^= 0;", "matmul/12", PACKED),
     ("kernel: matmul_packed: b's slice expected, not a's too", "matmul_packed.cl", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);",
      "EXPECT_BYTES(FULL(at->stage), B_BYTES);", "matmul/12", PACKED),
@@ -93,7 +94,23 @@ KERNEL_MUTATIONS = [
     ("kernel: wgmma: the last slice that overlaps not waited for", "matmul_matrix_units.cl",
      "    if (OVERLAPS) {\n        WAIT_SLICES(0)\n    }", "", "matmul/2", OVERLAPPING),
     ("kernel: wgmma: of f32 in parts, sums of the 16 of depth before counted again", "matrix_units_wgmma.cl",
-     "SUMS_APART && order == PARTS - 1 && part == 0", "0", "matmul/12", PRODUCTS_SPLIT),
+     "SUMS_APART && number == 0 && step == 0 && order == PARTS - 1 && part == 0", "0", "matmul/12", PRODUCTS_SPLIT),
+    ("kernel: halves: of two slices whose sums are apart the second one's alone", "matrix_units_wgmma.cl", "SUMS_APART && number == 0 && step == 0",
+     "SUMS_APART && step == 0", "matmul/12", HALVES),
+    ("kernel: halves: the first of two slices left with the sums of neither", "matmul_packed.cl", "if ((number) == SLICES_APART - 1) {",
+     "if ((number) == 0) {", "matmul/12", HALVES),
+    ("kernel: halves: one stage left where two were read", "matmul_packed.cl", "left < SLICES_APART; left++", "left < 1; left++", "matmul/12", HALVES),
+    ("kernel: halves: an odd number of slices packed", "pack.cl", "const long slices = SLICES_OF(depth);",
+     "const long slices = (depth + TILE_DEPTH - 1) / TILE_DEPTH;", "matmul/12", HALVES),
+    ("kernel: halves: columns don't get their size back", "matrix_units_halves.cl", " * fmax(row_size, col_size)", "", "matmul/12", HALVES),
+    ("kernel: halves: all lines get the size of the first one back", "pack.cl", "sizes[line + i] = size;", "sizes[line + i] = line_sizes[0];", "matmul/12", HALVES),
+    ("kernel: halves: each item's own numbers make the size of its line", "pack_lines.cl", "for (int i = 0; i < LINE_ITEMS; i++) {", "for (int i = 0; i < 0; i++) {",
+     "matmul/12", HALVES),
+    ("kernel: halves: sizes of the tile's first columns for all", "matmul_tiles.cl",
+     "first_col + warp_col + s * SEGMENT + j * FRAGMENT_COLS, lane)", "first_col, lane)", "matmul/12", HALVES),
+    ("kernel: halves: the second part of the whole number", "matrix_units_halves.cl", "? *low - low_half : 0.0f", "? *low : 0.0f", "matmul/12", HALVES),
+    ("kernel: halves: the products of second parts left out", "matrix_units_wgmma.cl", "for (int order = PARTS - 1; order >= 0", "for (int order = 0; order >= 0",
+     "matmul/3", HALVES),
     ("kernel: parts: the second part of all of the number", "matrix_units_parts.cl", "parts[1] = round_to_pairs(rest)", "parts[1] = parts[0]", "matmul/12", PRODUCTS_SPLIT),
     ("kernel: parts: the third part forgotten", "matrix_units_parts.cl", "cut_to_pairs(as_uint4(rest - widen_pairs(parts[1])))", "(uint2)(0u)",
      "matmul/3", PRODUCTS_SPLIT),

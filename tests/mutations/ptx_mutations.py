@@ -15,6 +15,8 @@ CLUSTERS = products("wgmma:37")
 MAPS = (["--dtype", "bf16", "--cases", "60"], products("wgmma:42")[1])
 SPLIT = products("wgmma:20", dtype="f32", TTM_OPENCL_FP32="split")
 
+HALVES = products("wgmma:43", dtype="f32", TTM_OPENCL_FP32="split")
+
 ATTENTION = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "mma:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 BY_WGMMA = (ATTENTION[0], {**ATTENTION[1], "TTM_OPENCL_ATTENTION": "wgmma:0"})
 # Of one tile; of several, an odd number of them; with dropout.
@@ -59,24 +61,35 @@ PTX_MUTATIONS = [
     # Packed operands
     ("ptx: packed: mbarriers are used before all know of them", "matmul_packed.cl", "    MEET_CLUSTER();\n", "", "matmul/12", PACKED),
     ("ptx: packed: mbarriers aren't fenced for copies", "matmul_packed.cl", "        FENCE_BARRIERS();\n", "", "matmul/12", PACKED),
-    ("ptx: packed: one warp's arrival stands for four", "matmul_packed.cl", "            ARRIVE(EMPTY(sharer_base, LEFT_STAGE));",
-     "            if (warp % 4 == 0) for (int i = 0; i < 4; i++) ARRIVE(EMPTY(sharer_base, LEFT_STAGE));",
+    ("ptx: packed: one warp's arrival stands for four", "matmul_packed.cl", "ARRIVE(EMPTY(sharer_base, STAGE_BEFORE(LEFT_BEHIND + left)));",
+     "if (warp % 4 == 0) for (int i = 0; i < 4; i++) ARRIVE(EMPTY(sharer_base, STAGE_BEFORE(LEFT_BEHIND + left)));",
      "matmul/12", PACKED),
-    ("ptx: packed: a stage is left before it was multiplied", "matmul_packed.cl", "        WAIT_SLICES(LEFT_BEHIND)                                                         \\\n",
-     "", "matmul/12", PACKED),
+    ("ptx: packed: a stage is left before it was multiplied", "matmul_packed.cl", "WAIT_SLICES(LEFT_BEHIND)", "", "matmul/12", PACKED),
     ("ptx: packed: one arrival too few is awaited", "matmul_packed.cl", "START_BARRIER(EMPTY(base, stage), WARPS * SHARERS);", "START_BARRIER(EMPTY(base, stage), WARPS - 1);", "matmul/12", PACKED),
     ("ptx: packed: fewer bytes are announced than come", "matmul_packed.cl", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES);", "EXPECT_BYTES(FULL(at->stage), STAGE_BYTES - 16);",
      "matmul/12", PACKED),
     ("ptx: packed: sums leave where others still multiply", "matmul_packed.cl", "    MEET_CONSUMERS();\n", "", "matmul/12", PACKED),
+    # Halves
+    ("ptx: halves: multiplied as bf16", "wgmma.cl", "\"f16.f16\"", "\"bf16.bf16\"", "matmul/12", HALVES),
+    ("ptx: halves: of two numbers exchanged", "matrix_units_halves.cl", "\"f\"(*high), \"f\"(*low)", "\"f\"(*low), \"f\"(*high)", "matmul/12", HALVES),
+    ("ptx: halves: of two numbers taken off the other", "matrix_units_halves.cl", "cvt.f32.f16 %0, l; cvt.f32.f16 %1, h;", "cvt.f32.f16 %0, h; cvt.f32.f16 %1, l;",
+     "matmul/12", HALVES),
+    ("ptx: halves: the first of two slices left while it is multiplied", "matmul_packed.cl", "if ((number) == SLICES_APART - 1) {",
+     "if ((number) == 0 && lane == 0) { ARRIVE(EMPTY(base, used.stage)); } if ((number) != 0) {", "matmul/12", HALVES),
+    ("ptx: halves: sums begin anew with each slice", "matrix_units_wgmma.cl", "SUMS_APART && number == 0 && step == 0", "SUMS_APART && step == 0", "matmul/12", HALVES),
+    ("ptx: halves: sizes are used before all have found theirs", "pack.cl", "    barrier(CLK_LOCAL_MEM_FENCE);\n}", "}", "matmul/12", HALVES),
+    ("ptx: halves: largest numbers are compared before all are there", "line_maxima.cl", "    barrier(CLK_LOCAL_MEM_FENCE);\n", "", "matmul/12", HALVES),
+    ("ptx: halves: items of a line don't wait for each other's largest numbers", "pack_lines.cl", "    barrier(CLK_LOCAL_MEM_FENCE);\n", "", "matmul/12", HALVES),
+    ("ptx: halves: a tile's place isn't kept", "matmul_packed.cl", "        KEEP_TILE();\n", "", "matmul/12", HALVES),
     # Clusters of groups
     ("ptx: clusters: groups use each other's memory before all have begun", "matmul_packed.cl", "    MEET_CLUSTER();", "    barrier(CLK_LOCAL_MEM_FENCE);", "matmul/12", CLUSTERS),
-    ("ptx: clusters: a stage is filled that another group still reads", "matmul_packed.cl", "lane < SHARERS && used.step", "lane == ROW_IN_CLUSTER && used.step", "matmul/12", CLUSTERS),
+    ("ptx: clusters: a stage is filled that another group still reads", "matmul_packed.cl", "lane < SHARERS && (LEFT", "lane == ROW_IN_CLUSTER && (LEFT", "matmul/12", CLUSTERS),
     ("ptx: clusters: only the group's own consumers are waited for", "matmul_packed.cl", "WARPS * SHARERS", "WARPS", "matmul/12", CLUSTERS),
     ("ptx: clusters: arrivals of another group aren't acquired", "slice_ring.cl", ".acquire.cluster.shared::cta", ".shared::cta", "matmul/12", CLUSTERS),
     ("ptx: clusters: arrivals aren't released to other groups", "slice_ring.cl", "mbarrier.arrive.release.cluster.shared", "mbarrier.arrive.release.cta.shared", "matmul/12", CLUSTERS),
     ("ptx: clusters: a group ends while others arrive on its mbarriers", "matmul_packed.cl",
-     "    ARRIVE_AT_CLUSTER();\n    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? first_row : rows, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);\n    WAIT_FOR_CLUSTER();",
-     "    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? first_row : rows, first_col, PRODUCT_ARGUMENTS SUMS_ARGUMENTS);", "matmul/12", CLUSTERS),
+     "    ARRIVE_AT_CLUSTER();\n    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? TILE_ROW : rows, TILE_COL,\n                PRODUCT_ARGUMENTS SUMS_ARGUMENTS SIZES_ARGUMENTS);\n    WAIT_FOR_CLUSTER();",
+     "    finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? TILE_ROW : rows, TILE_COL,\n                PRODUCT_ARGUMENTS SUMS_ARGUMENTS SIZES_ARGUMENTS);", "matmul/12", CLUSTERS),
     ("ptx: clusters: all groups fetch the same share", "matmul_packed.cl", "TILE_COLS, ROW_IN_CLUSTER, CLUSTER_ROWS", "TILE_COLS, 0, CLUSTER_ROWS", "matmul/12", CLUSTERS),
     ("ptx: clusters: a's slices go to those who read b's", "matmul_packed.cl", "CLUSTER_COLS, SHARERS_OF_A", "CLUSTER_COLS, SHARERS_OF_B", "matmul/12", CLUSTERS),
     ("ptx: clusters: consumers tell the wrong groups", "slice_ring.cl", "COL_IN_CLUSTER + 1 + (i)-CLUSTER_ROWS", "COL_IN_CLUSTER + 2 + (i)-CLUSTER_ROWS", "matmul/12", CLUSTERS),

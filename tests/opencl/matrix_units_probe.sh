@@ -75,6 +75,15 @@ demoted 1
 demoted 1
 grep -q 'matmul_matrix_units.cl.*PARTS=1' "$folder/out" || fail "bf16 products don't go to the unit: $(grep matmul "$folder/out")"
 
+# Halves fail by themselves.
+(TTM_OPENCL_MATRIX_UNITS=emulated-wgmma:45 TTM_OPENCL_FP32=split TTM_OPENCL_OPTIONS=-Dtake_halves=3
+ export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_FP32 TTM_OPENCL_OPTIONS
+ TTM_LOG=debug "$TTM_TOOLS/ttm-bench" ops --backend opencl:PoCL --product 64x64x256 --no-roofs --seconds 0.01 --quiet \
+     > "$folder/out" 2>&1 || fail "products: $(tail -n 3 "$folder/out")"
+ grep "operands in halves for matrix units (emulated-wgmma) of .* aren't used for f32: " "$folder/out") || fail "halves that fail are used"
+demoted 1
+grep -q 'matmul_packed.cl' "$folder/out" && fail "halves were used all the same"
+
 # Those of TF32 cost these alone, and they go where f32 ones go.
 (TTM_OPENCL_MATRIX_UNITS=emulated-mma TTM_OPENCL_OPTIONS=-Dsplit_large=3
  export TTM_OPENCL_MATRIX_UNITS TTM_OPENCL_OPTIONS

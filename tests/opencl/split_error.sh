@@ -8,9 +8,12 @@ measure()
 {
     unit=$1
     kernel=$2
-    parts=3
     shift 2
-    [ "$1" = f32 ] || parts=2
+    case $1 in
+    f32) parts=3 ;;
+    halves) parts='2 .*-DHALVES=1' ;;
+    *) parts=2 ;;
+    esac
     echo "$unit, $1"
     TTM_OPENCL_MATRIX_UNITS=emulated-$unit TTM_LOG=debug "$program" PoCL "$@" 2> "$folder/log" ||
         fail "$(grep -v debug "$folder/log") an error is above its bound"
@@ -26,4 +29,6 @@ export TTM_OPENCL_FP32=split
 measure mma matmul_matrix_units.cl f32 240 251 1024
 measure wgmma:20 matmul_matrix_units.cl f32 251
 measure wgmma:24 matmul_packed.cl f32 251 512
+measure wgmma:43 matmul_packed.cl halves 240 1000
+measure wgmma:45 matmul_packed.cl halves 251
 exit 0
