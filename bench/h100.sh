@@ -239,7 +239,8 @@ products() {
 }
 
 # Packed operands beside operands as they are, both with their variants of 128 rows: on Hopper alone. A tile in the file's name, its stages, and whether
-# it is packed or has tensor maps, in clusters of so many groups or not, or its slices overlap. Of split f32, tf32's among it, all variants, on two shapes.
+# it is packed, in halves or not, or has tensor maps, in clusters of so many groups or not, or its slices overlap. Of split f32, tf32's among it, all variants, on
+# two shapes.
 packed() {
     case " $units " in
     *" wgmma "*) name=wgmma ;;
@@ -251,7 +252,7 @@ packed() {
     esac
     "$build/tests/opencl/list-unit-variants" >"$out/variants" || return 1
     # Those that nobody has seen run first.
-    measure_variants "MAPPED|CLUSTER"
+    measure_variants "MAPPED|CLUSTER|HALVES"
     measure_variants .
     tell ""
 }
@@ -267,13 +268,14 @@ measure_variants() {
         case $options in
         *MAPPED=1*) tile=${tile}mapped$(echo "$options" | sed -n 's/.*CLUSTER_ROWS=\([0-9]*\).*CLUSTER_COLS=\([0-9]*\).*/\1x\2/p') ;;
         *CLUSTER_ROWS=*) tile=${tile}clusters$(echo "$options" | sed 's/.*CLUSTER_ROWS=\([0-9]*\).*CLUSTER_COLS=\([0-9]*\).*/\1x\2/')packed ;;
+        *HALVES=1*) tile=${tile}halves ;;
         *PACKED=1*) tile=${tile}packed ;;
         *OVERLAPS=1*) tile=${tile}overlapping ;;
         esac
         case $options in
         *PARTS=[23]*)
             type=tf32
-            case $options in *PARTS=3*) type=f32 ;; esac
+            case $options in *PARTS=3* | *HALVES=1*) type=f32 ;; esac
             for shape in $square "$(echo "$shapes" | cut -d " " -f 2)"; do
                 TTM_OPENCL_FP32="split" TTM_OPENCL_MATRIX_UNITS=$name:$line attempt $((25 * patience)) "variant-$shape-$tile-$type.json" "$bench" ops \
                     --backend "$device" --product "$shape:nn:$type" --no-roofs --seconds 0.1 --json
@@ -403,8 +405,8 @@ probe() {
             # shellcheck disable=SC2086  # five numbers
             set -- $way
             case $options in
+            *-DPARTS=3* | *-DHALVES=1*) set -- 1 1 "$2" "$3" "$(($4 < 1 ? $4 : 1))" "$(($5 < 1 ? $5 : 1))" ;;
             *-DPARTS=2*) set -- 6 1 "$2" "$3" "$(($4 < 1 ? $4 : 1))" "$(($5 < 1 ? $5 : 1))" ;; # TTM_TF32
-            *-DPARTS=3*) set -- 1 1 "$2" "$3" "$(($4 < 1 ? $4 : 1))" "$(($5 < 1 ? $5 : 1))" ;;
             *) set -- 2 "$@" ;;
             esac
             tried=$((tried + 1))

@@ -118,7 +118,7 @@ def print_products():
 
 
 def print_variants(dtype):
-    """Products by each variant of wgmma, operands as they are, packed, packing included, and by tensor maps."""
+    """Products by each variant of wgmma, operands as they are, packed, in halves or not, packing included, and by tensor maps."""
     tiles, shapes = {}, set()
     for path in glob.glob(os.path.join(sys.argv[1], "variant-*.json")):
         shape, tile, *more = os.path.basename(path)[:-5].split("-")[1:]
@@ -126,7 +126,7 @@ def print_variants(dtype):
             continue
         shapes.add(shape)
         tiles.setdefault(tile, {})[shape] = entry_speed(os.path.basename(path))
-    by_bulk = {tile: tile.endswith("packed") or "mapped" in tile for tile in tiles}
+    by_bulk = {tile: tile.endswith(("packed", "halves")) or "mapped" in tile for tile in tiles}
     order = sorted(tiles, key=lambda tile: (by_bulk[tile], tile))
     rows = []
     for shape in sorted(shapes):
