@@ -36,8 +36,7 @@ typedef struct opencl_unit_variant {
                          each other; with packed operands only, else 1. */
     int cluster_cols; /**< Such groups beside each other. */
     int mapped;       /**< 1, with packed: operands aren't packed, bulk copies go by tensor maps. */
-    int halves; /**< 1, with packed and parts 2: the parts are f16, of lines brought to one size, and
-                   as exact as three of bf16 where a line's numbers don't lie too far apart. */
+    int halves; /**< 1, with packed and parts 2: the parts are f16, of lines brought to one size. */
 } opencl_unit_variant;
 
 enum { OPENCL_UNIT_OPTIONS_BYTES = 320 };
