@@ -22,11 +22,12 @@
 enum { PADDING = 64, ROW_ALIGNMENT = 16, MOST_ROWS = 1 << 29 };
 
 struct opencl_attention_units {
-    pthread_mutex_t lock; /* of what a failure changes, and of the proof */
+    pthread_mutex_t lock; /* of what a failure changes, policy.usable, and of the proof */
     opencl_attention_policy policy;
     opencl_attention_proof proof;
     opencl_tuned_attention tuned;
-    int takes_tf32; /* At the beginning. */
+    int planned[OPENCL_ATTENTION_KINDS]; /* What units took at first: what is said to be supported,
+                                            and what scratch is asked for, whatever fails. */
     int is_trial;
     opencl_unit trial;
 };
@@ -45,7 +46,10 @@ ttm_status opencl_attention_units_open(opencl_attention_units **units,
         opencl_attention_units_close(made);
         return status;
     }
-    made->takes_tf32 = opencl_attention_policy_allows(&made->policy, OPENCL_ATTENTION_TF32);
+    for (int kind = 0; kind < OPENCL_ATTENTION_KINDS; kind++) {
+        made->planned[kind] =
+            opencl_attention_policy_allows(&made->policy, (opencl_attention_kind)kind);
+    }
     *units = made;
     return TTM_OK;
 }
@@ -157,7 +161,7 @@ static const opencl_attention_choice *find_tuned(const opencl_attention_units *u
 
 /* Writes the units that the op may go to, the one to be tried first in front. What wasn't tuned is
  * by account fastest on wgmma, and f32 tensors in parts by far faster than by other kernels
- * (docs/opencl-matrix-units.md). Returns their number. */
+ * (docs/opencl-matrix-units.md). Returns their number. The lock is held. */
 static int find_units(opencl_unit found[OPENCL_ATTENTION_UNITS_END],
                       const opencl_attention_units *units, const ttm_op *op)
 {
@@ -212,9 +216,10 @@ static int64_t padded_queries(const ttm_tensor *q)
 
 size_t opencl_attention_units_workspace(const ttm_backend_device *device, const ttm_op *op)
 {
+    const opencl_attention_units *units = device->attention_units;
     const ttm_tensor *q = find_tensors(op).q;
-    opencl_unit found[OPENCL_ATTENTION_UNITS_END];
-    if (find_units(found, device->attention_units, op) == 0) {
+    const opencl_attention_kind kind = opencl_attention_kind_of(parts_of(q), dropout_of(op));
+    if (!units->planned[kind] || !could_take(&units->policy, op)) {
         return 0;
     }
     return (size_t)(q->shape[0] * q->shape[1] * padded_queries(q)) * 2 * sizeof(float);
@@ -224,7 +229,7 @@ size_t opencl_attention_units_workspace(const ttm_backend_device *device, const 
 
 int opencl_attention_takes_tf32(const opencl_attention_units *units)
 {
-    return units->takes_tf32;
+    return units->planned[OPENCL_ATTENTION_TF32];
 }
 
 int opencl_attention_can_tune(const opencl_attention_units *units)
@@ -443,11 +448,15 @@ ttm_status opencl_attention_by_matrix_units(int *done, ttm_backend_stream *strea
     const ttm_backend_device *device = stream->device;
     opencl_attention_units *units = device->attention_units;
     const int backward = op->opcode == TTM_OP_ATTENTION_BACKWARD;
-    opencl_unit found[OPENCL_ATTENTION_UNITS_END];
+    opencl_unit found[OPENCL_ATTENTION_UNITS_END] = {OPENCL_UNIT_NONE};
     ttm_status status = TTM_OK;
-    const int count =
-        backward && op->workspace.offset % ROW_ALIGNMENT != 0 ? 0 : find_units(found, units, op);
     *done = 0;
+    if (backward && op->workspace.offset % ROW_ALIGNMENT != 0) {
+        return TTM_OK;
+    }
+    pthread_mutex_lock(&units->lock);
+    const int count = find_units(found, units, op);
+    pthread_mutex_unlock(&units->lock);
     for (int i = 0; i < count && !*done && status == TTM_OK; i++) {
         opencl_attention_pass pass;
         plan_pass(&pass, device, op, found[i]);

@@ -49,8 +49,8 @@ void opencl_attention_end_trial(opencl_attention_units *units);
 /** Frees it; NULL is allowed. */
 void opencl_attention_units_close(opencl_attention_units *units);
 
-/** Returns the bytes of scratch that ATTENTION_BACKWARD wants here; 0 where matrix units don't take
- * it. */
+/** Returns the bytes of scratch that ATTENTION_BACKWARD wants here; 0 where matrix units didn't
+ * take it when the device was opened. Never changes. Thread-safe. */
 size_t opencl_attention_units_workspace(const ttm_backend_device *device, const ttm_op *op);
 
 /** Queues ATTENTION or ATTENTION_BACKWARD on matrix units where the device has any that take it and
