@@ -4,7 +4,7 @@
 # Stages, by default release, opencl, sanitize, install, plugins and lint:
 #   release     the build that users get, all tests but OpenCL's
 #   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer: unit tests, the cpu plugin's conformance, the tools on bad input
-#   threads     ThreadSanitizer on what uses threads
+#   threads     ThreadSanitizer on what uses threads: the core, the cpu plugin, and the opencl plugin on PoCL and on interpreted PTX
 #   opencl      the opencl backend on every implementation that is installed, and its kernels offline
 #   install     an installed prefix works without environment variables
 #   plugins     the template and the overlay build out of tree and pass; the ABI is the announced one; seeded faults are found
@@ -113,12 +113,6 @@ stage_sanitize() {
     sanitized_suite bad_input faulty_plugin generate resume split_memory
 }
 
-stage_threads() {
-    stage_build build-threads --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false -Dopencl=disabled &&
-        TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 TTM_CPU_PRODUCTS=own suite build-threads --suite core --suite text --suite backends \
-            --timeout-multiplier 6 --num-processes 2
-}
-
 # passed_over WHAT: something that can't be tested here.
 passed_over() {
     echo "$1"
@@ -128,9 +122,14 @@ passed_over() {
     fi
 }
 
-# What can't be installed is passed over by the tests, which say so. Two at a time: most of it is compilers with one thread.
-stage_opencl() {
+# What can't be installed is passed over by the tests, which say so.
+opencl_dependencies() {
     sh tools/install-dependencies.sh build test opencl || passed_over "not everything for OpenCL can be installed: tests of what is missing are skipped"
+}
+
+# Two at a time: most of it is compilers with one thread.
+stage_opencl() {
+    opencl_dependencies
     if sh tools/fetch-intel-opencl.sh "$logs/intel-opencl" >"$logs/intel-opencl.log" 2>&1; then
         TTM_INTEL_OPENCL=$(pwd)/$logs/intel-opencl
         export TTM_INTEL_OPENCL
@@ -141,6 +140,14 @@ stage_opencl() {
     suite build-release --suite opencl --num-processes 2
     check kernel-mutations python3 -B tests/mutations/run.py build-release --kernels --quick
     check ptx-mutations python3 -B tests/mutations/run.py build-release --ptx --quick
+}
+
+# CLBlast, PoCL and the loader aren't instrumented, which has given no false reports.
+stage_threads() {
+    opencl_dependencies
+    stage_build build-threads --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false &&
+        TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 TTM_CPU_PRODUCTS=own suite build-threads --suite core --suite text --suite backends \
+            --suite threads --timeout-multiplier 6 --num-processes 2
 }
 
 stage_install() {
