@@ -4,24 +4,14 @@
 #include "device_buffer.h"
 #include "device_event.h"
 #include "device_kernel.h"
+#include "device_report.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_GROUPS_BEHIND_FIRST = 65535 };
 #define MOST_GROUPS ((size_t)0x7fffffff)
-
-static void report(const char *message)
-{
-    const char *path = getenv("PTX_DEVICE_REPORT");
-    FILE *file = path != NULL && path[0] != '\0' ? fopen(path, "a") : NULL;
-    fprintf(stderr, "ptx-device: %s\n", message);
-    if (file != NULL) {
-        fprintf(file, "ptx-device: %s\n", message);
-        fclose(file);
-    }
-}
 
 /* ---- The shape ---- */
 
@@ -83,7 +73,7 @@ static cl_int check_clusters(const ptx_launch *launch, cl_kernel kernel)
     if (ptx_kernel_may_cluster(kernel->code, launch->groups, message, sizeof message)) {
         return CL_SUCCESS;
     }
-    report(message);
+    device_report("%s", message);
     return CL_INVALID_WORK_GROUP_SIZE;
 }
 
@@ -131,15 +121,25 @@ static cl_int check_arguments(cl_kernel kernel)
     return CL_SUCCESS;
 }
 
-/* What PTX_DEVICE_MOST_INSTRUCTIONS says; 0, the interpreter's own limit, where that is no number.
- */
-static uint64_t most_instructions(void)
+/* *most = what PTX_DEVICE_MOST_INSTRUCTIONS says; 0, the interpreter's own limit, where it isn't
+ * set. What is no number launches nothing, and the context lives on. */
+static cl_int read_most_instructions(uint64_t *most)
 {
     const char *wish = getenv("PTX_DEVICE_MOST_INSTRUCTIONS");
     char *rest = NULL;
-    const uint64_t most =
-        wish != NULL && wish[0] >= '0' && wish[0] <= '9' ? strtoull(wish, &rest, 10) : 0;
-    return rest != NULL && *rest == '\0' ? most : 0;
+    *most = 0;
+    if (wish == NULL || wish[0] == '\0') {
+        return CL_SUCCESS;
+    }
+    errno = 0;
+    if (wish[0] >= '0' && wish[0] <= '9') {
+        *most = strtoull(wish, &rest, 10);
+    }
+    if (*most == 0 || *rest != '\0' || errno != 0) {
+        device_report("PTX_DEVICE_MOST_INSTRUCTIONS is '%s'; use a number from 1 on", wish);
+        return CL_OUT_OF_RESOURCES;
+    }
+    return CL_SUCCESS;
 }
 
 /* Runs it; the launch has its shape and its kernel. */
@@ -161,11 +161,10 @@ static cl_int run(ptx_launch *launch, cl_kernel kernel)
     device_kernel_place_local(&launch->shared_bytes, block, kernel);
     launch->arguments = block;
     launch->regions = regions;
-    launch->most_instructions = most_instructions();
     if (launch->shared_bytes > DEVICE_SHARED_BYTES) {
         error = CL_OUT_OF_RESOURCES;
     } else if (ptx_run(launch, message, sizeof message) != 0) {
-        report(message);
+        device_report("%s", message);
         atomic_store(&kernel->program->context->lost, 1);
         error = CL_OUT_OF_RESOURCES;
     }
@@ -194,6 +193,9 @@ static cl_int enqueue_kernel(cl_command_queue queue, cl_kernel kernel, cl_uint d
     error = check_arguments(kernel);
     if (error == CL_SUCCESS) {
         error = read_shape(&launch, kernel, dimensions, offset, global, local);
+    }
+    if (error == CL_SUCCESS) {
+        error = read_most_instructions(&launch.most_instructions);
     }
     if (error == CL_SUCCESS) {
         error = run(&launch, kernel);

@@ -3,6 +3,7 @@
  * memory and what only images and other functions that aren't here are about. */
 #include "device_compile.h"
 #include "device_object.h"
+#include "device_report.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -37,15 +38,24 @@ struct _cl_device_id {
 cl_icd_dispatch device_dispatch;
 static struct _cl_platform_id platform;
 static struct _cl_device_id device;
-static int target = 90;
+static int target; /* 0 after a wish for another one */
 static pthread_once_t started = PTHREAD_ONCE_INIT;
+
+static void read_target(void)
+{
+    const char *wish = getenv("PTX_DEVICE_TARGET");
+    if (wish == NULL || wish[0] == '\0' || strcmp(wish, "90") == 0) {
+        target = 90;
+    } else if (strcmp(wish, "80") == 0) {
+        target = 80;
+    } else {
+        device_report("PTX_DEVICE_TARGET is '%s'; use 80 or 90", wish);
+    }
+}
 
 static void start(void)
 {
-    const char *wish = getenv("PTX_DEVICE_TARGET");
-    if (wish != NULL && strcmp(wish, "80") == 0) {
-        target = 80;
-    }
+    read_target();
     device_object_start(&platform.object, DEVICE_PLATFORM);
     device_object_start(&device.object, DEVICE_DEVICE);
     device_fill_platform(&device_dispatch);
@@ -126,6 +136,9 @@ static cl_int list_devices(cl_platform_id asked, cl_device_type type, cl_uint ro
     }
     if ((devices == NULL && count == NULL) || (devices != NULL && room == 0)) {
         return CL_INVALID_VALUE;
+    }
+    if (target == 0) {
+        return CL_OUT_OF_RESOURCES;
     }
     /* Without a compiler there is no device, as there is none without a driver. */
     const int fits = (type == CL_DEVICE_TYPE_ALL ||
