@@ -29,13 +29,14 @@ headers)
     ;;
 tidy)
     build=${2:?usage: lint.sh tidy BUILD-FOLDER}
-    # Sources that this build compiles; clang-tidy doesn't know gcc's warning flags.
+    # Sources that this build compiles, of tests those of the conformance suite and of units; clang-tidy doesn't know gcc's warning flags.
     python3 - "$build" <<'END' | xargs -P 2 -n 4 clang-tidy --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option
 import json, os, sys
 build = sys.argv[1]
 files = {os.path.realpath(os.path.join(entry["directory"], entry["file"])) for entry in json.load(open(build + "/compile_commands.json"))}
 root = os.path.realpath(".")
-print("\n".join(sorted(f for f in files if f.endswith(".c") and f.startswith(root) and "/tests/" not in f)))
+tests = ("/tests/conformance/", "/tests/unit/")
+print("\n".join(sorted(f for f in files if f.endswith(".c") and f.startswith(root) and ("/tests/" not in f or any(t in f for t in tests)))))
 END
     ;;
 *)

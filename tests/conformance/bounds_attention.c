@@ -361,19 +361,21 @@ ttm_status bound_attention_backward(double *bounds, const bound_question *questi
     g.absolute = g.variance != NULL ? g.variance + count : NULL;
     g.coarse = g.variance != NULL ? g.absolute + count : NULL;
     g.terms = calloc((size_t)h->keys + 1, sizeof *g.terms);
-    if (status == TTM_OK && (g.variance == NULL || g.terms == NULL)) {
+    if (h->score == NULL || g.variance == NULL || g.terms == NULL) {
         status = ttm_fail(TTM_ERROR_OUT_OF_MEMORY, "no memory for attention's error bounds");
+        goto out;
     }
-    for (; status == TTM_OK && h->number < head_count(question); next_head(h)) {
+    for (; h->number < head_count(question); next_head(h)) {
         head_bounds(bounds + h->number * per_head, &g, question->slot);
         g.dout += h->queries * h->size;
         g.out += h->queries * h->size;
         g.lse += h->queries;
     }
-    for (int64_t i = 0; status == TTM_OK && i < result->count; i++) {
+    for (int64_t i = 0; i < result->count; i++) {
         const double exact = fabs(question->exact->values[question->slot][i]);
         bounds[i] = sum_unit * (bounds[i] + 2.0 * exact) + output_unit * exact;
     }
+out:
     free(g.terms);
     free(g.variance);
     free(h->score);

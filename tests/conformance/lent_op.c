@@ -42,7 +42,7 @@ ttm_status lent_op_new(lent_op **lent, const ttm_op *op, const ttm_tensor *works
     made->op.workspace = *workspace;
     made->op.tensors = made->tensors;
     memcpy(made->tensors, op->tensors, op->tensor_count * sizeof *op->tensors);
-    if (op->params_bytes > 0) {
+    if (op->params != NULL && op->params_bytes > 0) {
         memcpy(&made->params, op->params, op->params_bytes);
         made->op.params = &made->params;
     }

@@ -41,7 +41,7 @@ static ttm_status make_workspace(loaded_case *loaded)
     if (elements == 0) {
         return TTM_OK;
     }
-    unsigned char *nothing = malloc((size_t)elements * sizeof(float));
+    float *nothing = malloc((size_t)elements * sizeof(float));
     if (nothing == NULL) {
         return no_memory(bytes);
     }

@@ -78,7 +78,8 @@ static float *elements(const session *opened, const ttm_tensor *tensor)
 /** A tensor's numbers as floats, whatever it holds; the caller frees them. */
 static float *numbers(const session *opened, const ttm_tensor *tensor)
 {
-    const size_t count = tensor->memory_bytes / ttm_dtype_bytes(tensor->dtype);
+    const size_t count =
+        tensor->memory_bytes / (tensor->dtype == TTM_F32 ? sizeof(float) : sizeof(uint16_t));
     float *copy = malloc(count * sizeof *copy);
     assert_non_null(copy);
     for (size_t i = 0; i < count; i++) {

@@ -289,6 +289,7 @@ static void gradients_are_the_same_whether_outputs_are_kept_or_computed_again(vo
         const ttm_tensor flat = ttm_model_gradients(problem.model, 0);
         const ttm_gpt2_config *config = ttm_model_config(problem.model);
         problem.model->options.recompute = TTM_RECOMPUTE_ON;
+        /* As above. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         const double loss = run_step(&problem, problem.parameters);
         double *recomputed = read_tensor(problem.testing, &flat);
         const int64_t least = ttm_arena_count(&problem.model->arena);

@@ -99,7 +99,7 @@ static inline void assert_tokens_equal(const int32_t *tokens, size_t count, cons
                                        size_t expected_count)
 {
     assert_int_equal(count, expected_count);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < expected_count; i++) {
         if (tokens[i] != expected[i]) {
             fail_msg("token %zu of %zu is %d, not %d", i, count, tokens[i], expected[i]);
         }
