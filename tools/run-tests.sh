@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is needed, builds and runs every test:  sh tools/run-tests.sh [STAGE…]
 #
-# Stages, by default release, opencl, sanitize, install, plugins and lint:
+# Stages, by default release, opencl, sanitize, threads, install, plugins and lint:
 #   release     the build that users get, all tests but OpenCL's
 #   sanitize    AddressSanitizer and UndefinedBehaviorSanitizer: unit tests, the cpu plugin's conformance, the tools on bad input
 #   threads     ThreadSanitizer on what uses threads: the core, the cpu plugin, and the opencl plugin on PoCL and on interpreted PTX
@@ -18,7 +18,7 @@ set -u
 cd "$(dirname "$0")/.."
 sh tools/install-dependencies.sh build text test || exit 1
 
-stages=${*:-release opencl sanitize install plugins lint}
+stages=${*:-release opencl sanitize threads install plugins lint}
 logs=build-logs
 passed=0
 failed=0
