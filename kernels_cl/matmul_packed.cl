@@ -4,7 +4,7 @@
  * Shapes: product.cl; a and b themselves aren't read, but scratch, where their slices lie: a's from byte a_place on, a_bytes from
  * matrix to matrix (0 for one that all share), b's likewise. MAPPED: there lie their maps. HALVES: with the sizes of their lines. Launch: groups of ITEMS + LANES; global (tiles·items, pieces, batches),
  * tiles numbered as in matmul_tiles.cl. With PIECES the sums go to scratch too, from byte sums_place on, as
- * matmul_matrix_units.cl says.
+ * matmul_matrix_units.cl says: packed_operands.cl.
  * Macros: matrix_units.cl with PACKED, UNIT 2. Local memory: BARRIERS_PLACE + 16·STAGES bytes, at most 48 KiB. Bound by the units for a
  * depth of some thousand, by writing out for less.
  *
@@ -50,16 +50,6 @@ INLINE int produce(ring_position *at, uint base, const slice_source *a, const sl
         move_on(&used);                                                                     \
     }
 
-#if HALVES
-/* The sizes of an operand's lines, and what lies before its slices. */
-#define SIZES_OF(place, bytes) ((__global const float *)(scratch + scratch_start) + ((place) + get_group_id(2) * (bytes)) / 4)
-#define SIZES_ARGUMENTS , SIZES_OF(a_place, a_bytes), SIZES_OF(b_place, b_bytes)
-#define BEFORE_SLICES(tiles, tile_lines) ((tiles) * (tile_lines)*SIZES_BYTES)
-#else
-#define SIZES_ARGUMENTS
-#define BEFORE_SLICES(tiles, tile_lines) 0
-#endif
-
 /* Where the tile is, for the epilogue: sums apart leave no registers to keep it in. */
 #if SUMS_APART
 #define DECLARE_TILE __local int tile[2];
@@ -75,10 +65,8 @@ INLINE int produce(ring_position *at, uint base, const slice_source *a, const sl
 #define TILE_COL first_col
 #endif
 
-__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_packed(PRODUCT_PARAMETERS, __global float *scratch,
-                                                                                     long scratch_start, long a_place, long a_bytes,
-                                                                                     long b_place, long b_bytes, long sums_place,
-                                                                                     long piece_depth)
+__kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_packed(PRODUCT_PARAMETERS,
+                                                                                     PACKED_PARAMETERS)
 {
 #if EMULATED
     __local uchar memory[LARGER(BARRIERS_PLACE + 16 * STAGES, (WARPS + 1) * SEGMENT_BYTES)] __attribute__((aligned(1024)));
@@ -97,18 +85,15 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
         return;
     }
     const uint sharer_base = BASE_IN(lane < SHARERS ? SHARER(lane) : rank);
-    const long first_slice = (long)get_group_id(1) * (piece_depth / TILE_DEPTH);
-    const long slices = SLICES_OF(depth);
-    const int steps = (int)min(slices - first_slice, piece_depth / TILE_DEPTH);
-    __global const uchar *packed = (__global const uchar *)(scratch + scratch_start);
+    LOCATE_SLICES
 #if MAPPED
-    const slice_source a_slices = {packed + a_place + get_group_id(2) * a_bytes, (int)first_row, (int)(first_slice * TILE_DEPTH)};
-    const slice_source b_slices = {packed + b_place + get_group_id(2) * b_bytes, (int)first_col, (int)(first_slice * TILE_DEPTH)};
+    const slice_source a_slices = {OPERAND_AT(a_place, a_bytes), (int)first_row, (int)(first_slice * TILE_DEPTH)};
+    const slice_source b_slices = {OPERAND_AT(b_place, b_bytes), (int)first_col, (int)(first_slice * TILE_DEPTH)};
 #else
-    const slice_source a_slices = {packed + a_place + get_group_id(2) * a_bytes + BEFORE_SLICES(tiles_down, TILE_ROWS) +
-                                   (TILE_NUMBER(first_row, TILE_ROWS, tiles_down) * slices + first_slice) * A_SLICE_BYTES};
-    const slice_source b_slices = {packed + b_place + get_group_id(2) * b_bytes + BEFORE_SLICES(tiles_across, TILE_COLS) +
-                                   (TILE_NUMBER(first_col, TILE_COLS, tiles_across) * slices + first_slice) * B_SLICE_BYTES};
+    const slice_source a_slices = {
+        SLICES_AT(a_place, a_bytes, TILE_NUMBER(first_row, TILE_ROWS, tiles_down), tiles_down, TILE_ROWS, A_SLICE_BYTES)};
+    const slice_source b_slices = {
+        SLICES_AT(b_place, b_bytes, TILE_NUMBER(first_col, TILE_COLS, tiles_across), tiles_across, TILE_COLS, B_SLICE_BYTES)};
 #endif
     if (item == ITEMS) {
         for (int stage = 0; stage < STAGES; stage++) {
@@ -166,11 +151,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_ITEMS, 1, 1))) void matmul_pa
     }
     MEET_CONSUMERS();
 #endif
-#if PIECES
-    const long pitch = (cols + 3) / 4 * 4;
-    __global float *partial = (__global float *)(packed + sums_place) +
-                              ((long)get_group_id(2) * get_num_groups(1) + get_group_id(1)) * rows * pitch;
-#endif
+    LOCATE_SUMS
     /* No group ends while others may still arrive on its mbarriers; who has left needn't. */
     ARRIVE_AT_CLUSTER();
     finish_tile(sums, memory, warp, lane, warp_row, 0, IS_CONSUMER ? TILE_ROW : rows, TILE_COL,

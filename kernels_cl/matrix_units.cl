@@ -14,7 +14,8 @@
  *                         2: 16 bytes at once straight to local memory (bf16 only, NVIDIA only)
  *   RESULT                1 or 2: out is f32 or bf16
  *   PIECES                1: a group computes sums over a piece of the depth, which matmul_pieces.cl adds up
- *   PACKED                1: operands come packed in slices (pack.cl), for matmul_packed.cl; ACCESS has no meaning there
+ *   PACKED                1: operands come packed in slices (pack.cl), for matmul_packed.cl or, of mma, matmul_packed_copies.cl; ACCESS has
+ *                         no meaning there
  *   MAPPED                1, with PACKED: operands are as they are, and a copy of a slice of them goes by a tensor map (tensor_maps.cl)
  *   CLUSTER_ROWS, _COLS   groups below and beside each other that fetch slices for each other, with PACKED; 1 where they aren't given
  *   OVERLAPS              1: a unit that works by itself still has a slice when the next one begins; from three stages on, not with PARTS 3

@@ -227,6 +227,12 @@ INLINE uint emulated_word(uint word, int from, __local uint *exchange)
     return exchange[item / LANES * LANES + from];
 }
 
+/* What units multiply: bf16, or f16 where operands are in halves. */
+INLINE float part_to_float(ushort bits)
+{
+    return HALVES ? f16_to_float(bits) : bf16_to_float(bits);
+}
+
 /* One step of a unit's adder, as bad as it is known to be: nine numbers aligned to the largest, what lies below its
  * last bit cut off, the sum cut off to f32. */
 INLINE float add_eight_products(float sum, const float *products)
@@ -283,8 +289,8 @@ INLINE void emulated_multiply(float *sums, const uint *a, const uint *b, __local
             for (int k = 0; k < 8; k++) {
                 const uint a_pair = warp[(lane / 4 * 4 + k / 2) * 6 + lower + 2 * high];
                 const uint b_pair = warp[(col * 4 + k / 2) * 6 + 4 + high];
-                products[k] = bf16_to_float((ushort)(a_pair >> 16 * (k % 2))) *
-                              bf16_to_float((ushort)(b_pair >> 16 * (k % 2)));
+                products[k] = part_to_float((ushort)(a_pair >> 16 * (k % 2))) *
+                              part_to_float((ushort)(b_pair >> 16 * (k % 2)));
             }
 #if UNIT_FAULT == 1
             products[3] = 0.0f;
@@ -311,8 +317,7 @@ INLINE float emulated_operand(ulong descriptor, int along_lines, int line, int k
     }
     const uint mask = (uint)(width / 8 - 1);
     address ^= (address >> 7 & mask) << 4;
-    const ushort bits = *(__local const ushort *)(memory + address);
-    return HALVES ? f16_to_float(bits) : bf16_to_float(bits);
+    return part_to_float(*(__local const ushort *)(memory + address));
 }
 
 /* wgmma.m64nNk16, sums += a·b, or a·b alone where `is_first`, for the item's two rows and N/4 columns. */

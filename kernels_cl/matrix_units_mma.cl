@@ -24,9 +24,12 @@
                                                            (col) / 8 + ((lane) >> 4), TILE_COLS))
 #endif
 
+/* Whether every 16 of depth come into the sum by an f32 addition that rounds, as results like f32's want it: the units' own sums are cut off,
+ * always towards 0. */
+#define ADDS_ROUNDED (PARTS == 3 || HALVES)
+
 /* sums += a·b for the warp whose part of the tile begins at (warp_row, warp_col); the slices of a and b begin at
- * `tile`. Of split operands the small products are summed first. Of three parts every 16 of depth come into the sum by an
- * f32 addition that rounds: the units' own sums are cut off, always towards 0. */
+ * `tile`. Of split operands the small products are summed first. */
 INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int warp_row, int warp_col,
                             int lane UNIT_PARAMETERS)
 {
@@ -47,7 +50,7 @@ INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int w
         }
         UNROLL
         for (int i = 0; i < FRAGMENTS_DOWN; i++) {
-#if PARTS == 3
+#if ADDS_ROUNDED
             float more[FRAGMENTS_ACROSS][4];
             UNROLL
             for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
@@ -67,7 +70,7 @@ INLINE void multiply_slices(float (*sums)[FRAGMENTS_ACROSS][4], uint tile, int w
                     }
                 }
             }
-#if PARTS == 3
+#if ADDS_ROUNDED
             UNROLL
             for (int j = 0; j < FRAGMENTS_ACROSS; j++) {
                 UNROLL

@@ -58,8 +58,13 @@
 #if UNIT == 1 && EMULATED
 #define MULTIPLY(d, a, b) emulated_multiply(d, a, b, exchange)
 #elif UNIT == 1
+#if HALVES
+#define MMA_TYPES "f16.f16"
+#else
+#define MMA_TYPES "bf16.bf16"
+#endif
 #define MULTIPLY(d, a, b)                                                                             \
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, " \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." MMA_TYPES ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, " \
                  "{%8, %9}, {%0, %1, %2, %3};"                                                        \
                  : "+f"((d)[0]), "+f"((d)[1]), "+f"((d)[2]), "+f"((d)[3])                             \
                  : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"((b)[0]), "r"((b)[1]))

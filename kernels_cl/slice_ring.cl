@@ -11,8 +11,6 @@
  * not once a group.
  * Macros: matrix_units.cl with PACKED, UNIT 2. */
 
-#define A_SLICE_BYTES (PARTS * A_BYTES)
-#define B_SLICE_BYTES (PARTS * B_BYTES)
 #define BARRIERS_PLACE LARGER(STAGES *STAGE_BYTES, WARPS *SEGMENT_BYTES)
 #define FULL(stage) (base + BARRIERS_PLACE + (stage)*8)
 #define EMPTY(base, stage) ((base) + BARRIERS_PLACE + (STAGES + (stage)) * 8)

@@ -146,7 +146,8 @@ static void write_options(char *options, const opencl_units *units,
 static opencl_family family_of(const opencl_unit_variant *variant)
 {
     if (variant->packed) {
-        return OPENCL_MATRIX_UNITS_PACKED;
+        return variant->unit == OPENCL_UNIT_WGMMA ? OPENCL_MATRIX_UNITS_PACKED
+                                                  : OPENCL_MATRIX_UNITS_PACKED_COPIES;
     }
     switch (variant->unit) {
     case OPENCL_UNIT_WGMMA:
@@ -158,6 +159,13 @@ static opencl_family family_of(const opencl_unit_variant *variant)
     default:
         return OPENCL_MATRIX_UNITS_MMA;
     }
+}
+
+static const char *kernel_of(opencl_family family)
+{
+    return family == OPENCL_MATRIX_UNITS_PACKED          ? "matmul_packed"
+           : family == OPENCL_MATRIX_UNITS_PACKED_COPIES ? "matmul_packed_copies"
+                                                         : "matmul_matrix_units";
 }
 
 static opencl_unit_class class_of(const opencl_units *units, const opencl_product *product,
@@ -492,8 +500,7 @@ static ttm_status launch(int *done, ttm_backend_stream *stream, const opencl_pro
     int count = 0;
     const opencl_unit_variant *variant = &opencl_unit_variants(&count)[plan->variant];
     ttm_tensor sums = product->workspace;
-    opencl_call call = opencl_call_start(
-        stream, family, variant->packed ? "matmul_packed" : "matmul_matrix_units", "%s", options);
+    opencl_call call = opencl_call_start(stream, family, kernel_of(family), "%s", options);
     if (call.status != TTM_OK && !stream->device->units->policy.is_probe) {
         return TTM_OK; /* it was built in the child, so this is no fault of the kernel's: done stays
                           0 */

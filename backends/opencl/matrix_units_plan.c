@@ -122,12 +122,12 @@ static double cost_of(const opencl_unit_plan *plan, const opencl_unit_variant *v
                            opencl_parts(sizes->cols, variant->tile_cols) * sizes->batches *
                            plan->pieces;
     const double products = products_of_parts(variant->parts);
-    const double copies =
-        (variant->packed ? COPIES_BY_BULK : COPIES_BY_ITEMS) * variant->parts / products;
+    const int by_bulk = variant->packed && variant->unit == OPENCL_UNIT_WGMMA;
+    const double copies = (by_bulk ? COPIES_BY_BULK : COPIES_BY_ITEMS) * variant->parts / products;
     const double waits =
-        !variant->packed ? 1.0
-                         : wait_for_stages(variant->stages) *
-                               (variant->tile_cols > MOST_SHARING_COLS ? COST_OF_BEING_ALONE : 1.0);
+        !by_bulk ? 1.0
+                 : wait_for_stages(variant->stages) *
+                       (variant->tile_cols > MOST_SHARING_COLS ? COST_OF_BEING_ALONE : 1.0);
     /* The largest numbers of lines may take a launch more for each operand, which reads as much as
      * packing writes. */
     const int launches =

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Eight groups are what every device with clusters runs in one. */
-enum { MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 512, MOST_CLUSTER = 8 };
+enum { MOST_LOCAL_BYTES = 48 * 1024, MOST_ITEMS = 512, MOST_CLUSTER = 8, CHUNK = 8 };
 
 /* What kernels_cl/matrix_units.cl knows of each unit. A warp's part is made of `rows` by `cols`,
  * what is loaded at a time: two fragments of mma's and wgmma's side by side. */
@@ -74,6 +74,8 @@ static const opencl_unit_variant variants[] = {
     {OPENCL_UNIT_WGMMA, 2, 128, 96, 16, 16, 96, 3, 1, 0, 1, 1, 0, 1},
     {OPENCL_UNIT_WGMMA, 2, 128, 64, 16, 16, 64, 3, 1, 0, 1, 1, 0, 1},
     {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0, 1, 1, 0, 1},
+    {OPENCL_UNIT_MMA, 2, 128, 128, 16, 64, 32, 3, 1, 0, 1, 1, 0, 1},
+    {OPENCL_UNIT_MMA, 2, 64, 64, 32, 32, 32, 3, 1, 0, 1, 1, 0, 1},
 };
 
 const opencl_unit_variant *opencl_unit_variants(int *count)
@@ -149,8 +151,8 @@ const char *opencl_unit_variant_compiler(const opencl_unit_variant *variant)
         /* Twice the registers for half the threads: without, sums are spilled. */
         return " -cl-intel-256-GRF-per-thread";
     }
-    /* Two groups share a multiprocessor's 65,536 registers, 288 items each where operands are
-     * packed, else 256; the compiler would take a few more without need. */
+    /* Two groups share a multiprocessor's 65,536 registers, 288 items each where a warp of its own
+     * begins copies, else 256; the compiler would take a few more without need. */
     if (variant->unit != OPENCL_UNIT_WGMMA || variant->tile_rows != 128 ||
         opencl_unit_variant_operands(variant) != 2 + variant->packed) {
         return "";
@@ -164,10 +166,15 @@ static int warps_of(const opencl_unit_variant *variant)
     return variant->tile_rows / variant->warp_rows * (variant->tile_cols / variant->warp_cols);
 }
 
+/* Whether slices come by bulk copies, which a warp of its own begins. */
+static int has_producer(const opencl_unit_variant *variant)
+{
+    return variant->packed && variant->unit == OPENCL_UNIT_WGMMA;
+}
+
 int opencl_unit_variant_items(const opencl_unit_variant *variant)
 {
-    /* A packed variant's copies are begun by a warp of its own. */
-    return (warps_of(variant) + variant->packed) * units[variant->unit].lanes;
+    return (warps_of(variant) + has_producer(variant)) * units[variant->unit].lanes;
 }
 
 /* The epilogue's columns at a time, as in matrix_units.cl. */
@@ -185,7 +192,8 @@ int opencl_unit_variant_bytes(const opencl_unit_variant *variant)
         warps_of(variant) * units[variant->unit].fragment_rows * (segment_of(variant) + 8) * 4;
     /* Two mbarriers a stage, and the tile's place where sums leave no registers for it. */
     const int place = opencl_unit_variant_operands(variant) == 3 ? 8 : 0;
-    return (slices > scratch ? slices : scratch) + variant->packed * (16 * variant->stages + place);
+    return (slices > scratch ? slices : scratch) +
+           has_producer(variant) * (16 * variant->stages + place);
 }
 
 static int divides(int part, int whole)
@@ -214,10 +222,12 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
     const int is_blocked = divides(32, variant->tile_rows) && divides(32, variant->tile_cols);
     const int items = opencl_unit_variant_items(variant);
     /* Bulk copies take slices as they are; else each item copies as many chunks as all others. */
-    const int is_shared_evenly = variant->packed
-                                     ? variant->unit == OPENCL_UNIT_WGMMA
-                                     : divides(items, variant->tile_rows * depth / 8) &&
-                                           divides(items, variant->tile_cols * depth / 8);
+    const int chunks = (variant->packed ? variant->parts : 1) * depth / CHUNK;
+    const int is_shared_evenly =
+        has_producer(variant) || (divides(items, variant->tile_rows * chunks) &&
+                                  divides(items, variant->tile_cols * chunks));
+    const int has_slices = !variant->packed || variant->unit == OPENCL_UNIT_WGMMA ||
+                           (variant->unit == OPENCL_UNIT_MMA && variant->halves);
     const int is_wide = variant->unit != OPENCL_UNIT_WGMMA ||
                         (variant->warp_rows == 16 && variant->warp_cols == variant->tile_cols &&
                          divides(64, variant->tile_rows) &&
@@ -250,7 +260,7 @@ int opencl_unit_variant_is_valid(const opencl_unit_variant *variant)
     /* Copies without registers, and f32 in parts, are there on NVIDIA alone. */
     const int is_plain = variant->unit == OPENCL_UNIT_DPAS || variant->unit == OPENCL_UNIT_MFMA;
     const int is_simple = !is_plain || (variant->stages == 2 && variant->parts == 1);
-    return is_simple && is_in_order && has_cluster && has_boxes && has_halves && is_blocked &&
-           is_shared_evenly && is_wide && items <= MOST_ITEMS &&
+    return is_simple && is_in_order && has_cluster && has_boxes && has_halves && has_slices &&
+           is_blocked && is_shared_evenly && is_wide && items <= MOST_ITEMS &&
            opencl_unit_variant_bytes(variant) <= MOST_LOCAL_BYTES;
 }

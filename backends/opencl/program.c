@@ -65,7 +65,11 @@ static const char *const *const family_parts[OPENCL_FAMILY_COUNT] = {
     [OPENCL_MATRIX_UNITS_PACKED] =
         PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
               "matrix_units_ptx.cl", "matrix_units_halves.cl", "wgmma.cl", "matrix_units_wgmma.cl",
-              "matmul_tiles.cl", "slice_ring.cl", "matmul_packed.cl"),
+              "matmul_tiles.cl", "packed_operands.cl", "slice_ring.cl", "matmul_packed.cl"),
+    [OPENCL_MATRIX_UNITS_PACKED_COPIES] =
+        PARTS("matrix_units.cl", "types.cl", "gelu.cl", "product.cl", "matrix_units_emulated.cl",
+              "matrix_units_ptx.cl", "matrix_units_halves.cl", "matrix_units_mma.cl",
+              "matmul_tiles.cl", "packed_operands.cl", "matmul_packed_copies.cl"),
     [OPENCL_PACK] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl",
                           "matrix_units_parts.cl", "matrix_units_halves.cl", "pack.cl"),
     [OPENCL_PACK_LINES] = PARTS("matrix_units.cl", "types.cl", "matrix_units_chunks.cl",

@@ -8,6 +8,7 @@ PACKED = (["--dtype", "bf16", "--cases", "16"], {"TTM_OPENCL_MATRIX_UNITS": "emu
 PRODUCTS_SPLIT = (["--dtype", "f32", "--cases", "16"],
          {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:24", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 HALVES = (PRODUCTS_SPLIT[0], {**PRODUCTS_SPLIT[1], "TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:43"})
+HALVES_BY_MMA = (PRODUCTS_SPLIT[0], {**PRODUCTS_SPLIT[1], "TTM_OPENCL_MATRIX_UNITS": "emulated-mma:46"})
 READ_AHEAD = (["--dtype", "f32", "--cases", "5"],
                {"TTM_OPENCL_MATRIX_UNITS": "emulated-wgmma:20", "TTM_OPENCL_FP32": "split", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 
@@ -108,6 +109,9 @@ KERNEL_MUTATIONS = [
      "matmul/12", HALVES),
     ("kernel: halves: sizes of the tile's first columns for all", "matmul_tiles.cl",
      "first_col + warp_col + s * SEGMENT + j * FRAGMENT_COLS, lane)", "first_col, lane)", "matmul/12", HALVES),
+    ("kernel: halves by mma: a slice too few is waited for", "matmul_packed_copies.cl", "WAIT_COPIES(AHEAD - 1);", "WAIT_COPIES(AHEAD);", "matmul/12", HALVES_BY_MMA),
+    ("kernel: halves by mma: b's slices fetched to where a's are", "matmul_packed_copies.cl", "(stage)*STAGE_BYTES + A_SLICE_BYTES", "(stage)*STAGE_BYTES", "matmul/12",
+     HALVES_BY_MMA),
     ("kernel: halves: the second part of the whole number", "matrix_units_halves.cl", "? *low - low_half : 0.0f", "? *low : 0.0f", "matmul/12", HALVES),
     ("kernel: halves: the products of second parts left out", "matrix_units_wgmma.cl", "for (int order = PARTS - 1; order >= 0", "for (int order = 0; order >= 0",
      "matmul/3", HALVES),

@@ -16,6 +16,7 @@ MAPS = (["--dtype", "bf16", "--cases", "60"], products("wgmma:42")[1])
 SPLIT = products("wgmma:20", dtype="f32", TTM_OPENCL_FP32="split")
 
 HALVES = products("wgmma:43", dtype="f32", TTM_OPENCL_FP32="split")
+HALVES_BY_MMA = products("mma:46", dtype="f32", TTM_OPENCL_FP32="split")
 
 ATTENTION = (["--dtype", "bf16", "--cases", "150"], {"TTM_OPENCL_ATTENTION": "mma:0", "TTM_OPENCL_MATRIX_UNITS_PROBE": "1"})
 BY_WGMMA = (ATTENTION[0], {**ATTENTION[1], "TTM_OPENCL_ATTENTION": "wgmma:0"})
@@ -81,6 +82,11 @@ PTX_MUTATIONS = [
     ("ptx: halves: largest numbers are compared before all are there", "line_maxima.cl", "    barrier(CLK_LOCAL_MEM_FENCE);\n", "", "matmul/12", HALVES),
     ("ptx: halves: items of a line don't wait for each other's largest numbers", "pack_lines.cl", "    barrier(CLK_LOCAL_MEM_FENCE);\n", "", "matmul/12", HALVES),
     ("ptx: halves: a tile's place isn't kept", "matmul_packed.cl", "        KEEP_TILE();\n", "", "matmul/12", HALVES),
+    ("ptx: halves by mma: multiplied as bf16", "matrix_units_ptx.cl", "\"f16.f16\"", "\"bf16.bf16\"", "matmul/12", HALVES_BY_MMA),
+    ("ptx: halves by mma: no barrier between a slice's arrival and its use", "matmul_packed_copies.cl",
+     "        WAIT_COPIES(AHEAD - 1);\n        barrier(CLK_LOCAL_MEM_FENCE);", "        WAIT_COPIES(AHEAD - 1);", "matmul/12", HALVES_BY_MMA),
+    ("ptx: halves by mma: sums leave through local memory that others still read", "matmul_packed_copies.cl",
+     "    WAIT_COPIES(0);\n    barrier(CLK_LOCAL_MEM_FENCE);", "    WAIT_COPIES(0);", "matmul/12", HALVES_BY_MMA),
     # Clusters of groups
     ("ptx: clusters: groups use each other's memory before all have begun", "matmul_packed.cl", "    MEET_CLUSTER();", "    barrier(CLK_LOCAL_MEM_FENCE);", "matmul/12", CLUSTERS),
     ("ptx: clusters: a stage is filled that another group still reads", "matmul_packed.cl", "lane < SHARERS && (LEFT", "lane == ROW_IN_CLUSTER && (LEFT", "matmul/12", CLUSTERS),

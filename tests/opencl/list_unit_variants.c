@@ -12,7 +12,8 @@ static int check_rules(void)
      * copies; a warp of whole fragments; local memory with mbarriers; bulk copies; 16 of depth
      * where wgmma takes f32 in three parts; sums that may go on; stages; packed operands that don't
      * overlap; a unit that works by itself; of clusters packed operands, few groups, equal
-     * shares, a group; and of halves packed operands, two parts, groups by themselves, no maps. */
+     * shares, a group; and of halves packed operands, two parts, groups by themselves, no maps,
+     * and chunks for all work-items; packed bf16 of a unit without bulk copies. */
     static const opencl_unit_variant wrong[] = {
         {OPENCL_UNIT_MMA, 3, 128, 64, 16, 32, 32, 2, 0, 0, 1, 1, 0, 0},
         {OPENCL_UNIT_MMA, 1, 128, 128, 32, 64, 32, 4, 0, 0, 1, 1, 0, 0},
@@ -40,6 +41,8 @@ static int check_rules(void)
         {OPENCL_UNIT_WGMMA, 1, 128, 96, 16, 16, 96, 3, 1, 0, 1, 1, 0, 1},
         {OPENCL_UNIT_WGMMA, 2, 128, 64, 16, 16, 64, 3, 1, 0, 2, 1, 0, 1},
         {OPENCL_UNIT_WGMMA, 2, 64, 64, 32, 16, 64, 2, 1, 0, 1, 1, 1, 1},
+        {OPENCL_UNIT_MMA, 2, 64, 32, 16, 16, 16, 3, 1, 0, 1, 1, 0, 1},
+        {OPENCL_UNIT_MMA, 1, 64, 64, 32, 32, 32, 3, 1, 0, 1, 1, 0, 0},
     };
     int failures = 0;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

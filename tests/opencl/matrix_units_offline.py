@@ -23,7 +23,8 @@ import offline_compile  # noqa: E402
 # As in program.c: what comes before a unit's instructions, and what behind.
 SHARED = ['matrix_units', 'types', 'gelu', 'product', 'matrix_units_emulated']
 KERNEL = ['matmul_tiles', 'matmul_matrix_units']
-PACKED_KERNEL = ['matrix_units_halves', 'matmul_tiles', 'slice_ring', 'matmul_packed']
+PACKED_KERNEL = {'wgmma': ['matrix_units_halves', 'matmul_tiles', 'packed_operands', 'slice_ring', 'matmul_packed'],
+                 'mma': ['matrix_units_halves', 'matmul_tiles', 'packed_operands', 'matmul_packed_copies']}
 COPIES = {'mma': 'ptx', 'wgmma': 'ptx', 'dpas': 'plain', 'mfma': 'plain'}
 # mma.sync is for both; wgmma is only there on sm_90a.
 TARGETS = {'mma': ('sm_80', 'sm_90'), 'wgmma': ('sm_90a',), 'dpas': ('dg2',), 'mfma': ('gfx90a', 'gfx940')}
@@ -190,7 +191,7 @@ def check_variant(line, kernels_cl, retarget):
         way = (f'-DRESULT={result} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DA_ACCESS={min(a_access, most_access)} '
                f'-DB_ACCESS={min(b_access, most_access)} -DPIECES={pieces}')
         with tempfile.TemporaryDirectory() as folder:
-            kernel = PACKED_KERNEL if packed else ['matrix_units_chunks', 'matrix_units_parts'] + KERNEL
+            kernel = PACKED_KERNEL[unit] if packed else ['matrix_units_chunks', 'matrix_units_parts'] + KERNEL
             source = write_source(folder, kernels_cl, ([nvidia_offline.BUILTINS] if COPIES[unit] == 'ptx' else []) +
                                   SHARED + ['matrix_units_' + COPIES[unit], 'wgmma', 'matrix_units_' + unit] + kernel)
             try:

@@ -31,7 +31,10 @@ check()
 number=0
 while read -r unit options; do
     file=matmul_matrix_units
-    case $options in *-DPACKED=1*) file=matmul_packed ;; esac
+    case "$unit $options" in
+    mma*-DPACKED=1*) file=matmul_packed_copies ;;
+    *-DPACKED=1*) file=matmul_packed ;;
+    esac
     case $options in
     *-DPARTS=3* | *-DHALVES=1*) type=f32 fp32=split ;;
     *-DPARTS=2*) type=tf32 fp32=strict ;;

@@ -31,4 +31,5 @@ measure wgmma:20 matmul_matrix_units.cl f32 251
 measure wgmma:24 matmul_packed.cl f32 251 512
 measure wgmma:43 matmul_packed.cl halves 240 1000
 measure wgmma:45 matmul_packed.cl halves 251
+measure mma:46 matmul_packed_copies.cl halves 251
 exit 0
