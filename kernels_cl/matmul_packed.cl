@@ -2,9 +2,9 @@
  * each slice by one bulk copy or a few, and the others, the consumers, only wait and multiply.
  *
  * Shapes: product.cl; a and b themselves aren't read, but scratch, where their slices lie: a's from byte a_place on, a_bytes from
- * matrix to matrix (0 for one that all share), b's likewise. MAPPED: there lie their maps. HALVES: with the sizes of their lines. Launch: groups of ITEMS + LANES; global (tiles·items, pieces, batches),
- * tiles numbered as in matmul_tiles.cl. With PIECES the sums go to scratch too, from byte sums_place on, as
- * matmul_matrix_units.cl says: packed_operands.cl.
+ * matrix to matrix (0 for one that all share), b's likewise (packed_operands.cl). MAPPED: there lie their maps. Launch: groups of ITEMS + LANES;
+ * global (tiles·items, pieces, batches), tiles numbered as in matmul_tiles.cl. With PIECES the sums go to scratch too, from byte sums_place on,
+ * as matmul_matrix_units.cl says.
  * Macros: matrix_units.cl with PACKED, UNIT 2. Local memory: BARRIERS_PLACE + 16·STAGES bytes, at most 48 KiB. Bound by the units for a
  * depth of some thousand, by writing out for less.
  *
