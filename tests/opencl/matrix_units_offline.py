@@ -8,6 +8,7 @@ installed is reported and its units are passed over. Exit status 1 when a varian
 spills registers, needs more than 48 KiB or, of wgmma, leaves no registers for a second group; 77 when no compiler is there. clang isn't the compiler of NVIDIA's driver, so registers are
 near those of the driver, not equal to them.
 """
+import functools
 import os
 import re
 import shutil
@@ -139,10 +140,11 @@ def write_source(folder, kernels_cl, parts):
     return source
 
 
+@functools.lru_cache(maxsize=None)
 def check_helper(name, target, kernels_cl, parts, way, retarget):
-    """A kernel beside that of products: 1 if it doesn't compile, or spills, else 0."""
+    """A kernel beside that of products, which several variants may share: 1 if it doesn't compile, or spills, else 0."""
     with tempfile.TemporaryDirectory() as folder:
-        source = write_source(folder, kernels_cl, [nvidia_offline.BUILTINS] + parts)
+        source = write_source(folder, kernels_cl, (nvidia_offline.BUILTINS,) + parts)
         try:
             [(registers, local, spilled)] = compile_nvidia(source, way, folder, (target,), retarget)
         except RuntimeError as error:
@@ -156,14 +158,14 @@ def check_helper(name, target, kernels_cl, parts, way, retarget):
 def check_packing(options, kernels_cl, retarget):
     """The kernels that pack a variant's operands, and find their lines' sizes for that."""
     macros = dict(re.findall(r'-D(\w+)=(\d+)', options))
-    parts = ['matrix_units', 'types', 'matrix_units_chunks', 'matrix_units_parts', 'matrix_units_halves', 'pack']
+    parts = ('matrix_units', 'types', 'matrix_units_chunks', 'matrix_units_parts', 'matrix_units_halves', 'pack')
     shape = (f'-DDATA={2 if macros["PARTS"] == "1" else 1} -DPARTS={macros["PARTS"]} -DHALVES={macros.get("HALVES", 0)} -DEMULATED=0 '
              f'-DTILE_DEPTH={macros["TILE_DEPTH"]}')
     tiles = sorted({macros['TILE_ROWS'], macros['TILE_COLS']}, key=int)
     ways = [('pack', parts, 0, 1), ('pack', parts, 1, 1), ('pack', parts, 0, 0)]
     if 'HALVES' in macros:
-        lines = parts[:-1] + ['pack_lines']
-        ways = [('lines', lines, 0, 1), ('lines', lines, 0, 0), ('maxima', parts[:2] + ['matrix_units_halves', 'line_maxima'], 1, 0),
+        pack_lines = parts[:-1] + ('pack_lines',)
+        ways = [('lines', pack_lines, 0, 1), ('lines', pack_lines, 0, 0), ('maxima', parts[:2] + ('matrix_units_halves', 'line_maxima'), 1, 0),
                 ('pack', parts, 1, 1), ('pack', parts, 1, 0)]
     return sum(check_helper(name, 'sm_90', kernels_cl, sources, f'{shape} -DTILE_LINES={lines} -DRUNS={runs} -DACCESS={access}', retarget)
                for lines in tiles for name, sources, runs, access in ways)
@@ -171,7 +173,7 @@ def check_packing(options, kernels_cl, retarget):
 
 def check_maps(options, kernels_cl, retarget):
     """The kernel that makes tensor maps of a variant's operands."""
-    return sum(check_helper('maps', 'sm_90a', kernels_cl, ['matrix_units', 'tensor_maps'], f'{options} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DEMULATED=0',
+    return sum(check_helper('maps', 'sm_90a', kernels_cl, ('matrix_units', 'tensor_maps'), f'{options} -DA_RUNS={a_runs} -DB_RUNS={b_runs} -DEMULATED=0',
                             retarget) for a_runs, b_runs in ((0, 1), (1, 0)))
 
 
