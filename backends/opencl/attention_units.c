@@ -155,7 +155,7 @@ static const opencl_attention_choice *find_tuned(const opencl_attention_units *u
     const opencl_attention_class what = opencl_attention_class_of(op, policy->is_emulated);
     const opencl_attention_choice *tuned = opencl_tuned_attention_find(&units->tuned, &what);
     const int is_asked_for =
-        what.type == TTM_F32 ? policy->splits == OPENCL_SPLIT_ALWAYS : policy->is_forced;
+        what.type == TTM_F32 ? opencl_split_policy_is_sure(policy->splits) : policy->is_forced;
     return tuned != NULL && tuned->unit == OPENCL_UNIT_NONE && is_asked_for ? NULL : tuned;
 }
 

@@ -205,7 +205,7 @@ static int is_split(const opencl_units *units, opencl_unit unit, const opencl_pr
         units->split_trial != OPENCL_SPLIT_BY_POLICY) {
         return units->policy.splits != OPENCL_SPLIT_NEVER && units->split_trial == OPENCL_SPLIT_ALL;
     }
-    return units->policy.splits == OPENCL_SPLIT_ALWAYS ||
+    return opencl_split_policy_is_sure(units->policy.splits) ||
            find_tuned(units, product, unit, 3) != NULL;
 }
 
@@ -259,6 +259,9 @@ static opencl_unit_plan plan_for(const ttm_backend_device *device, const opencl_
     }
     if (units->tried_variant >= 0) {
         choice.pieces = units->tried_pieces;
+    }
+    if (units->policy.splits == OPENCL_SPLIT_IN_PARTS) {
+        choice.never |= 1u << OPENCL_PACKED_HALVES;
     }
     choice.pieces = units->policy.pieces > 0 ? units->policy.pieces : choice.pieces;
     opencl_unit_plan plan = opencl_unit_plan_for(&choice, &sizes);

@@ -53,6 +53,7 @@ ttm_status opencl_split_policy_read(opencl_split_policy *splits, int is_probe)
 {
     static const char *const names[] = {[OPENCL_SPLIT_WHERE_FASTER] = "auto",
                                         [OPENCL_SPLIT_ALWAYS] = "split",
+                                        [OPENCL_SPLIT_IN_PARTS] = "parts",
                                         [OPENCL_SPLIT_NEVER] = "strict"};
     const char *wish = getenv("TTM_OPENCL_FP32");
     for (int policy = OPENCL_SPLIT_WHERE_FASTER; policy <= OPENCL_SPLIT_NEVER; policy++) {
@@ -62,8 +63,13 @@ ttm_status opencl_split_policy_read(opencl_split_policy *splits, int is_probe)
             return TTM_OK;
         }
     }
-    return opencl_fail(TTM_ERROR_ARGUMENT, "TTM_OPENCL_FP32 is '%s'; use auto, split or strict",
-                       wish);
+    return opencl_fail(TTM_ERROR_ARGUMENT,
+                       "TTM_OPENCL_FP32 is '%s'; use auto, split, parts or strict", wish);
+}
+
+int opencl_split_policy_is_sure(opencl_split_policy splits)
+{
+    return splits == OPENCL_SPLIT_ALWAYS || splits == OPENCL_SPLIT_IN_PARTS;
 }
 
 int opencl_unit_splits(opencl_unit unit)

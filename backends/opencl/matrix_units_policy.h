@@ -9,8 +9,12 @@
 typedef enum opencl_split_policy {
     OPENCL_SPLIT_WHERE_FASTER, /**< Where tuning has found that to be faster than all else. */
     OPENCL_SPLIT_ALWAYS,
+    OPENCL_SPLIT_IN_PARTS, /**< Always, but never in halves, whose numbers have few exponents. */
     OPENCL_SPLIT_NEVER
 } opencl_split_policy;
+
+/** Returns whether it splits without asking what tuning has found. */
+int opencl_split_policy_is_sure(opencl_split_policy splits);
 
 /** *splits = what TTM_OPENCL_FP32 says; a probe splits what may be split. TTM_ERROR_ARGUMENT for a
  * value that isn't one. */

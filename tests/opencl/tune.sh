@@ -160,6 +160,9 @@ add_entry 'unit emulated-wgmma parts 3 result 1 runs 0 1 sizes 6 6 8 0 variant h
 TTM_OPENCL_MATRIX_UNITS=emulated-wgmma multiply 64x64x256
 grep -q 'as tuned: .* parts 3 .* variant halves-64x64x32:16x64:2' "$folder/err" && grep -q 'HALVES=1' "$folder/err" ||
     fail "the plan with halves isn't used: $(grep -e tuned -e built "$folder/err")"
+TTM_OPENCL_MATRIX_UNITS=emulated-wgmma TTM_OPENCL_FP32=parts multiply 64x64x256
+grep -q 'HALVES=1' "$folder/err" && fail "halves where parts are asked for"
+grep -q 'PARTS=3' "$folder/err" || fail "not split where parts are asked for: $(grep built "$folder/err")"
 tune_units 5 1 64x64x256
 grep -q 'not kept, other kernels are as fast' "$folder/err" || fail "the emulation was faster: $(cat "$folder/err")"
 grep -q '^unit emulated-mma parts 3' "$file" && fail "what isn't faster is kept: $(cat "$file")"
@@ -167,7 +170,7 @@ splits 64x64x256 && fail "still split"
 [ "$(grep -c '^unit ' "$file")" = 4 ] || fail "other classes are gone: $(cat "$file")"
 TTM_OPENCL_FP32=fast "$TTM_TOOLS/ttm-conformance" --backend opencl:PoCL --filter matmul/1 --in-process > "$folder/out" 2>&1 &&
     fail "a wrong value passes"
-grep -q "TTM_OPENCL_FP32 is 'fast'; use auto, split or strict" "$folder/out" || fail "no line about a wrong value: $(cat "$folder/out")"
+grep -q "TTM_OPENCL_FP32 is 'fast'; use auto, split, parts or strict" "$folder/out" || fail "no line about a wrong value: $(cat "$folder/out")"
 
 # Attention of f32 tensors is split unless tuning has found that to be slower, as the emulation is; each pass and type by itself.
 export TTM_OPENCL_ATTENTION=emulated-mma TTM_OPENCL_MATRIX_UNITS=off
