@@ -189,7 +189,7 @@ steps() {
 }
 
 # What was decided by reckoning, decided the other way: outputs computed again, logits in chunks as on a processor, attention by mma.sync, f32 products split
-# over matrix units, and of tf32 models attention by other kernels.
+# over matrix units, in halves where they may be and without, and of tf32 models attention by other kernels.
 choices() {
     # shellcheck disable=SC2046  # arguments
     {
@@ -197,6 +197,7 @@ choices() {
         attempt $((30 * patience)) choice-logit-rows-1024.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json --logit-rows 1024
         [ -z "$units" ] || TTM_OPENCL_ATTENTION=${units%% *} attempt $((30 * patience)) choice-attention-mma.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json
         attempt $((30 * patience)) choice-as-decided.json "$bench" $(train bf16 dense) --steps $steps --no-roofs --json
+        TTM_OPENCL_FP32="parts" attempt $((45 * patience)) choice-parts-dense.json "$bench" $(train fp32 dense) --steps $steps --no-roofs --json
         for kind in dense ttm64; do
             TTM_OPENCL_FP32="split" attempt $((45 * patience)) "choice-split-$kind.json" "$bench" $(train fp32 $kind) --steps $steps --no-roofs --json
             TTM_OPENCL_ATTENTION="off" attempt $((30 * patience)) "choice-tf32-$kind.json" "$bench" $(train tf32 $kind) --steps $steps --no-roofs --json
@@ -232,7 +233,7 @@ products() {
             attempt 25 "product-$shape-$way-tf32.json" "$bench" ops --backend "$device" --product "$shape:$way:tf32" --no-roofs --seconds $seconds --json
         done
     done
-    for way in strict split; do
+    for way in strict split parts; do
         TTM_OPENCL_FP32=$way attempt 25 "product-$square-nn-$way.json" "$bench" ops --backend "$device" --product "$square:nn:f32" --no-roofs --seconds $seconds --json
     done
     tell ""

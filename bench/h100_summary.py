@@ -74,7 +74,8 @@ def print_choices():
     rows = []
     for name, what in (("as-decided", "bf16, dense, as decided"), ("recompute-on", "bf16, dense, outputs of layer norms and GELU computed again"),
                        ("logit-rows-1024", "bf16, dense, 1,024 rows of logits at a time"), ("attention-mma", "bf16, dense, attention by mma.sync"), ("split-dense", "fp32, dense, products split over matrix units"),
-                       ("split-ttm64", "fp32, TTM-64, the same"), ("tf32-dense", "tf32, dense, attention by other kernels"),
+                       ("parts-dense", "fp32, dense, split in bf16 parts alone"),
+                       ("split-ttm64", "fp32, TTM-64, products split over matrix units"), ("tf32-dense", "tf32, dense, attention by other kernels"),
                        ("tf32-ttm64", "tf32, TTM-64, the same")):
         run = load(f"choice-{name}.json") or {}
         peak = run.get("memory", {}).get("measured_peak_bytes")
@@ -110,7 +111,7 @@ def print_products():
     print_products_of("bf16", cublas)
     print_products_of("tf32", cublas)
     rows = []
-    for path in sorted(glob.glob(os.path.join(sys.argv[1], "product-*-nn-s*t.json"))):
+    for path in sorted(glob.glob(os.path.join(sys.argv[1], "product-*-nn-[sp]*.json"))):
         shape, way = os.path.basename(path)[:-5].split("-")[1::2]
         mine, theirs = entry_speed(os.path.basename(path)), cublas.get(f"{shape}:nn:f32")
         rows.append([shape, way, number(mine, "{:.2f}"), number(theirs, "{:.2f}"), ratio(mine, theirs)])

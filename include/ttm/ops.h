@@ -107,9 +107,9 @@ typedef struct ttm_add_params {
  * last stride isn't 1: the core then copies. Accuracy of value: (K + 4)·u32·(|alpha·a·b| +
  * |beta·out| + |bias| + |residual|)_abs + one rounding to the output type, with u32 = 2^-24. Where
  * a and b are TF32, 2^-10·|alpha·a·b|_abs more, what two roundings to 11 bits can make. Where they
- * are f32, K·2^-38·|alpha|·max_k|a_mk|·max_k|b_kn| more: a number may be off by 2^-39 of the
- * largest in its row of a or column of b, which is nothing beside u32 but where that one is
- * multiplied by next to nothing. */
+ * are f32, K·2^-38·|alpha|·max_k|a_mk|·max_k|b_kn| more, with maxima of 2^-98 at least: a number
+ * may be off by 2^-39 of the largest in its row of a or column of b, which is nothing beside u32
+ * but where that one is multiplied by next to nothing. */
 enum {
     TTM_MATMUL_OUT = 0, /* inout if beta = 1, else out */
     TTM_MATMUL_A = 1,

@@ -65,9 +65,10 @@ static double magnitude(const bound_question *q, uint32_t slot, int64_t i)
     return values(q, slot) != NULL ? fabs(values(q, slot)[i]) : 0.0;
 }
 
+/* The largest number of an operand, as MATMUL's contract counts that of a line: 2^-98 at least. */
 static double largest_of(const bound_question *q, uint32_t slot)
 {
-    double largest = 0.0;
+    double largest = 0x1p-98;
     for (int64_t i = 0; i < q->made->slots[slot].count; i++) {
         largest = fmax(largest, magnitude(q, slot, i));
     }
@@ -147,9 +148,6 @@ static void gelu_backward(double *bounds, const bound_question *q)
     }
 }
 
-/* The product's own error (K + 4)·u32·|·|_abs goes through the activation, whose slope is at most
- * 1.13; the activation adds its own, as stated for GELU and GELU_BACKWARD, and a residual one more
- * addition. */
 /* What rounding operands of TF32 may cost: 2^-10 of |alpha·a·b|_abs, without what is added to it.
  */
 static double operand_rounding(const bound_question *q, int64_t i)
@@ -176,6 +174,9 @@ static double range_of_lines(const bound_question *q)
            largest_of(q, TTM_MATMUL_A) * largest_of(q, TTM_MATMUL_B);
 }
 
+/* The product's own error (K + 4)·u32·|·|_abs goes through the activation, whose slope is at most
+ * 1.13; the activation adds its own, as stated for GELU and GELU_BACKWARD, and a residual one more
+ * addition. */
 static void matmul(double *bounds, const bound_question *q)
 {
     const struct operand *a = &q->made->slots[TTM_MATMUL_A];

@@ -75,7 +75,7 @@ static float *elements(const session *opened, const ttm_tensor *tensor)
     return backend->memory_map(opened->device, tensor->memory);
 }
 
-/** A tensor's numbers as floats, whatever it holds; the caller frees them. */
+/** A tensor's numbers, f32 or bf16, as floats; the caller frees them. */
 static float *numbers(const session *opened, const ttm_tensor *tensor)
 {
     const size_t count =
